@@ -1,0 +1,84 @@
+/** Lanes are separate queues end to end, so that a flood in one can't hold up another. */
+export const LANES = ['high', 'normal', 'bulk'] as const
+export type Lane = (typeof LANES)[number]
+
+/** Ways to reach a recipient. `inbox` is stored and shown; the others go through a provider. */
+export const CHANNELS = ['inbox', 'push', 'email', 'sms', 'webhook'] as const
+export type Channel = (typeof CHANNELS)[number]
+
+/** Channels with a provider behind them: each has a stream of jobs and delivery rows of its own. */
+export const DELIVERY_CHANNELS = ['push', 'email', 'sms', 'webhook'] as const
+export type DeliveryChannel = (typeof DELIVERY_CHANNELS)[number]
+
+export const RUN_STATES = [
+  'queued',
+  'running',
+  'waiting',
+  'digested',
+  'completed',
+  'skipped',
+  'cancelled',
+  'failed',
+] as const
+export type RunState = (typeof RUN_STATES)[number]
+
+export const DELIVERY_STATUSES = [
+  'queued',
+  'sending',
+  'retrying',
+  'sent',
+  'delivered',
+  'failed',
+  'expired',
+  'skipped',
+  'withdrawn',
+  'simulated',
+] as const
+export type DeliveryStatus = (typeof DELIVERY_STATUSES)[number]
+
+/** Why a run or a delivery was skipped, failed or expired. Every such row carries one. */
+export const REASONS = [
+  'NO_MATCH',
+  'NO_RECIPIENT',
+  'UNSUBSCRIBED',
+  'OPT_IN_REQUIRED',
+  'QUIET_HOURS',
+  'FREQUENCY_CAPPED',
+  'THROTTLED',
+  'DIGESTED',
+  'NO_ADDRESS',
+  'ALREADY_SEEN',
+  'EXPIRED',
+  'CANCELLED',
+  'CONDITION_FALSE',
+  'DUPLICATE',
+  'PROVIDER_REJECTED',
+  'PROVIDER_UNAVAILABLE',
+  'ADDRESS_INVALID',
+  'PAYLOAD_INVALID',
+  'CONFIGURATION',
+] as const
+export type Reason = (typeof REASONS)[number]
+
+/**
+ * Order in which a delivery's status may move: a later fact never overwrites a higher rank, so a late `sent`
+ * can't undo `delivered`. Equal rank means "not a step forward". Terminal statuses other than `delivered` rank
+ * highest because nothing may follow them; `failed` stands above `sent` for bounces.
+ */
+export const DELIVERY_RANK: Readonly<Record<DeliveryStatus, number>> = {
+  queued: 0,
+  retrying: 1,
+  sending: 2,
+  sent: 3,
+  delivered: 4,
+  failed: 5,
+  expired: 5,
+  skipped: 5,
+  withdrawn: 5,
+  simulated: 5,
+}
+
+/** True for statuses that never change again. `sent` stays open until a device acknowledges. */
+export function isTerminal(status: DeliveryStatus): boolean {
+  return DELIVERY_RANK[status] >= DELIVERY_RANK.delivered
+}
