@@ -1,1 +1,11 @@
-export {}
+export * from './config.js'
+export * from './errors.js'
+export * from './failpoint.js'
+export * from './health.js'
+export * from './http.js'
+export * from './logger.js'
+export * from './metrics.js'
+export * from './problem.js'
+export * from './run-process.js'
+export * from './service.js'
+export * from './sha256.js'
