@@ -1,1 +1,17 @@
-export {}
+export { masterKeyId, openCredentials, type SealContext, sealCredentials } from './credentials.js'
+export { ChannelError, type ChannelErrorCode } from './errors.js'
+export {
+  type Action,
+  type Address,
+  type Message,
+  type Outgoing,
+  type OutgoingTo,
+  PROVIDERS,
+  type Provider,
+  providerOf,
+} from './message.js'
+export { type ReceiptClaims, signReceiptToken, verifyReceiptToken } from './receipt-token.js'
+export { createRegistry, type OpenSender, type Registry, type RegistryOptions } from './registry.js'
+export type { Sender } from './sender.js'
+export type { ChannelSettings, DialAddress, Timeouts } from './settings.js'
+export type { Verdict } from './verdict.js'
