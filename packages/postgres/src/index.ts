@@ -1,1 +1,5 @@
-export {}
+export * from './database.js'
+export * from './errors.js'
+export * from './event-keys.js'
+export * from './migrate.js'
+export type { Queryable, Result, Row, Statement, Tx } from './tx.js'
