@@ -1,3 +1,4 @@
+import { createPrivateKey, type KeyObject } from 'node:crypto'
 import { ChannelError } from './errors.js'
 
 /** Reads typed fields from credentials of unknown shape and remembers every problem. */
@@ -7,6 +8,8 @@ export interface FieldReader {
   optionalNumber(field: string): number | undefined
   optionalBoolean(field: string): boolean | undefined
   oneOf<T extends string>(field: string, allowed: readonly T[], fallback: T): T
+  /** A PEM private key of one type. What it returns after a problem is never handed out. */
+  privateKey(field: string, type: 'rsa' | 'ec'): KeyObject
   /** Adds a problem of its own. */
   refuse(field: string, problem: string): void
 }
@@ -44,6 +47,16 @@ export function readCredentials<T>(provider: string, value: unknown, read: (fiel
       const match = allowed.find((one) => one === found)
       if (match === undefined) refuse(field, `must be one of ${allowed.join(', ')}`)
       return match ?? fallback
+    },
+    privateKey(field, type) {
+      try {
+        const key = createPrivateKey(fields.text(field))
+        if (key.asymmetricKeyType !== type) refuse(field, `must be a private key of type ${type}`)
+        return key
+      } catch {
+        refuse(field, `must be a PEM private key of type ${type}`)
+        return undefined as unknown as KeyObject
+      }
     },
     refuse,
   }

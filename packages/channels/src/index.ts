@@ -1,5 +1,7 @@
 export { masterKeyId, openCredentials, type SealContext, sealCredentials } from './credentials.js'
 export { ChannelError, type ChannelErrorCode } from './errors.js'
+export type { Fitted } from './fit.js'
+export { fit } from './fit-provider.js'
 export {
   type Action,
   type Address,
@@ -11,7 +13,13 @@ export {
   providerOf,
 } from './message.js'
 export { type ReceiptClaims, signReceiptToken, verifyReceiptToken } from './receipt-token.js'
-export { createRegistry, type OpenSender, type Registry, type RegistryOptions } from './registry.js'
+export {
+  createRegistry,
+  type OpenSender,
+  openSender,
+  type Registry,
+  type RegistryOptions,
+} from './registry.js'
 export type { Sender } from './sender.js'
 export type { ChannelSettings, DialAddress, Timeouts } from './settings.js'
 export type { Verdict } from './verdict.js'

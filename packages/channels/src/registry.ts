@@ -1,5 +1,6 @@
 import { ChannelError } from './errors.js'
 import type { Provider } from './message.js'
+import { OPENERS } from './providers.js'
 import type { Sender } from './sender.js'
 import type { ChannelSettings } from './settings.js'
 
@@ -9,8 +10,8 @@ export type OpenSender = (credentials: unknown, settings: ChannelSettings) => Se
 export interface RegistryOptions {
   /** Reach of every sender of this registry. */
   settings?: ChannelSettings
-  /** How each provider is opened. */
-  providers: Readonly<Record<Provider, OpenSender>>
+  /** How each provider is opened. Absent: the real ones. */
+  providers?: Readonly<Record<Provider, OpenSender>>
 }
 
 /**
@@ -26,9 +27,23 @@ export interface Registry extends AsyncDisposable {
   close(provider: Provider, credentialsId: string): Promise<void>
 }
 
+/**
+ * Opens one sender outside of any registry; the caller disposes it.
+ * @throws ChannelError `CREDENTIALS_INVALID` or `PROVIDER_UNKNOWN`
+ */
+export function openSender(provider: Provider, credentials: unknown, settings: ChannelSettings = {}): Sender {
+  if (!Object.hasOwn(OPENERS, provider)) throw unknownProvider(provider)
+  return OPENERS[provider](credentials, settings)
+}
+
+function unknownProvider(provider: string): ChannelError {
+  return new ChannelError('PROVIDER_UNKNOWN', `There is no provider "${provider}".`, { field: 'provider' })
+}
+
 /** A registry over the given providers. Disposal closes every sender it opened. */
-export function createRegistry(options: RegistryOptions): Registry {
+export function createRegistry(options: RegistryOptions = {}): Registry {
   const settings = options.settings ?? {}
+  const providers = options.providers ?? OPENERS
   const senders = new Map<string, Sender>()
   const keyOf = (provider: string, credentialsId: string) => `${provider} ${credentialsId}`
   return {
@@ -37,12 +52,8 @@ export function createRegistry(options: RegistryOptions): Registry {
       const key = keyOf(provider, credentialsId)
       const existing = senders.get(key)
       if (existing) return existing
-      if (!Object.hasOwn(options.providers, provider)) {
-        throw new ChannelError('PROVIDER_UNKNOWN', `There is no provider "${provider}".`, {
-          field: 'provider',
-        })
-      }
-      const sender = options.providers[provider](credentials, settings)
+      if (!Object.hasOwn(providers, provider)) throw unknownProvider(provider)
+      const sender = providers[provider](credentials, settings)
       senders.set(key, sender)
       return sender
     },

@@ -1,0 +1,195 @@
+import { constants, type IncomingHttpHeaders } from 'node:http2'
+import { trusted } from '../egress/agent.js'
+import { retryAfterMs } from '../retry-after.js'
+import type { DialAddress, Timeouts } from '../settings.js'
+import type { ApnsCredentials } from './credentials.js'
+import { type ApnClient, type ApnResult, loadApnClient } from './library.js'
+import type { ApnsPayload } from './payload.js'
+import type { ApnsAnswer } from './verdict.js'
+
+const HOSTS = { production: 'api.push.apple.com', sandbox: 'api.sandbox.push.apple.com' }
+const SESSIONS = 2
+/** Above this, Node's session memory limit or the library's timeout, which counts queueing, fails what never left. */
+const PER_SESSION = 500
+const DEAD_AFTER_TIMEOUTS = 3
+const HEARTBEAT_MS = 15 * 60_000
+
+export interface ApnsPoolOptions {
+  credentials: ApnsCredentials
+  environment: 'production' | 'sandbox'
+  dial: DialAddress | undefined
+  ca: string | undefined
+  timeouts: Timeouts
+}
+
+/** Sessions to one APNs environment. `send` settles always and never throws; it does not retry. */
+export interface ApnsPool extends AsyncDisposable {
+  send(payload: ApnsPayload, token: string, signal: AbortSignal): Promise<ApnsAnswer>
+}
+
+interface Slot {
+  client: ApnClient
+  inFlight: number
+  /** True once the session has answered: Apple allows one stream until then. */
+  warm: boolean
+  session: ApnClient['session']
+  timeouts: number
+}
+
+export function createApnsPool(options: ApnsPoolOptions): ApnsPool {
+  const { credentials, dial, timeouts } = options
+  const headersOf = new Map<string, IncomingHttpHeaders>()
+  const lostOf = new Map<string, { written: boolean; rstCode: number }>()
+  const Client = loadApnClient({
+    onResponse: (attemptId, headers) => headersOf.set(attemptId, headers),
+    onLost: (attemptId, lost) => lostOf.set(attemptId, lost),
+  })
+  const ca = trusted(options.ca)
+  const open = (): Slot => ({
+    client: new Client({
+      token: {
+        key: credentials.key.export({ type: 'pkcs8', format: 'pem' }),
+        keyId: credentials.keyId,
+        teamId: credentials.teamId,
+      },
+      address: HOSTS[options.environment],
+      production: options.environment === 'production',
+      connectionRetryLimit: 0,
+      requestTimeout: timeouts.requestMs,
+      heartBeat: HEARTBEAT_MS,
+      maxSessionMemory: 100,
+      ...(ca ? { ca } : {}),
+      ...(dial ? { host: dial.host, port: dial.port } : {}),
+    }),
+    inFlight: 0,
+    warm: false,
+    session: undefined,
+    timeouts: 0,
+  })
+  const slots = Array.from({ length: SESSIONS }, open)
+  // One token for all sessions: Apple counts updates, and answers 429 to clients that change theirs.
+  for (const slot of slots.slice(1)) slot.client.config.token = slots[0]?.client.config.token
+  const waiting: (() => void)[] = []
+  let closed = false
+
+  const room = (slot: Slot): number => {
+    const { session } = slot.client
+    const gone = !session || session.closed || session.destroyed
+    if (session !== slot.session || gone) {
+      slot.session = session
+      slot.warm = false
+    }
+    return (slot.warm ? PER_SESSION : 1) - slot.inFlight
+  }
+  const acquire = async (signal: AbortSignal): Promise<Slot | undefined> => {
+    while (!signal.aborted && !closed) {
+      const free = slots.filter((slot) => room(slot) > 0).sort((a, b) => a.inFlight - b.inFlight)[0]
+      if (free) {
+        free.inFlight++
+        return free
+      }
+      await new Promise<void>((resolve) => {
+        const go = () => {
+          signal.removeEventListener('abort', go)
+          resolve()
+        }
+        waiting.push(go)
+        signal.addEventListener('abort', go, { once: true })
+      })
+    }
+    return undefined
+  }
+  const release = (slot: Slot) => {
+    slot.inFlight--
+    for (const go of waiting.splice(0, Math.max(1, room(slot)))) go()
+  }
+  const watchdog = (slot: Slot, answer: ApnsAnswer) => {
+    if (answer.kind === 'answer') {
+      slot.timeouts = 0
+      // 401 and 403 don't lift Apple's limit of one stream.
+      if (answer.status !== 401 && answer.status !== 403) {
+        slot.warm = true
+        slot.session = slot.client.session
+      }
+    } else if (answer.reason === 'TIMEOUT' && ++slot.timeouts >= DEAD_AFTER_TIMEOUTS) {
+      // A peer that vanished without a FIN: pings are not acted upon, so the session would be used for ever.
+      slot.client.session?.destroy()
+      slot.timeouts = 0
+    }
+  }
+
+  return {
+    async send(payload, token, signal) {
+      const slot = await acquire(signal)
+      if (!slot) return { kind: 'not-sent', reason: 'NOT_SENT' }
+      const attemptId = String(payload.headers['apns-id'])
+      try {
+        const result = await slot.client
+          .write(payload, token, 'device', 'post')
+          .catch((error: ApnResult) => error)
+        const answer = read(result, { headers: headersOf.get(attemptId), lost: lostOf.get(attemptId) })
+        watchdog(slot, answer)
+        return answer
+      } finally {
+        headersOf.delete(attemptId)
+        lostOf.delete(attemptId)
+        release(slot)
+      }
+    },
+    async [Symbol.asyncDispose]() {
+      closed = true
+      for (const go of waiting.splice(0)) go()
+      await Promise.all(slots.map((slot) => closeClient(slot.client)))
+    },
+  }
+}
+
+function read(
+  result: ApnResult,
+  seen: { headers: IncomingHttpHeaders | undefined; lost: { written: boolean; rstCode: number } | undefined },
+): ApnsAnswer {
+  const { headers, lost } = seen
+  const status = Number(headers?.[':status'] ?? 0)
+  if (headers && status === 200)
+    return { kind: 'answer', status, reason: 'OK', apnsId: String(headers['apns-id']) }
+  const reason = result.response?.reason ?? result.error?.message ?? 'UNKNOWN'
+  if (headers && status > 0) {
+    const after = retryAfterMs(headers['retry-after'], Date.now())
+    return {
+      kind: 'answer',
+      status,
+      // The library turns two reasons into errors; their words are these.
+      reason: reason.startsWith('Error 500')
+        ? 'InternalServerError'
+        : (result.response?.reason ?? knownReason(reason, status)),
+      ...(result.response?.timestamp === undefined ? {} : { timestamp: result.response.timestamp }),
+      ...(after === undefined ? {} : { retryAfterMs: after }),
+    }
+  }
+  if (!lost) {
+    const timedOut = reason === 'apn write timeout'
+    // No stream was ever made, so nothing left this process.
+    return timedOut
+      ? { kind: 'no-answer', reason: 'TIMEOUT' }
+      : { kind: 'not-sent', reason: 'CONNECTION_FAILED' }
+  }
+  if (!lost.written || lost.rstCode === constants.NGHTTP2_REFUSED_STREAM) {
+    return { kind: 'not-sent', reason: lost.written ? 'REFUSED_STREAM' : 'CONNECTION_FAILED' }
+  }
+  return { kind: 'no-answer', reason: reason === 'apn write timeout' ? 'TIMEOUT' : 'CONNECTION_LOST' }
+}
+
+function knownReason(reason: string, status: number): string {
+  return reason === 'ExpiredProviderToken' ? reason : `HTTP_${status}`
+}
+
+/** The library waits for streams on shutdown; a session that is dead already would keep it waiting. */
+async function closeClient(client: ApnClient): Promise<void> {
+  const { session } = client
+  if (session && !session.destroyed) {
+    const closed = new Promise<void>((resolve) => session.once('close', () => resolve()))
+    session.destroy()
+    if (!session.closed || !session.destroyed) await closed
+  }
+  await client.shutdown()
+}

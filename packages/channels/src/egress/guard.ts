@@ -1,0 +1,74 @@
+import { BlockList, isIP } from 'node:net'
+import { ChannelError } from '../errors.js'
+
+/** Ranges that no user-given address may reach: RFC 6890 special purpose, cloud metadata, carrier NAT, documentation. */
+const V4 = [
+  ['0.0.0.0', 8],
+  ['10.0.0.0', 8],
+  ['100.64.0.0', 10],
+  ['127.0.0.0', 8],
+  ['169.254.0.0', 16],
+  ['172.16.0.0', 12],
+  ['192.0.0.0', 24],
+  ['192.0.2.0', 24],
+  ['192.88.99.0', 24],
+  ['192.168.0.0', 16],
+  ['198.18.0.0', 15],
+  ['198.51.100.0', 24],
+  ['203.0.113.0', 24],
+  ['224.0.0.0', 4],
+  ['240.0.0.0', 4],
+] as const
+/** Everything outside 2000::/3, and inside it what embeds or tunnels another address. */
+const V6 = [
+  ['::', 3],
+  ['4000::', 2],
+  ['8000::', 1],
+  ['2001::', 23],
+  ['2001:db8::', 32],
+  ['2002::', 16],
+  ['3fff::', 20],
+] as const
+
+export interface EgressRules {
+  allowPrivate: boolean
+}
+
+/** Decides whether an address may be dialled. */
+export interface EgressGuard {
+  readonly allowPrivate: boolean
+  /** True when the IP address may be reached. */
+  allows(ip: string): boolean
+  /**
+   * Checks a URL before anything is resolved: https, no credentials, no literal private address.
+   * @throws ChannelError `EGRESS_REFUSED`
+   */
+  check(url: string): URL
+}
+
+export function createEgressGuard(rules: EgressRules): EgressGuard {
+  const blocked = new BlockList()
+  for (const [network, prefix] of V4) blocked.addSubnet(network, prefix, 'ipv4')
+  for (const [network, prefix] of V6) blocked.addSubnet(network, prefix, 'ipv6')
+  const allows = (ip: string): boolean => {
+    const family = isIP(ip)
+    if (family === 0) return false
+    return rules.allowPrivate || !blocked.check(ip, family === 4 ? 'ipv4' : 'ipv6')
+  }
+  return {
+    allowPrivate: rules.allowPrivate,
+    allows,
+    check(text) {
+      const url = URL.canParse(text) ? new URL(text) : undefined
+      if (!url || url.protocol !== 'https:') throw refused('the address is not an https URL')
+      if (url.username !== '' || url.password !== '') throw refused('the address carries credentials')
+      const host = url.hostname.replace(/^\[|\]$/g, '')
+      if (isIP(host) !== 0 && !allows(host)) throw refused('the address is not on the public internet')
+      return url
+    },
+  }
+}
+
+function refused(problem: string): ChannelError {
+  return new ChannelError('EGRESS_REFUSED', `Refused: ${problem}.`)
+}

@@ -1,0 +1,89 @@
+import { createTransport } from 'nodemailer'
+import { trusted } from '../egress/agent.js'
+import { ChannelError } from '../errors.js'
+import { fitTo } from '../fit.js'
+import { createInFlight } from '../in-flight.js'
+import { isExpired } from '../lifetime.js'
+import type { Outgoing, OutgoingTo } from '../message.js'
+import { sendEach, wrongAddress } from '../send-each.js'
+import type { Sender } from '../sender.js'
+import { type ChannelSettings, timeoutsOf } from '../settings.js'
+import type { Verdict } from '../verdict.js'
+import { isMailAddress, readSmtpCredentials } from './credentials.js'
+import { SMTP_MAX_BYTES, smtpMeasured, smtpPayload } from './payload.js'
+import { type SmtpFailure, smtpVerdict } from './verdict.js'
+
+const CONNECTIONS = 5
+const MAILS_PER_CONNECTION = 100
+/** Signed so that one-click unsubscribe can be trusted (RFC 8058 §4 wants both List headers in the signature). */
+const DKIM_HEADERS =
+  'from:sender:reply-to:subject:date:message-id:to:cc:mime-version:content-type:references:list-unsubscribe:list-unsubscribe-post'
+
+/** E-mail through nodemailer's pool, one recipient a mail, nothing tried twice. */
+export function openSmtpSender(value: unknown, settings: ChannelSettings): Sender {
+  const credentials = readSmtpCredentials(value)
+  const timeouts = timeoutsOf(settings)
+  const inFlight = createInFlight()
+  const ca = trusted(settings.ca)
+  const { user, password, dkim } = credentials
+  const pool = createTransport({
+    pool: true,
+    host: credentials.host,
+    port: credentials.port,
+    secure: credentials.secure,
+    requireTLS: !credentials.secure && !credentials.plaintext,
+    ignoreTLS: credentials.plaintext,
+    maxConnections: CONNECTIONS,
+    maxMessages: MAILS_PER_CONNECTION,
+    // The pool would put a mail back in its queue when a connection closes, though the server may have taken it.
+    maxRequeues: 0,
+    connectionTimeout: timeouts.connectMs,
+    greetingTimeout: timeouts.connectMs,
+    dnsTimeout: timeouts.connectMs,
+    socketTimeout: timeouts.requestMs,
+    ...(ca ? { tls: { ca } } : {}),
+    ...(user === undefined ? {} : { auth: { user, pass: password ?? '' } }),
+    ...(dkim === undefined ? {} : { dkim: { ...dkim, headerFieldNames: DKIM_HEADERS } }),
+  })
+
+  const one = async (outgoing: Outgoing): Promise<Verdict> => {
+    if (outgoing.address.kind !== 'email') return wrongAddress(outgoing, 'smtp')
+    if (isExpired(outgoing.message, Date.now())) return { kind: 'message', reason: 'EXPIRED' }
+    if (!isMailAddress(outgoing.address.email)) return { kind: 'address', reason: 'INVALID_ADDRESS' }
+    const to = outgoing as OutgoingTo<'email'>
+    try {
+      const fitted = fitTo(to, SMTP_MAX_BYTES, (candidate) =>
+        smtpMeasured(smtpPayload(candidate, credentials)),
+      )
+      const sent = await pool.sendMail(smtpPayload({ ...to, message: fitted.message }, credentials))
+      return { kind: 'accepted', providerId: sent.response.slice(0, 200) }
+    } catch (error) {
+      if (error instanceof ChannelError) return { kind: 'message', reason: error.code }
+      return smtpVerdict(readFailure(error))
+    }
+  }
+
+  let disposed: Promise<void> | undefined
+  return {
+    provider: 'smtp',
+    send: (batch, signal) =>
+      inFlight.run(() =>
+        sendEach(batch, { signal, batchMs: timeouts.batchMs, concurrency: 4 * CONNECTIONS }, one),
+      ),
+    [Symbol.asyncDispose]() {
+      disposed ??= inFlight.idle().then(() => pool.close())
+      return disposed
+    },
+  }
+}
+
+function readFailure(error: unknown): SmtpFailure {
+  const fields = typeof error === 'object' && error !== null ? (error as Record<string, unknown>) : {}
+  const text = (name: string) => (typeof fields[name] === 'string' ? fields[name] : '')
+  return {
+    code: text('code') || 'UNKNOWN',
+    responseCode: typeof fields.responseCode === 'number' ? fields.responseCode : undefined,
+    command: text('command'),
+    response: text('response'),
+  }
+}

@@ -1,0 +1,54 @@
+import type { Verdict } from '../verdict.js'
+
+/** What nodemailer says about a failed mail. */
+export interface SmtpFailure {
+  /** ECONNECTION, EAUTH, EENVELOPE, … */
+  code: string
+  /** The server's three digits, if it answered. */
+  responseCode: number | undefined
+  /** The command that failed: CONN, EHLO, STARTTLS, AUTH PLAIN, MAIL FROM, RCPT TO, DATA. */
+  command: string
+  /** The server's line, for the enhanced status code in it. */
+  response: string
+}
+
+const GREYLIST_WAIT_MS = 60_000
+const OUTAGE_WAIT_MS = 30_000
+
+/**
+ * A mail server's refusal as a verdict. The reply code and the command it answers decide; an enhanced status code
+ * (RFC 3463) tells a full mailbox from a missing one.
+ */
+export function smtpVerdict(failure: SmtpFailure): Verdict {
+  const { code, responseCode, command, response } = failure
+  const enhanced = /\b([245]\.\d{1,3}\.\d{1,3})\b/.exec(response)?.[1] ?? ''
+  const reason = responseCode === undefined ? code : `SMTP_${responseCode}${enhanced ? ` ${enhanced}` : ''}`
+  if (code === 'EAUTH' || code === 'ENOAUTH' || responseCode === 530 || responseCode === 535) {
+    // 454 and other 4xx on AUTH are the server's trouble, not the password's.
+    return responseCode !== undefined && responseCode < 500
+      ? { kind: 'retry', reason, afterMs: OUTAGE_WAIT_MS }
+      : { kind: 'config', reason }
+  }
+  if (code === 'ETLS') return { kind: 'config', reason: 'TLS_FAILED' }
+  if (responseCode === undefined) return withoutAnswer(code, command)
+  if (responseCode < 500)
+    return { kind: 'retry', reason, afterMs: responseCode === 421 ? OUTAGE_WAIT_MS : GREYLIST_WAIT_MS }
+  if (command === 'MAIL FROM') return { kind: 'config', reason }
+  if (responseCode === 552 || responseCode === 554 || /^5\.[67]\./.test(enhanced)) {
+    return enhanced === '5.2.2' ? { kind: 'address', reason, suspend: true } : { kind: 'message', reason }
+  }
+  if (command === 'RCPT TO' || responseCode === 550 || responseCode === 551 || responseCode === 553) {
+    return enhanced === '5.2.2' ? { kind: 'address', reason, suspend: true } : { kind: 'address', reason }
+  }
+  return { kind: 'message', reason }
+}
+
+/** Before DATA nothing can have been delivered; from then on the server may have taken it. */
+function withoutAnswer(code: string, command: string): Verdict {
+  if (code === 'EENVELOPE' || code === 'EMESSAGE' || code === 'ESTREAM')
+    return { kind: 'message', reason: code }
+  const mayBeTaken = command === 'DATA' || command === 'API'
+  return mayBeTaken
+    ? { kind: 'unknown', reason: code }
+    : { kind: 'retry', reason: code, afterMs: OUTAGE_WAIT_MS }
+}

@@ -1,0 +1,45 @@
+import { Webhook } from 'standardwebhooks'
+import { mergeDeep } from '../merge.js'
+import type { OutgoingTo } from '../message.js'
+
+export const WEBHOOK_MAX_BYTES = 262_144
+
+export interface WebhookPayload {
+  body: string
+  headers: Record<string, string>
+}
+
+/** The body: the event itself when the address asks for it, otherwise the notification in our words. */
+export function webhookBody(outgoing: OutgoingTo<'webhook'>): string {
+  const { address, message } = outgoing
+  const { overrides, listUnsubscribeUrl: _mailOnly, ...shown } = message
+  const data = {
+    nid: outgoing.notificationId,
+    did: outgoing.deliveryId,
+    rt: outgoing.receiptToken,
+    ...(address.event === undefined ? { message: shown } : { event: address.event }),
+  }
+  return JSON.stringify(mergeDeep({ type: 'notification', data }, overrides?.webhook))
+}
+
+/**
+ * Standard Webhooks headers. The id is the delivery's on every attempt, so the receiver can drop a repetition; the
+ * timestamp is the attempt's. Each secret signs, newest first.
+ * @throws Error when a secret is not usable
+ */
+export function signWebhook(
+  outgoing: OutgoingTo<'webhook'>,
+  body: string,
+  nowMs: number,
+): Record<string, string> {
+  const at = new Date(nowMs)
+  const signatures = outgoing.address.secrets.map((secret) =>
+    new Webhook(secret).sign(outgoing.deliveryId, at, body),
+  )
+  return {
+    'content-type': 'application/json',
+    'webhook-id': outgoing.deliveryId,
+    'webhook-timestamp': String(Math.floor(nowMs / 1000)),
+    'webhook-signature': signatures.join(' '),
+  }
+}

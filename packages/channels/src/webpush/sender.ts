@@ -1,0 +1,98 @@
+import webpush from 'web-push'
+import { createEgressAgent } from '../egress/agent.js'
+import { createEgressGuard } from '../egress/guard.js'
+import { post } from '../egress/post.js'
+import { ChannelError } from '../errors.js'
+import { fitTo } from '../fit.js'
+import { createInFlight } from '../in-flight.js'
+import { isExpired } from '../lifetime.js'
+import type { Outgoing, OutgoingTo } from '../message.js'
+import { sendEach, wrongAddress } from '../send-each.js'
+import type { Sender } from '../sender.js'
+import { type ChannelSettings, timeoutsOf } from '../settings.js'
+import type { Verdict } from '../verdict.js'
+import { readWebPushCredentials } from './credentials.js'
+import { checkEndpoint } from './endpoints.js'
+import { WEBPUSH_MAX_BYTES, webPushPayload } from './payload.js'
+import { createVapidHeaders } from './vapid.js'
+import { webPushVerdict } from './verdict.js'
+
+const CONCURRENCY = 100
+const MAX_ANSWER_BYTES = 4096
+
+/** Web Push: web-push signs and encrypts, a keep-alive pool with guarded addresses carries. */
+export function openWebPushSender(value: unknown, settings: ChannelSettings): Sender {
+  const credentials = readWebPushCredentials(value)
+  const timeouts = timeoutsOf(settings)
+  const guard = createEgressGuard({ allowPrivate: settings.allowPrivateEgress ?? false })
+  const agent = createEgressAgent({ guard, timeouts, ca: settings.ca, connections: 20 })
+  const vapid = createVapidHeaders(credentials)
+  const inFlight = createInFlight()
+
+  const requestFor = (outgoing: OutgoingTo<'webpush'>, nowMs: number) => {
+    const { endpoint, p256dh, auth } = outgoing.address
+    const url = checkEndpoint(endpoint, guard, settings.webPushHosts ?? [])
+    const fitted = fitTo(outgoing, WEBPUSH_MAX_BYTES, (candidate) => webPushPayload(candidate, nowMs).body)
+    const payload = webPushPayload({ ...outgoing, message: fitted.message }, nowMs)
+    const details = encrypted(() =>
+      webpush.generateRequestDetails({ endpoint, keys: { p256dh, auth } }, payload.body, {
+        TTL: payload.ttlSeconds,
+        urgency: payload.urgency,
+        ...(payload.topic === undefined ? {} : { topic: payload.topic }),
+        headers: { Authorization: vapid(url.origin) },
+      }),
+    )
+    const headers = Object.fromEntries(
+      Object.entries(details.headers).map(([name, text]) => [name, String(text)]),
+    )
+    return { url: url.href, headers, body: details.body }
+  }
+
+  const one = async (outgoing: Outgoing, signal: AbortSignal): Promise<Verdict> => {
+    if (outgoing.address.kind !== 'webpush') return wrongAddress(outgoing, 'webpush')
+    const now = Date.now()
+    if (isExpired(outgoing.message, now)) return { kind: 'message', reason: 'EXPIRED' }
+    if (outgoing.message.silent) return { kind: 'message', reason: 'SILENT_NOT_ALLOWED' }
+    try {
+      const request = requestFor(outgoing as OutgoingTo<'webpush'>, now)
+      const outcome = await post({
+        ...request,
+        dispatcher: agent,
+        signal,
+        timeoutMs: timeouts.requestMs,
+        maxAnswerBytes: MAX_ANSWER_BYTES,
+      })
+      return webPushVerdict(outcome, Date.now())
+    } catch (error) {
+      if (error instanceof BadKeysError) return { kind: 'address', reason: 'INVALID_KEYS' }
+      if (!(error instanceof ChannelError)) throw error
+      return error.code === 'EGRESS_REFUSED'
+        ? { kind: 'address', reason: 'ENDPOINT_REFUSED' }
+        : { kind: 'message', reason: error.code }
+    }
+  }
+
+  let disposed: Promise<void> | undefined
+  return {
+    provider: 'webpush',
+    send: (batch, signal) =>
+      inFlight.run(() =>
+        sendEach(batch, { signal, batchMs: timeouts.batchMs, concurrency: CONCURRENCY }, one),
+      ),
+    [Symbol.asyncDispose]() {
+      disposed ??= inFlight.idle().then(() => agent.close())
+      return disposed
+    },
+  }
+}
+
+/** The subscription's keys are no point on the curve or of the wrong length: it can never be encrypted to. */
+class BadKeysError extends Error {}
+
+function encrypted<T>(make: () => T): T {
+  try {
+    return make()
+  } catch (cause) {
+    throw new BadKeysError('The subscription keys are not usable.', { cause })
+  }
+}
