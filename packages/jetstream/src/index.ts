@@ -1,1 +1,46 @@
-export {}
+export { moveAdvisories } from './advisories.js'
+export {
+  type Connection,
+  type ConnectionOptions,
+  type ConnectionStatus,
+  type Credentials,
+  openConnection,
+} from './connection.js'
+export {
+  type ConsumeHooks,
+  type ConsumeOptions,
+  type Consumption,
+  type ConsumptionStats,
+  consume,
+  type Handle,
+} from './consume.js'
+export { type CoreMessage, type CoreSubscription, subscribeCore } from './core-subscription.js'
+export { tenantOf } from './dead-letters.js'
+export {
+  ApiError,
+  type ApiErrorCode,
+  ConnectionError,
+  type ConnectionErrorCode,
+  PublishError,
+  type PublishErrorCode,
+  TopologyError,
+  type TopologyErrorCode,
+} from './errors.js'
+export { DONE, dead, type Outcome, retryAfter } from './outcomes.js'
+export { createPublisher, type Publisher, type PublisherOptions } from './publisher.js'
+export type { Received } from './received.js'
+export {
+  lastOfSubject,
+  readSubject,
+  type StoredMessage,
+  type StreamState,
+  type SubjectRange,
+  streamState,
+  wasPublished,
+} from './stored-messages.js'
+export type { OutgoingMessage, PublishOutcome } from './transmit.js'
+export {
+  createWindowPublisher,
+  type WindowPublisher,
+  type WindowPublisherOptions,
+} from './window-publisher.js'
