@@ -166,14 +166,19 @@ CREATE TABLE idempotency_keys (
 );
 CREATE INDEX idempotency_keys_age ON idempotency_keys (created_at);
 
--- Finding a key comes before knowing the tenant, so it can't go through row-level security.
+-- Finding a key comes before knowing the tenant. The function names the one key that it may see; policies of the
+-- owner, under whom it runs, open that row and its tenant's (0004).
 CREATE FUNCTION find_api_key(wanted text)
   RETURNS TABLE (tenant_id text, hash bytea, scopes text[], expires_at timestamptz, revoked_at timestamptz, tenant_status text)
-  LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp
+  LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET carillon.api_key = ''
   AS $$
+BEGIN
+  PERFORM set_config('carillon.api_key', wanted, true);
+  RETURN QUERY
     SELECT k.tenant_id, k.hash, k.scopes, k.expires_at, k.revoked_at, t.status
     FROM api_keys k JOIN tenants t ON t.id = k.tenant_id
-    WHERE k.id = wanted
-  $$;
+    WHERE k.id = wanted;
+END
+$$;
 REVOKE ALL ON FUNCTION find_api_key (text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION find_api_key (text) TO carillon_request;
