@@ -9,9 +9,17 @@ import pg from 'pg'
  * ABORTED: the caller's signal fired; nothing was committed.
  * ROLLED_BACK: the work swallowed a failed statement, so the server refused to commit.
  * TENANT: the tenant's name isn't one.
+ * LOGIN: a login can't be made as asked, or has rights it must not have.
  * MIGRATION: a migration failed; nothing of it was applied.
  */
-export type DatabaseErrorCode = 'UNAVAILABLE' | 'CLOSED' | 'ABORTED' | 'ROLLED_BACK' | 'TENANT' | 'MIGRATION'
+export type DatabaseErrorCode =
+  | 'UNAVAILABLE'
+  | 'CLOSED'
+  | 'ABORTED'
+  | 'ROLLED_BACK'
+  | 'TENANT'
+  | 'LOGIN'
+  | 'MIGRATION'
 
 export class DatabaseError extends Error {
   override readonly name = 'DatabaseError'
@@ -37,12 +45,14 @@ const TRANSIENT_STATES: ReadonlySet<string> = new Set(['55P03', '25006', '25P03'
 export function isTransient(error: unknown): boolean {
   if (error instanceof DatabaseError) return error.code === 'UNAVAILABLE' || error.code === 'CLOSED'
   const state = sqlState(error)
+  if (hasNoPartition(error)) return true
   return state !== undefined && (TRANSIENT_CLASSES.has(state.slice(0, 2)) || TRANSIENT_STATES.has(state))
 }
 
 /** True when these values can never be written (class 22: data; class 23: constraints): find the row, set it aside. */
 export function isDataError(error: unknown): boolean {
   const state = sqlState(error)
+  if (hasNoPartition(error)) return false
   return state !== undefined && (state.startsWith('22') || state.startsWith('23'))
 }
 
@@ -50,4 +60,9 @@ export function isDataError(error: unknown): boolean {
 export function isDeadlock(error: unknown): boolean {
   const state = sqlState(error)
   return state === '40P01' || state === '40001'
+}
+
+/** "No partition for this row" answers as a check violation without a constraint; the row itself is fine. */
+function hasNoPartition(error: unknown): boolean {
+  return error instanceof pg.DatabaseError && error.code === '23514' && error.constraint === undefined
 }
