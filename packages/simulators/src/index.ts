@@ -1,1 +1,9 @@
-export {}
+export type { ApnsDevice, ApnsSimulator } from './apns.js'
+export type { FaultReply, FaultRule, Faults } from './faults.js'
+export type { FcmDevice, FcmSimulator } from './fcm.js'
+export type { HttpsCounters, HttpsServer } from './https-server.js'
+export type { Inbox, SimulatedMessage, SimulatedProvider } from './inbox.js'
+export type { SmtpSimulator } from './smtp.js'
+export { type Simulators, type StartSimulatorsOptions, startSimulators } from './start.js'
+export type { WebhookSimulator } from './webhook.js'
+export type { PushSubscriptionJson, WebPushDevice, WebPushSimulator } from './webpush.js'
