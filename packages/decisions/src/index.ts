@@ -1,1 +1,39 @@
-export {}
+export type { CelScope } from './cel.js'
+export {
+  type CompiledStep,
+  type CompiledWorkflow,
+  CompileError,
+  compileWorkflow,
+  type StepOptions,
+  stepOf,
+  type Templates,
+} from './compile.js'
+export type { RenderedContent } from './content.js'
+export { RenderError } from './errors.js'
+export {
+  type ExplainedDelivery,
+  type ExplainedReason,
+  type ExplainInput,
+  type Explanation,
+  explain,
+} from './explain.js'
+export type { Facts, Preference } from './facts.js'
+export { createMatcher, type Matcher, matchExplain, type WorkflowOutcome } from './match.js'
+export {
+  type Plan,
+  type PlanInput,
+  type PlannedAddress,
+  plan,
+  planForFailure,
+  planForUnknown,
+  type StepOutcome,
+} from './plan.js'
+export { judgePreferences } from './preferences.js'
+export { type RecipientSelection, recipientsOf } from './recipients.js'
+export {
+  createWorkflowValidator,
+  type Validated,
+  validateWorkflow,
+  type WorkflowProblem,
+  type WorkflowValidator,
+} from './validate.js'
