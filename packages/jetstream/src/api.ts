@@ -25,7 +25,7 @@ export function request(
     }
     const reply = wire.replies.open({
       subject,
-      timeoutMs,
+      deadline: Date.now() + timeoutMs,
       settle: (message, failure) => {
         if (message !== undefined) resolve(message)
         else if (failure === 'TIMEOUT') reject(new ApiError('TIMEOUT', `${subject} was not answered.`))

@@ -38,6 +38,13 @@ export {
   streamState,
   wasPublished,
 } from './stored-messages.js'
+export { applyTopology } from './topology/apply.js'
+export { assertTopology, type NeededTopology } from './topology/assert.js'
+export type { Difference } from './topology/compare.js'
+export { type ConsumerSpec, loadTopology, type StreamSpec, type Topology } from './topology/load.js'
+export { type RolePermissions, rolePermissions } from './topology/permissions.js'
+export { type Change, driftTopology, type PlanRow, planTopology } from './topology/plan.js'
+export { type Rendering, renderTopology } from './topology/render.js'
 export type { OutgoingMessage, PublishOutcome } from './transmit.js'
 export {
   createWindowPublisher,

@@ -92,7 +92,7 @@ async function repeatBatch(
 ): Promise<PublishOutcome> {
   let incomplete = 0
   for (let attempt = 0; ; attempt++) {
-    const outcome = await transmitBatch(context.wire, batch, context.timeoutMs)
+    const outcome = await transmitBatch(context.wire, batch, context)
     if (outcome.ok || !worthRepeating(outcome.error)) return outcome
     if (outcome.error.serverCode === INCOMPLETE && ++incomplete > 1) return outcome
     const verdict = await beforeRepeating(context, outcome.error, attempt)

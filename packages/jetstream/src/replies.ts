@@ -6,7 +6,8 @@ export type ReplyFailure = 'TIMEOUT' | 'DISCONNECTED' | 'NO_RESPONDERS' | 'DENIE
 export interface Waiting {
   /** Where the request goes, to tell a permission error. */
   subject: string
-  timeoutMs: number
+  /** When to give up, epoch milliseconds. */
+  deadline: number
   /** Exactly one of the two is given. Returning true keeps the reply subject open for the next message. */
   settle(reply: Msg | undefined, failure: ReplyFailure | undefined): boolean | undefined
 }
@@ -18,7 +19,7 @@ const SWEEP_MS = 100
  * coarse (100 ms). When the connection is lost everything in flight fails at once with `DISCONNECTED`.
  */
 export class ReplyInbox {
-  readonly #waiting = new Map<string, Waiting & { deadline: number }>()
+  readonly #waiting = new Map<string, Waiting>()
   readonly #subscription: Subscription
   readonly #prefix: string
   #counter = 0
@@ -37,7 +38,7 @@ export class ReplyInbox {
   /** Opens a reply subject. */
   open(waiting: Waiting): string {
     const token = (this.#counter++).toString(36)
-    this.#waiting.set(token, { ...waiting, deadline: Date.now() + waiting.timeoutMs })
+    this.#waiting.set(token, waiting)
     if (this.#sweeper === undefined) {
       this.#sweeper = setInterval(() => this.#sweep(), SWEEP_MS)
     }

@@ -124,7 +124,7 @@ function readBatch(wire: Wire, stream: string, query: object): Promise<StoredMes
     const messages: StoredMessage[] = []
     const reply = wire.replies.open({
       subject,
-      timeoutMs: READ_TIMEOUT_MS,
+      deadline: Date.now() + READ_TIMEOUT_MS,
       settle: (message, failure) => {
         if (message === undefined) {
           const code = failure === 'TIMEOUT' ? 'TIMEOUT' : failure === 'DENIED' ? 'DENIED' : 'UNAVAILABLE'

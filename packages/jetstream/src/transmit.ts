@@ -52,6 +52,7 @@ export function unsendable(wire: Wire, message: OutgoingMessage): PublishError |
 }
 
 interface PubAck {
+  stream?: string
   seq?: number
   duplicate?: boolean
   error?: { code: number; err_code?: number; description?: string }
@@ -75,22 +76,33 @@ function failureError(failure: ReplyFailure, subject: string): PublishError {
   return new PublishError('TIMEOUT', `No acknowledgement for ${subject}: it may be stored.`)
 }
 
-function outcomeOf(
-  reply: Msg | undefined,
-  failure: ReplyFailure | undefined,
-  subject: string,
-): PublishOutcome {
-  if (reply === undefined) return { ok: false, error: failureError(failure ?? 'TIMEOUT', subject) }
-  const ack = parseAck(reply)
+/** Exactly what the server writes for a single stored message; all else is parsed as JSON. */
+const PLAIN_ACK = /^\{"stream":"([^"]+)", ?"seq":(\d+)\}$/
+
+function outcomeOf(reply: Msg | undefined, failure: ReplyFailure | undefined, to: Target): PublishOutcome {
+  if (reply === undefined) return { ok: false, error: failureError(failure ?? 'TIMEOUT', to.subject) }
+  const text = reply.string()
+  const plain = PLAIN_ACK.exec(text)
+  if (plain !== null && plain[1] === to.stream) return { ok: true, sequence: Number(plain[2]) }
+  const ack = parseAck(text)
   if (ack.error !== undefined) return { ok: false, error: serverError(ack.error) }
+  if (ack.stream !== to.stream) {
+    const message = `${to.subject} belongs to the stream ${ack.stream}, not to ${to.stream}.`
+    return { ok: false, error: new PublishError('REFUSED', message) }
+  }
   return ack.duplicate === true
     ? { ok: true, sequence: ack.seq ?? 0, duplicate: true }
     : { ok: true, sequence: ack.seq ?? 0 }
 }
 
-function parseAck(reply: Msg): PubAck {
+interface Target {
+  stream: string
+  subject: string
+}
+
+function parseAck(text: string): PubAck {
   try {
-    return reply.json<PubAck>()
+    return JSON.parse(text) as PubAck
   } catch {
     return { error: { code: 500, description: 'the acknowledgement is not JSON' } }
   }
@@ -110,18 +122,19 @@ export function transmitOne(
     queueMicrotask(() => settle({ ok: false, error }))
     return
   }
-  let lines = `Nats-Expected-Stream: ${options.stream}\r\n`
+  let lines = ''
   if (options.withId && message.messageId !== undefined) lines += `Nats-Msg-Id: ${message.messageId}\r\n`
   if (message.headers !== undefined) lines += headerLines(message.headers, isMessageId)
   const reply = wire.replies.open({
     subject: message.subject,
-    timeoutMs: options.timeoutMs,
+    deadline: Date.now() + options.timeoutMs,
     settle: (answer, failure) => {
-      settle(outcomeOf(answer, failure, message.subject))
+      settle(outcomeOf(answer, failure, { stream: options.stream, subject: message.subject }))
       return undefined
     },
   })
-  wire.nats.publish(message.subject, message.body, { reply, headers: encodedHeaders(lines) })
+  const publishOptions = lines === '' ? { reply } : { reply, headers: encodedHeaders(lines) }
+  wire.nats.publish(message.subject, message.body, publishOptions)
 }
 
 /**
@@ -131,7 +144,7 @@ export function transmitOne(
 export function transmitBatch(
   wire: Wire,
   messages: readonly OutgoingMessage[],
-  timeoutMs: number,
+  { stream, timeoutMs }: { stream: string; timeoutMs: number },
 ): Promise<PublishOutcome> {
   return new Promise((resolve) => {
     if (!wire.connected) {
@@ -150,9 +163,9 @@ export function transmitBatch(
       }
       const reply = wire.replies.open({
         subject,
-        timeoutMs,
+        deadline: Date.now() + timeoutMs,
         settle: (answer, failure) => {
-          resolve(outcomeOf(answer, failure, subject))
+          resolve(outcomeOf(answer, failure, { stream, subject }))
           return undefined
         },
       })
