@@ -1,1 +1,4 @@
-export {}
+export { RidesConfig } from './config.js'
+export { introducePeople, PEOPLE } from './people.js'
+export { type Ride, type RideEventData, rideEvent } from './ride.js'
+export { type RidesStartDeps, start } from './start.js'

@@ -12,7 +12,8 @@ export function textArray(values: readonly (string | null)[]): string {
     const value = values[index]
     if (index > 0) literal += ','
     if (value === null || value === undefined) literal += 'NULL'
-    else literal += `"${value.includes('"') || value.includes('\\') ? value.replace(NEEDS_ESCAPE, '\\$&') : value}"`
+    else
+      literal += `"${value.includes('"') || value.includes('\\') ? value.replace(NEEDS_ESCAPE, '\\$&') : value}"`
   }
   return `${literal}}`
 }

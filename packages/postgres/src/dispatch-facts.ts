@@ -1,5 +1,5 @@
 import { plainArray, textArray } from './arrays.js'
-import type { Tx } from './database.js'
+import type { Tx } from './tx.js'
 
 /** What the dispatcher looks up for a whole batch before it judges. All statements are for the worker role. */
 
@@ -161,7 +161,8 @@ export interface InlineUser {
 /** Creates or completes users; sorted by key, so that two batches can't lock each other. */
 export async function upsertInlineUsers(tx: Tx, users: readonly InlineUser[]): Promise<void> {
   const sorted = [...users].sort((a, b) => compare(`${a.tenant} ${a.id}`, `${b.tenant} ${b.id}`))
-  const column = (pick: (user: InlineUser) => string | undefined) => textArray(sorted.map((user) => pick(user) ?? null))
+  const column = (pick: (user: InlineUser) => string | undefined) =>
+    textArray(sorted.map((user) => pick(user) ?? null))
   await tx.query({
     text: `INSERT INTO users (tenant_id, id, external_id, email, phone, name, locale, timezone, roles)
       SELECT t, i, x, e, p, n, l, z, coalesce(r::text[], '{}')
@@ -203,7 +204,13 @@ export interface CapKey {
 export async function reserveCaps(tx: Tx, keys: readonly CapKey[]): Promise<number[]> {
   const name = (key: CapKey) => `${key.tenant} ${key.userId} ${key.scope} ${key.windowStartMs}`
   const sorted = [...keys].sort((a, b) => compare(name(a), name(b)))
-  const { rows } = await tx.query<{ tenant: string; userId: string; scope: string; start: number; count: number }>({
+  const { rows } = await tx.query<{
+    tenant: string
+    userId: string
+    scope: string
+    start: number
+    count: number
+  }>({
     text: `INSERT INTO frequency_counters (tenant_id, user_id, scope, window_start, count)
       SELECT t, u, s, to_timestamp(w / 1000.0), c
       FROM unnest($1::text[], $2::uuid[], $3::text[], $4::float8[], $5::int[]) AS k (t, u, s, w, c)
@@ -230,4 +237,3 @@ function keyArrays(keys: readonly UserKey[]): [string, string] {
 function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0
 }
-

@@ -1,6 +1,6 @@
 import type { DeliveryChannel, Lane, Reason, RunState } from '@carillon/contracts'
 import { momentArray, plainArray, textArray } from './arrays.js'
-import type { Tx } from './database.js'
+import type { Tx } from './tx.js'
 
 /** Rows that one dispatch writes. Strings named …Json are JSON text, stored as they are. */
 export interface EventRow {

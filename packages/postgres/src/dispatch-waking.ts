@@ -1,12 +1,14 @@
 import type { DeliveryChannel, DeliveryStatus, Lane, Reason, RunState } from '@carillon/contracts'
 import { momentArray, plainArray, textArray } from './arrays.js'
-import type { Tx } from './database.js'
 import { STORED_RUN, type StoredRun } from './dispatch-rows.js'
+import type { Queryable, Tx } from './tx.js'
 
 /** What the waker finds due: runs that waited, deliveries that retry or got stuck, outbox rows. Worker role. */
 
 /** How many rows of each kind are due now; one cheap statement for an idle mesh. */
-export async function countDue(tx: Pick<Tx, 'query'>): Promise<{ runs: boolean; deliveries: boolean; outbox: boolean }> {
+export async function countDue(
+  tx: Queryable,
+): Promise<{ runs: boolean; deliveries: boolean; outbox: boolean }> {
   const { rows } = await tx.query<{ runs: boolean; deliveries: boolean; outbox: boolean }>({
     name: 'wake-due',
     text: `SELECT EXISTS (SELECT FROM runs WHERE wake_at <= now()) AS runs,
@@ -94,7 +96,10 @@ export async function updateWokenRuns(tx: Tx, runs: readonly WokenRun[]): Promis
 }
 
 /** After the jobs and frames of woken runs are out: when they wake again, or never. */
-export async function settleWokenRuns(tx: Tx, runs: readonly { id: string; wakeAtMs: number | null }[]): Promise<void> {
+export async function settleWokenRuns(
+  tx: Tx,
+  runs: readonly { id: string; wakeAtMs: number | null }[],
+): Promise<void> {
   const sorted = [...runs].sort((a, b) => (a.id < b.id ? -1 : 1))
   await tx.query({
     text: `UPDATE runs SET publish_pending = false, wake_at = n.wake_at
@@ -124,7 +129,10 @@ export const NO_ROOM = 'no room in the queue'
 export async function claimDueDeliveries(
   tx: Tx,
   options: { limit: number; againMs: number },
-): Promise<{ due: DueDelivery[]; expired: { runId: string; id: string; tenant: string; channel: DeliveryChannel }[] }> {
+): Promise<{
+  due: DueDelivery[]
+  expired: { runId: string; id: string; tenant: string; channel: DeliveryChannel }[]
+}> {
   const { rows } = await tx.query<DueDelivery & { expired: boolean }>({
     text: `WITH due AS (
         SELECT run_id, id FROM deliveries WHERE due_at <= now() ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED
@@ -166,7 +174,10 @@ export async function markRefused(
 }
 
 /** Takes the mark off again once the job is out. */
-export async function clearRefused(tx: Tx, deliveries: readonly { runId: string; id: string }[]): Promise<void> {
+export async function clearRefused(
+  tx: Tx,
+  deliveries: readonly { runId: string; id: string }[],
+): Promise<void> {
   const sorted = [...deliveries].sort((a, b) => (a.runId + a.id < b.runId + b.id ? -1 : 1))
   await tx.query({
     text: `UPDATE deliveries d SET detail = NULL FROM unnest($1::uuid[], $2::uuid[]) AS n (run_id, id)

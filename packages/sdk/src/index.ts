@@ -1,1 +1,12 @@
-export {}
+export { CarillonClientError, type PublishFailure } from './errors.js'
+export type { EventInput } from './event.js'
+export {
+  type CarillonClient,
+  connectHttp,
+  type DeviceInput,
+  type HttpOptions,
+  type UserInput,
+} from './http.js'
+export { connectNats, type NatsOptions } from './nats.js'
+export type { Published, Publisher } from './publisher.js'
+export { DEFAULT_RETRY, type RetryPolicy } from './retry.js'

@@ -1,0 +1,189 @@
+import { createHash } from 'node:crypto'
+import {
+  type Channel,
+  ContractError,
+  type DomainEvent,
+  isChannel,
+  isLane,
+  type Lane,
+  type RecipientInput,
+} from '@carillon/contracts'
+import {
+  type CompiledWorkflow,
+  compileWorkflow,
+  type RecipientSelection,
+  recipientsOf,
+  validateWorkflow,
+  type WorkflowOutcome,
+} from '@carillon/decisions'
+import type { TenantRules } from './rules.js'
+
+/** Events that the gateway makes of `POST /v1/workflows/:key/trigger` and `POST /v1/notifications`. */
+export const TRIGGER_TYPE = 'carillon.trigger.v1'
+export const NOTIFICATION_TYPE = 'carillon.notification.v1'
+
+/** One workflow that applies to an event, and whom it wants to tell. */
+export interface Assignment {
+  workflow: CompiledWorkflow
+  /** The event as the workflow sees it: a trigger's own data stands in `data`. */
+  event: DomainEvent
+  recipients: RecipientSelection
+}
+
+export interface Assigned {
+  assignments: Assignment[]
+  /** Per workflow that listens to the type: matched or why not. Stored with the event. */
+  outcomes: WorkflowOutcome[]
+}
+
+/**
+ * Which workflows an event begins, and for whom. Pure.
+ * @throws ContractError when a trigger or a direct notification can't be understood
+ */
+export function assign(event: DomainEvent, rules: TenantRules, direct: DirectWorkflows): Assigned {
+  if (event.type === TRIGGER_TYPE) return assignTrigger(event, rules)
+  if (event.type === NOTIFICATION_TYPE) return assignDirect(event, direct)
+  const { matched, outcomes } = rules.match(event)
+  return {
+    outcomes,
+    assignments: matched.map((workflow) => ({ workflow, event, recipients: recipientsOf(event, workflow) })),
+  }
+}
+
+function assignTrigger(event: DomainEvent, rules: TenantRules): Assigned {
+  const body = record(event.data, 'data')
+  const workflow = rules.workflows.get(String(body.workflow))
+  if (workflow === undefined) {
+    throw new ContractError(
+      'EVENT_INVALID',
+      `There is no published workflow "${String(body.workflow).slice(0, 64)}".`,
+      'data.workflow',
+    )
+  }
+  return {
+    outcomes: [{ workflow: workflow.key, version: workflow.version, matched: true }],
+    assignments: [{ workflow, event: asWorkflowSees(event), recipients: selection(body.to) }],
+  }
+}
+
+/**
+ * An event as its workflow sees it: the data of a trigger stands in `data`, and what an app gets along with a direct
+ * notification under `data.notification`, as in every other event.
+ */
+export function asWorkflowSees(event: DomainEvent): DomainEvent {
+  if (event.type === TRIGGER_TYPE) return { ...event, data: record(event.data, 'data').data ?? {} }
+  if (event.type !== NOTIFICATION_TYPE) return event
+  const body = record(event.data, 'data')
+  return body.data === undefined ? event : { ...event, data: { ...body, notification: body.data } }
+}
+
+/** Compiled one-off workflows of direct notifications, by their shape. */
+export interface DirectWorkflows {
+  of(shape: DirectShape): CompiledWorkflow
+}
+
+interface DirectShape {
+  channels: Channel[]
+  fields: string[]
+  category?: string
+  lane?: Lane
+  expires?: string
+}
+
+const DIRECT_FIELDS = ['title', 'body', 'url', 'imageUrl', 'subject', 'html'] as const
+/** Shapes kept compiled: combinations of channels, fields, category and lane that callers really use. */
+const KEPT_SHAPES = 1_000
+
+/** The texts of a direct notification are data, not templates: nothing in them is evaluated. */
+export function createDirectWorkflows(): DirectWorkflows {
+  const known = new Map<string, CompiledWorkflow>()
+  return {
+    of(shape) {
+      const name = createHash('sha256').update(JSON.stringify(shape)).digest('base64url')
+      const compiled = known.get(name)
+      if (compiled !== undefined) return compiled
+      const checked = validateWorkflow({
+        key: 'direct',
+        on: NOTIFICATION_TYPE,
+        to: 'data.to',
+        ...(shape.category === undefined ? {} : { category: shape.category }),
+        ...(shape.lane === undefined ? {} : { lane: shape.lane }),
+        ...(shape.expires === undefined ? {} : { expires: shape.expires }),
+        content: Object.fromEntries(shape.fields.map((field) => [field, `{{ data.content.${field} }}`])),
+        steps: shape.channels,
+      })
+      if (!checked.ok) {
+        const first = checked.problems[0]
+        throw new ContractError(
+          'EVENT_INVALID',
+          `${first?.message ?? 'The notification is not valid.'} ${first?.remedy ?? ''}`,
+          first?.path,
+        )
+      }
+      const made = compileWorkflow(checked.definition, { version: 1 })
+      if (known.size >= KEPT_SHAPES) known.delete(known.keys().next().value as string)
+      known.set(name, made)
+      return made
+    },
+  }
+}
+
+function assignDirect(event: DomainEvent, direct: DirectWorkflows): Assigned {
+  const workflow = directWorkflow(event, direct)
+  return {
+    outcomes: [{ workflow: workflow.key, version: workflow.version, matched: true }],
+    assignments: [
+      { workflow, event: asWorkflowSees(event), recipients: selection(record(event.data, 'data').to) },
+    ],
+  }
+}
+
+/**
+ * The one-off workflow of a direct notification.
+ * @throws ContractError when it can't be understood
+ */
+export function directWorkflow(event: DomainEvent, direct: DirectWorkflows): CompiledWorkflow {
+  const body = record(event.data, 'data')
+  const content = record(body.content, 'data.content')
+  const channels = Array.isArray(body.channels) && body.channels.length > 0 ? body.channels : ['inbox']
+  if (!channels.every(isChannel)) {
+    throw new ContractError(
+      'EVENT_INVALID',
+      'channels may hold inbox, push, email and webhook.',
+      'data.channels',
+    )
+  }
+  return direct.of({
+    channels,
+    fields: DIRECT_FIELDS.filter((field) => typeof content[field] === 'string'),
+    ...(typeof body.category === 'string' ? { category: body.category } : {}),
+    ...(isLane(body.lane) ? { lane: body.lane } : {}),
+    ...(typeof body.expires === 'string' ? { expires: body.expires } : {}),
+  })
+}
+
+/** `to` of a trigger or a direct notification: ids, recipients given inline, a role or a topic. */
+function selection(to: unknown): RecipientSelection {
+  if (typeof to === 'object' && to !== null && !Array.isArray(to)) {
+    const { role, topic } = to as { role?: unknown; topic?: unknown }
+    if (typeof role === 'string' && role !== '') return { kind: 'role', role }
+    if (typeof topic === 'string' && topic !== '') return { kind: 'topic', topic }
+  }
+  const list = Array.isArray(to) ? to : [to]
+  const users = new Map<string, RecipientInput>()
+  for (const entry of list) {
+    const id = typeof entry === 'string' ? entry : (entry as { id?: unknown } | null)?.id
+    if (typeof id !== 'string' || id === '') {
+      throw new ContractError('EVENT_INVALID', 'A recipient is a user id or an object with an id.', 'data.to')
+    }
+    users.set(id, entry as RecipientInput)
+  }
+  return { kind: 'users', users: [...users.values()] }
+}
+
+function record(value: unknown, field: string): Record<string, unknown> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new ContractError('EVENT_INVALID', `"${field}" must be an object.`, field)
+  }
+  return value as Record<string, unknown>
+}

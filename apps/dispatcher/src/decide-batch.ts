@@ -1,0 +1,166 @@
+import { type DomainEvent, eventHash, eventRowId } from '@carillon/contracts'
+import {
+  claimEventKeys,
+  insertDecisions,
+  loadStored,
+  loadTenants,
+  type StoredDelivery,
+  type StoredRun,
+  type Tx,
+  upsertInlineUsers,
+} from '@carillon/postgres'
+import { messageOf, sha256 } from '@carillon/service'
+import { type Assigned, assign, type DirectWorkflows } from './assign.js'
+import { type Judged, judge } from './judge.js'
+import { resolveRecipients } from './recipients.js'
+import { deliveryRows, eventRow, runRow, storedDelivery, storedRun } from './rows.js'
+import type { RulesCache, TenantRules } from './rules.js'
+
+export interface DecideDeps {
+  rules: RulesCache
+  direct: DirectWorkflows
+  now: () => number
+  maxAttempts: number
+  respoolAfterMs: number
+}
+
+export interface Decided {
+  /** What is committed and has to be published, whichever pass wrote it. */
+  runs: StoredRun[]
+  deliveries: StoredDelivery[]
+  /** Why an event can't be processed, by its place in the batch. Its rows, if any, are written all the same. */
+  dead: Map<number, string>
+  repeated: number
+}
+
+interface Known {
+  index: number
+  event: DomainEvent
+  rules: TenantRules
+  key: Uint8Array
+  hash: Uint8Array
+}
+
+/**
+ * Judges a batch of events inside one transaction: claims their keys, looks everything up at once, writes every row.
+ * The claim and the rows commit together, so an event is either fresh, and this transaction writes all its rows, or
+ * known, and its rows are there. A second plan never exists.
+ */
+export async function decideBatch(
+  tx: Tx,
+  events: readonly DomainEvent[],
+  deps: DecideDeps,
+): Promise<Decided> {
+  const dead = new Map<number, string>()
+  const known = await knownEvents(tx, events, deps, dead)
+  const claimed = await claimEventKeys(
+    tx,
+    known.map((entry) => entry.key),
+  )
+  const fresh: (Known & { rowId: string; firstSeenMs: number; assigned: Assigned })[] = []
+  const earlier = new Set<string>()
+  const taken = new Set<string>()
+  for (const entry of known) {
+    const name = hexOf(entry.key)
+    const seen = claimed.get(name)
+    if (seen === undefined) throw new Error(`The key ${name} of an event was neither found nor claimed.`)
+    const rowId = eventRowId(seen.firstSeenMs, entry.hash)
+    if (!seen.fresh) earlier.add(rowId)
+    if (!seen.fresh || taken.has(name)) continue
+    taken.add(name)
+    fresh.push({ ...entry, rowId, firstSeenMs: seen.firstSeenMs, assigned: assignOrBury(entry, deps, dead) })
+  }
+  const written = await writeFresh(tx, fresh, deps, dead)
+  const stored = earlier.size === 0 ? { runs: [], deliveries: [] } : await loadStored(tx, [...earlier])
+  return {
+    runs: [...written.runs, ...stored.runs],
+    deliveries: [...written.deliveries, ...stored.deliveries],
+    dead,
+    repeated: known.length - fresh.length,
+  }
+}
+
+/** Events whose tenant exists; the others are dead before their key is claimed, so that a re-drive finds them new. */
+async function knownEvents(
+  tx: Tx,
+  events: readonly DomainEvent[],
+  deps: DecideDeps,
+  dead: Map<number, string>,
+): Promise<Known[]> {
+  const tenants = await loadTenants(tx, [...new Set(events.map((event) => event.tenant))])
+  const active = tenants.filter((tenant) => tenant.active)
+  const rulesOf = await deps.rules.forTenants(tx, active)
+  const known: Known[] = []
+  events.forEach((event, index) => {
+    const rules = rulesOf.get(event.tenant)
+    if (rules === undefined) {
+      const exists = tenants.some((tenant) => tenant.id === event.tenant)
+      dead.set(
+        index,
+        exists ? `tenant "${event.tenant}" is suspended` : `tenant "${event.tenant}" is not known`,
+      )
+      return
+    }
+    const hash = eventHash(sha256, event)
+    known.push({ index, event, rules, hash, key: hash.subarray(0, 16) })
+  })
+  return known
+}
+
+/** A trigger that can't be understood keeps its event, with the reason as outcome, and becomes a dead letter. */
+function assignOrBury(entry: Known, deps: DecideDeps, dead: Map<number, string>): Assigned {
+  try {
+    return assign(entry.event, entry.rules, deps.direct)
+  } catch (error) {
+    dead.set(entry.index, messageOf(error))
+    return { assignments: [], outcomes: [] }
+  }
+}
+
+async function writeFresh(
+  tx: Tx,
+  fresh: readonly (Known & { rowId: string; firstSeenMs: number; assigned: Assigned })[],
+  deps: DecideDeps,
+  dead: Map<number, string>,
+): Promise<{ runs: StoredRun[]; deliveries: StoredDelivery[] }> {
+  if (fresh.length === 0) return { runs: [], deliveries: [] }
+  const flat = fresh.flatMap((entry) =>
+    entry.assigned.assignments.map((assignment) => ({ entry, tenant: entry.event.tenant, assignment })),
+  )
+  const { recipients, inline } = await resolveRecipients(tx, flat)
+  if (inline.length > 0) await upsertInlineUsers(tx, inline)
+  const judged: Judged[] = await judge(
+    tx,
+    flat.flatMap(({ entry, assignment }, place) =>
+      (recipients[place] ?? []).map((recipient) => ({
+        rules: entry.rules,
+        workflow: assignment.workflow,
+        event: assignment.event,
+        eventRow: entry.rowId,
+        firstSeenMs: entry.firstSeenMs,
+        index: entry.index,
+        recipient,
+      })),
+    ),
+    deps.now(),
+  )
+  for (const run of judged) {
+    if (run.problem !== undefined) dead.set(run.index, run.problem)
+  }
+  const counts = new Map<Assigned['assignments'][number], number>()
+  flat.forEach(({ assignment }, place) => {
+    counts.set(assignment, recipients[place]?.length ?? 0)
+  })
+  const runs = judged.map((run) => runRow(run))
+  const deliveries = judged.flatMap((run) => deliveryRows(run, deps))
+  const events = fresh.map((entry) => eventRow(entry, counts, dead.get(entry.index)))
+  await insertDecisions(tx, { events, runs, deliveries })
+  return {
+    runs: runs.map((row, place) => storedRun(row, (judged[place] as Judged).plan.content)),
+    deliveries: deliveries.map(storedDelivery),
+  }
+}
+
+function hexOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex')
+}

@@ -1,0 +1,92 @@
+import type { Logger, Metrics } from '@carillon/service'
+
+/** One function per business event of the dispatcher: its line in the log and its counter. */
+export interface DispatchEvents {
+  dispatched(batch: {
+    events: number
+    repeated: number
+    runs: number
+    deliveries: number
+    dead: number
+    ms: number
+  }): void
+  refused(stream: string, jobs: number): void
+  postponed(reason: string, events: number): void
+  woken(kind: 'runs' | 'deliveries' | 'outbox', count: number): void
+  expired(count: number): void
+  failed(stage: string, error: unknown): void
+  rulesLoaded(tenant: string, workflows: number, broken: readonly string[]): void
+}
+
+export function createDispatchEvents({
+  logger,
+  metrics,
+}: {
+  logger: Logger
+  metrics: Metrics
+}): DispatchEvents {
+  const events = metrics.counter({
+    name: 'dispatcher_events_total',
+    help: 'Events judged, by what became of them.',
+    labels: ['outcome'],
+  })
+  const rows = metrics.counter({
+    name: 'dispatcher_rows_total',
+    help: 'Runs and deliveries written.',
+    labels: ['kind'],
+  })
+  const seconds = metrics.histogram({
+    name: 'dispatcher_batch_seconds',
+    help: 'From a batch of events to its rows, jobs and frames.',
+  })
+  const woken = metrics.counter({
+    name: 'dispatcher_woken_total',
+    help: 'What the waker brought on its way again.',
+    labels: ['kind'],
+  })
+  const refused = metrics.counter({
+    name: 'dispatcher_jobs_refused_total',
+    help: 'Jobs that found no room and are kept as rows.',
+    labels: ['stream'],
+  })
+  const failures = metrics.counter({
+    name: 'dispatcher_failures_total',
+    help: 'Passes that failed and are repeated.',
+    labels: ['stage'],
+  })
+  return {
+    dispatched(batch) {
+      events.inc({ outcome: 'dispatched' }, batch.events - batch.repeated - batch.dead)
+      events.inc({ outcome: 'repeated' }, batch.repeated)
+      events.inc({ outcome: 'dead' }, batch.dead)
+      rows.inc({ kind: 'run' }, batch.runs)
+      rows.inc({ kind: 'delivery' }, batch.deliveries)
+      seconds.observe(batch.ms / 1000)
+      logger.debug(batch, 'events.dispatched')
+    },
+    refused(stream, jobs) {
+      refused.inc({ stream }, jobs)
+      logger.warn({ stream, jobs }, 'jobs.refused')
+    },
+    postponed(reason, count) {
+      failures.inc({ stage: 'publish' })
+      logger.warn({ reason, events: count }, 'events.postponed')
+    },
+    woken(kind, count) {
+      woken.inc({ kind }, count)
+      logger.debug({ kind, count }, 'rows.woken')
+    },
+    expired(count) {
+      woken.inc({ kind: 'expired' }, count)
+      logger.info({ count }, 'deliveries.expired')
+    },
+    failed(stage, error) {
+      failures.inc({ stage })
+      logger.error({ stage, err: error }, 'dispatch.failed')
+    },
+    rulesLoaded(tenant, workflows, broken) {
+      if (broken.length > 0) logger.error({ tenant, broken }, 'workflows.broken')
+      logger.info({ tenant, workflows }, 'workflows.loaded')
+    },
+  }
+}

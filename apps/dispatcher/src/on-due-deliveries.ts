@@ -1,0 +1,94 @@
+import { deliveryDurable, jobStream } from '@carillon/contracts'
+import type { OutgoingMessage, PublishOutcome } from '@carillon/jetstream'
+import {
+  claimDueDeliveries,
+  clearRefused,
+  type Database,
+  type DueDelivery,
+  markRefused,
+} from '@carillon/postgres'
+import type { DispatchEvents } from './events.js'
+import { jobMessage } from './publish-stored.js'
+import type { DueWork } from './waker.js'
+
+export interface DueDeliveriesDeps {
+  database: Database
+  publishJobs(stream: string, messages: readonly OutgoingMessage[]): Promise<PublishOutcome[]>
+  /** Messages of a stream that a durable hasn't handled yet: waiting and in flight. */
+  unhandled(stream: string, durable: string): Promise<number>
+  events: DispatchEvents
+  /** How long until the waker looks at the same row again. */
+  respoolAfterMs: number
+  refusedAgainMs: number
+}
+
+const BATCH = 500
+
+/**
+ * Brings deliveries on their way whose time has come: retries, attempts whose worker died, jobs that found no room, and
+ * jobs that never came (a queue that was purged, a broker that was restored). A queued row whose job may still stand
+ * in a long queue is left for later: a second job would only make the queue longer.
+ */
+export function createOnDueDeliveries(deps: DueDeliveriesDeps): DueWork {
+  return {
+    kind: 'deliveries',
+    async run() {
+      const claimed = await deps.database.inTransaction((tx) =>
+        claimDueDeliveries(tx, { limit: BATCH, againMs: deps.respoolAfterMs }),
+      )
+      if (claimed.expired.length > 0) deps.events.expired(claimed.expired.length)
+      const due = await withoutWaitingJobs(claimed.due, deps)
+      if (due.length > 0) await publish(due, deps)
+      return { more: claimed.due.length + claimed.expired.length === BATCH }
+    },
+  }
+}
+
+async function withoutWaitingJobs(
+  due: readonly DueDelivery[],
+  deps: DueDeliveriesDeps,
+): Promise<DueDelivery[]> {
+  const busy = new Map<string, Promise<boolean>>()
+  const wanted: DueDelivery[] = []
+  for (const delivery of due) {
+    if (delivery.status !== 'queued' || delivery.refused) {
+      wanted.push(delivery)
+      continue
+    }
+    const durable = deliveryDurable(delivery.channel, delivery.lane)
+    const answer =
+      busy.get(durable) ?? deps.unhandled(jobStream(delivery.channel), durable).then((count) => count > 0)
+    busy.set(durable, answer)
+    if (!(await answer)) wanted.push(delivery)
+  }
+  return wanted
+}
+
+async function publish(due: readonly DueDelivery[], deps: DueDeliveriesDeps): Promise<void> {
+  const byStream = new Map<string, DueDelivery[]>()
+  for (const delivery of due) {
+    const stream = jobStream(delivery.channel)
+    const group = byStream.get(stream)
+    if (group === undefined) byStream.set(stream, [delivery])
+    else group.push(delivery)
+  }
+  const refused: DueDelivery[] = []
+  const accepted: DueDelivery[] = []
+  await Promise.all(
+    [...byStream].map(async ([stream, group]) => {
+      const outcomes = await deps.publishJobs(stream, group.map(jobMessage))
+      const before = refused.length
+      group.forEach((delivery, index) => {
+        if (outcomes[index]?.ok === true) accepted.push(delivery)
+        else refused.push(delivery)
+      })
+      if (refused.length > before) deps.events.refused(stream, refused.length - before)
+    }),
+  )
+  if (refused.length > 0) {
+    await deps.database.inTransaction((tx) => markRefused(tx, refused, deps.refusedAgainMs))
+  }
+  const cleared = accepted.filter((delivery) => delivery.refused)
+  if (cleared.length > 0) await deps.database.inTransaction((tx) => clearRefused(tx, cleared))
+  deps.events.woken('deliveries', accepted.length)
+}

@@ -1,0 +1,148 @@
+import { type DeliveryChannel, type DomainEvent, deliveryId, runId } from '@carillon/contracts'
+import type { Plan, StepOutcome, WorkflowOutcome } from '@carillon/decisions'
+import type { DeliveryRow, EventRow, RunRow, StoredDelivery, StoredRun } from '@carillon/postgres'
+import { sha256 } from '@carillon/service'
+import type { Assigned } from './assign.js'
+import type { Judged } from './judge.js'
+
+/** Plain mapping from what was decided to rows. */
+
+/** The event's row, with the outcome per workflow and, for those that matched, how many they told. */
+export function eventRow(
+  entry: { event: DomainEvent; rowId: string; firstSeenMs: number; assigned: Assigned },
+  recipients: ReadonlyMap<Assigned['assignments'][number], number>,
+  problem: string | undefined,
+): EventRow {
+  const { event, assigned } = entry
+  const outcome: (WorkflowOutcome & { recipients?: number })[] = assigned.outcomes.map((result) => {
+    const assignment = assigned.assignments.find(({ workflow }) => workflow.key === result.workflow)
+    if (assignment === undefined) return result
+    const count = recipients.get(assignment) ?? 0
+    if (count > 0) return { ...result, recipients: count }
+    const detail =
+      assignment.recipients.kind === 'none' ? assignment.recipients.detail : 'nobody belongs to it'
+    return { ...result, recipients: 0, reason: 'NO_RECIPIENT', detail }
+  })
+  return {
+    id: entry.rowId,
+    tenant: event.tenant,
+    source: event.source,
+    eventId: event.id,
+    type: event.type,
+    subject: event.subject ?? null,
+    time: event.time ?? null,
+    lane: event.lane,
+    dataJson: event.dataJson,
+    outcomeJson: JSON.stringify(problem === undefined ? outcome : [...outcome, { problem }]),
+    firstSeenMs: entry.firstSeenMs,
+  }
+}
+
+/** The run's row. Its id meets itself on every pass. */
+export function runRow(run: Judged): RunRow {
+  const { plan } = run
+  return {
+    id: idOf(run),
+    tenant: run.rules.tenant,
+    eventId: run.eventRow,
+    workflowKey: run.workflow.key,
+    workflowVersion: run.workflow.version,
+    userId: run.known ? run.recipient.userId : null,
+    recipient: run.recipient.name,
+    lane: plan.lane,
+    category: plan.category,
+    state: plan.state,
+    reason: plan.reason ?? null,
+    planJson: `[${passJson(plan)}]`,
+    contentJson: contentJson(plan),
+    nextStep: plan.nextStep ?? null,
+    wakeAtMs: plan.wakeAt ?? null,
+    inInbox: plan.inInbox,
+    expiresAtMs: plan.expiresAt ?? null,
+    collapseKey: plan.collapseKey ?? null,
+    createdAtMs: run.firstSeenMs,
+  }
+}
+
+/** One pass as it is kept in `runs.plan`. */
+export function passJson(plan: Plan): string {
+  return JSON.stringify({ at: plan.at, steps: plan.steps })
+}
+
+export function contentJson(plan: Plan): string | null {
+  return Object.keys(plan.content).length === 0 ? null : JSON.stringify(plan.content)
+}
+
+export interface DeliveryDefaults {
+  maxAttempts: number
+  respoolAfterMs: number
+}
+
+/** One row per step and address that is delivered in this pass. */
+export function deliveryRows(run: Judged, defaults: DeliveryDefaults): DeliveryRow[] {
+  if (run.plan.steps.every((step) => step.addresses === undefined)) return []
+  return deliveriesOf(
+    { id: idOf(run), tenant: run.rules.tenant, userId: run.recipient.userId, createdAtMs: run.firstSeenMs },
+    run.plan,
+    run.plan.at,
+    defaults,
+  )
+}
+
+/** The deliveries of one pass of a run. `now` is when they begin to be due. */
+export function deliveriesOf(
+  run: { id: string; tenant: string; userId: string; createdAtMs: number },
+  plan: Plan,
+  now: number,
+  defaults: DeliveryDefaults,
+): DeliveryRow[] {
+  return plan.steps.flatMap((step: StepOutcome) =>
+    (step.outcome === 'deliver' ? (step.addresses ?? []) : []).map((address) => ({
+      runId: run.id,
+      id: deliveryId(sha256, { run: run.id, step: step.step, address: `${address.kind}:${address.id}` }),
+      tenant: run.tenant,
+      userId: run.userId,
+      channel: step.type as DeliveryChannel,
+      lane: plan.lane,
+      step: step.step,
+      addressKind: address.kind,
+      address: address.id,
+      maxAttempts: step.maxAttempts ?? defaults.maxAttempts,
+      dueAtMs: now + defaults.respoolAfterMs,
+      expiresAtMs: plan.expiresAt ?? null,
+      createdAtMs: now,
+    })),
+  )
+}
+
+/** What publication needs of a row that was just written; `content` is the plan's, as it was stored. */
+export function storedRun(row: RunRow, content: Plan['content']): StoredRun {
+  return {
+    id: row.id,
+    tenant: row.tenant,
+    eventId: row.eventId,
+    userId: row.userId,
+    workflowKey: row.workflowKey,
+    lane: row.lane,
+    category: row.category,
+    inInbox: row.inInbox,
+    content,
+    createdAtMs: row.createdAtMs,
+    seenAt: null,
+    readAt: null,
+    archivedAt: null,
+  }
+}
+
+export function storedDelivery(row: DeliveryRow): StoredDelivery {
+  return { runId: row.runId, id: row.id, tenant: row.tenant, channel: row.channel, lane: row.lane }
+}
+
+function idOf(run: Judged): string {
+  return runId(sha256, {
+    firstSeenMs: run.firstSeenMs,
+    eventRow: run.eventRow,
+    workflow: run.workflow.key,
+    recipient: run.recipient.userId,
+  })
+}

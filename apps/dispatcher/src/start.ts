@@ -1,0 +1,137 @@
+import { dispatcherDurable, LANES, STREAMS } from '@carillon/contracts'
+import {
+  assertTopology,
+  backlogOf,
+  type Connection,
+  type Consumption,
+  consume,
+  createPublisher,
+  createWindowPublisher,
+  wasPublished,
+} from '@carillon/jetstream'
+import { countDue, type Database, maintain } from '@carillon/postgres'
+import type { Failpoint, ProcessDeps, Service } from '@carillon/service'
+import { createDirectWorkflows } from './assign.js'
+import type { DispatcherConfig } from './config.js'
+import { createDispatchEvents } from './events.js'
+import { createOnDueDeliveries } from './on-due-deliveries.js'
+import { createOnDueRuns } from './on-due-runs.js'
+import { createOnEvents } from './on-events.js'
+import type { Publishing } from './publish-stored.js'
+import { createRelayOutbox } from './relay-outbox.js'
+import { createRulesCache } from './rules.js'
+import { startUpkeep } from './upkeep.js'
+import { startWaker } from './waker.js'
+
+export interface DispatcherDeps extends ProcessDeps {
+  connection: Connection
+  /** Opened with the worker's login. */
+  database: Database
+  failpoint: Failpoint
+}
+
+/** Starts the dispatcher: one consumption per lane, the waker, the upkeep of partitions. Closes nothing it was given. */
+export async function start(config: DispatcherConfig, deps: DispatcherDeps): Promise<Service> {
+  const { connection, database, failpoint } = deps
+  await assertTopology(connection, {
+    streams: [STREAMS.live, STREAMS.jobsPush, STREAMS.jobsEmail, STREAMS.jobsWebhook],
+    durables: LANES.map((lane) => ({ stream: STREAMS.events, durable: dispatcherDurable(lane) })),
+  })
+  const events = createDispatchEvents(deps)
+  const publisher = createPublisher(connection)
+  const frames = createWindowPublisher(connection, { stream: STREAMS.live })
+  const publishing: Publishing = {
+    publishJobs: (stream, messages) => publisher.publishAll(stream, messages),
+    publishFrames: (messages) => frames.publishAll(messages),
+    wasPublished: (frame) => wasPublished(connection, frame),
+  }
+  const rules = createRulesCache(events.rulesLoaded)
+  const direct = createDirectWorkflows()
+  const now = Date.now
+  const { respoolAfterMs, refusedAgainMs, maxAttempts } = config
+  const onEvents = createOnEvents({
+    database,
+    publishing,
+    events,
+    failpoint,
+    refusedAgainMs,
+    decide: { rules, direct, now, maxAttempts, respoolAfterMs },
+  })
+  const consumptions: Consumption[] = LANES.map((lane) =>
+    consume(
+      connection,
+      {
+        stream: STREAMS.events,
+        durable: dispatcherDurable(lane),
+        batch: config.batchSize,
+        concurrency: config.concurrency,
+      },
+      onEvents,
+      {
+        onFailure: (error) => events.failed('events', error),
+        onMissing: (error) => events.failed('topology', error),
+        onDead: (message, reason) => deps.logger.warn({ subject: message.subject, reason }, 'event.dead'),
+      },
+    ),
+  )
+  const waker = startWaker({
+    everyMs: config.wakeEveryMs,
+    due: () => countDue(database),
+    onFailure: events.failed,
+    work: [
+      createOnDueRuns({
+        database,
+        rules,
+        direct,
+        publishing,
+        events,
+        failpoint,
+        now,
+        refusedAgainMs,
+        defaults: { maxAttempts, respoolAfterMs },
+      }),
+      createOnDueDeliveries({
+        database,
+        publishJobs: publishing.publishJobs,
+        unhandled: async (stream, durable) => {
+          const backlog = await backlogOf(connection, { stream, durable })
+          return backlog.waiting + backlog.inFlight
+        },
+        events,
+        respoolAfterMs,
+        refusedAgainMs,
+      }),
+      createRelayOutbox({
+        database,
+        publish: publishing.publishJobs,
+        publishFrames: publishing.publishFrames,
+        events,
+      }),
+    ],
+  })
+  const upkeep = startUpkeep({
+    run: () => maintain(database, { daysAhead: 14, retainDays: config.retainDays }),
+    onFailure: (error) => events.failed('upkeep', error),
+  })
+  const removeCheck = deps.health.add('dispatcher', () =>
+    consumptions.every((consumption) => consumption.stats().bound)
+      ? undefined
+      : 'not bound to its durables yet',
+  )
+  const drain = async () => {
+    await Promise.all(consumptions.map((consumption) => consumption.drain()))
+    await waker.drain()
+  }
+  return {
+    name: 'dispatcher',
+    drain,
+    async [Symbol.asyncDispose]() {
+      removeCheck()
+      upkeep.stop()
+      await drain()
+      await waker[Symbol.asyncDispose]()
+      await publisher[Symbol.asyncDispose]()
+      await frames[Symbol.asyncDispose]()
+    },
+  }
+}
