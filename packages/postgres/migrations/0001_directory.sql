@@ -170,7 +170,7 @@ CREATE INDEX idempotency_keys_age ON idempotency_keys (created_at);
 -- owner, under whom it runs, open that row and its tenant's (0004).
 CREATE FUNCTION find_api_key(wanted text)
   RETURNS TABLE (tenant_id text, hash bytea, scopes text[], expires_at timestamptz, revoked_at timestamptz, tenant_status text)
-  LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET carillon.api_key = ''
+  LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp
   AS $$
 BEGIN
   PERFORM set_config('carillon.api_key', wanted, true);
@@ -178,6 +178,7 @@ BEGIN
     SELECT k.tenant_id, k.hash, k.scopes, k.expires_at, k.revoked_at, t.status
     FROM api_keys k JOIN tenants t ON t.id = k.tenant_id
     WHERE k.id = wanted;
+  PERFORM set_config('carillon.api_key', '', true);
 END
 $$;
 REVOKE ALL ON FUNCTION find_api_key (text) FROM PUBLIC;

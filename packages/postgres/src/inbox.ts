@@ -71,7 +71,7 @@ export interface UnreadCount {
 export function unreadCountStatement(wanted: UnreadCount): Statement {
   return {
     text: `SELECT count(*) AS unread FROM (
-        SELECT FROM runs WHERE tenant_id = $1 AND user_id = $2 AND ${FILTERS.unread} LIMIT $3) AS some`,
+        SELECT FROM runs WHERE tenant_id = $1 AND user_id = $2 AND ${FILTERS.unread} LIMIT $3) AS counted`,
     values: [wanted.tenant, wanted.userId, wanted.atMost ?? 1_000],
   }
 }
