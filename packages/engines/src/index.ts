@@ -1,7 +1,7 @@
 export { cached, defaultCacheRoot } from './cache.js'
 export { type CommandOptions, findOnPath, run } from './command.js'
 export { type DebianFetch, fetchDebian, libraryFolders } from './debian.js'
-export type { ExitStatus } from './engine-process.js'
+export { type EngineProcess, type ExitStatus, launch } from './engine-process.js'
 export { EngineServer } from './engine-server.js'
 export { CommandFailed, EngineFailed, type EngineName, EngineUnavailable } from './errors.js'
 export { freePort, freePorts } from './free-port.js'
