@@ -33,7 +33,7 @@ export async function maintain(database: Queryable, options: MaintainOptions): P
       `DELETE FROM idempotency_keys WHERE ctid = ANY (ARRAY(
          SELECT ctid FROM idempotency_keys
          WHERE created_at < now() - make_interval(hours => $1::integer) AND locked_until < now()
-         LIMIT $2 FOR UPDATE SKIP LOCKED))`,
+         LIMIT $2))`,
       options.idempotencyHours ?? 24,
     ),
     counters: await deleteAll(
@@ -41,7 +41,7 @@ export async function maintain(database: Queryable, options: MaintainOptions): P
       `DELETE FROM frequency_counters WHERE ctid = ANY (ARRAY(
          SELECT ctid FROM frequency_counters
          WHERE window_start < now() - make_interval(days => $1::integer)
-         LIMIT $2 FOR UPDATE SKIP LOCKED))`,
+         LIMIT $2))`,
       options.counterDays ?? 32,
     ),
   }
