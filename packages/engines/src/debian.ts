@@ -61,15 +61,26 @@ export async function fetchDebian(options: DebianFetch): Promise<string> {
   throw new EngineUnavailable(name, `fetching it failed (${reasons.join('; ')})`, remedy, problems[0])
 }
 
-/** Folders of shared libraries in an unpacked tree, for LD_LIBRARY_PATH. */
+/** Folders of shared libraries in an unpacked tree, also private ones of a library, for LD_LIBRARY_PATH. */
 export async function libraryFolders(root: string): Promise<string[]> {
-  const folders: string[] = []
+  const found: string[] = []
   for (const base of ['usr/lib', 'lib']) {
-    for (const entry of await readdir(join(root, base)).catch(() => [])) {
-      if (/-linux-/.test(entry)) folders.push(join(root, base, entry))
+    for (const name of await readdir(join(root, base)).catch(() => [])) {
+      if (!/-linux-/.test(name)) continue
+      const folder = join(root, base, name)
+      found.push(folder)
+      for (const entry of await readdir(folder, { withFileTypes: true })) {
+        if (entry.isDirectory() && (await holdsLibraries(join(folder, entry.name)))) {
+          found.push(join(folder, entry.name))
+        }
+      }
     }
   }
-  return folders
+  return found
+}
+
+async function holdsLibraries(folder: string): Promise<boolean> {
+  return (await readdir(folder)).some((file) => /\.so(\.|$)/.test(file))
 }
 
 async function fill(
