@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import type { Outgoing } from './message.js'
 import type { Verdict } from './verdict.js'
 
@@ -22,6 +23,8 @@ export async function sendEach(
   one: (outgoing: Outgoing, signal: AbortSignal) => Promise<Verdict>,
 ): Promise<Verdict[]> {
   const stop = new AbortController()
+  // Every attempt under way listens; the default warns above ten.
+  setMaxListeners(0, stop.signal)
   const abort = () => stop.abort()
   const deadline = setTimeout(abort, Math.max(1, options.batchMs - GRACE_MS))
   options.signal.addEventListener('abort', abort, { once: true })

@@ -11,6 +11,8 @@ export interface SmtpSimulator extends AsyncDisposable {
   readonly port: number
   /** Matched against recipients. `body` of a status is the server's line. */
   readonly faults: Faults
+  /** Matched against recipients once the mail was read, before it is acknowledged. */
+  readonly contentFaults: Faults
   readonly counters: { connections: number; mails: number }
   readonly credentials: {
     host: string
@@ -35,6 +37,7 @@ export async function startSmtp(identity: Identity, inbox: Inbox): Promise<SmtpS
   const password = randomBytes(16).toString('base64url')
   const counters = { connections: 0, mails: 0 }
   const faults = createFaults({ status: 451, body: '4.3.0 temporarily unavailable' })
+  const contentFaults = createFaults({ status: 451, body: '4.3.0 temporarily unavailable' })
   const sockets = new Set<Socket>()
 
   const server = new SMTPServer({
@@ -52,7 +55,7 @@ export async function startSmtp(identity: Identity, inbox: Inbox): Promise<SmtpS
       else callback(smtpError(535, '5.7.8 Authentication credentials invalid'))
     },
     onRcptTo(address, session, callback) {
-      void recipientProblem(faults, address.address).then((problem) => {
+      void problemWith(faults, address.address).then((problem) => {
         if (problem === 'hang') return
         if (problem === 'cut') cutSession(sockets, session.remotePort)
         else callback(problem)
@@ -60,9 +63,12 @@ export async function startSmtp(identity: Identity, inbox: Inbox): Promise<SmtpS
     },
     onData(stream, session, callback) {
       void keepMail({ stream, session, inbox }).then(
-        () => {
-          counters.mails++
-          callback(null)
+        async () => {
+          const problem = await problemWith(contentFaults, session.envelope.rcptTo[0]?.address ?? '')
+          if (problem === 'hang') return
+          if (problem === 'cut') return cutSession(sockets, session.remotePort)
+          if (problem === null) counters.mails++
+          callback(problem)
         },
         () => callback(smtpError(554, '5.6.0 The mail could not be read')),
       )
@@ -81,6 +87,7 @@ export async function startSmtp(identity: Identity, inbox: Inbox): Promise<SmtpS
   return {
     port,
     faults,
+    contentFaults,
     counters,
     credentials: {
       host: '127.0.0.1',
@@ -140,7 +147,7 @@ function optional(key: string, value: string | undefined): Record<string, string
   return value === undefined ? {} : { [key]: value }
 }
 
-async function recipientProblem(faults: Faults, address: string): Promise<Error | 'hang' | 'cut' | null> {
+async function problemWith(faults: Faults, address: string): Promise<Error | 'hang' | 'cut' | null> {
   const fault: Exclude<FaultReply, { latencyMs: number }> | undefined = await faults.take(address)
   if (fault === 'hang') return 'hang'
   if (typeof fault === 'string') return 'cut'

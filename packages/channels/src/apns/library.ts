@@ -66,7 +66,7 @@ function watched(session: ClientHttp2Session, hooks: LibraryHooks): ClientHttp2S
     if (code === http2.constants.NGHTTP2_NO_ERROR) graceful = true
   })
   session.destroy = (error?: Error, code?: number) => {
-    if (!graceful || error || session.destroyed) return destroy(error, code)
+    if (!graceful || error || code !== undefined || session.destroyed) return destroy(error, code)
     if (draining) return
     draining = true
     const timer = setTimeout(() => destroy(), DRAIN_MS).unref()

@@ -183,13 +183,14 @@ function knownReason(reason: string, status: number): string {
   return reason === 'ExpiredProviderToken' ? reason : `HTTP_${status}`
 }
 
-/** The library waits for streams on shutdown; a session that is dead already would keep it waiting. */
+/** The library's own shutdown waits for ever for a session that is destroyed already, so it gets none to see. */
 async function closeClient(client: ApnClient): Promise<void> {
   const { session } = client
   if (session && !session.destroyed) {
     const closed = new Promise<void>((resolve) => session.once('close', () => resolve()))
-    session.destroy()
-    if (!session.closed || !session.destroyed) await closed
+    session.destroy(undefined, constants.NGHTTP2_NO_ERROR)
+    await closed
   }
+  delete client.session
   await client.shutdown()
 }

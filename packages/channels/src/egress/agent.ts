@@ -32,8 +32,9 @@ export function createEgressAgent(options: EgressOptions): Agent {
     connections: options.connections,
     pipelining: 1,
     keepAliveTimeout: 30_000,
-    headersTimeout: options.timeouts.requestMs,
-    bodyTimeout: options.timeouts.requestMs,
+    // Each request has its own timer; these only catch what that timer can't reach.
+    headersTimeout: options.timeouts.requestMs + 1000,
+    bodyTimeout: options.timeouts.requestMs + 1000,
     maxHeaderSize: 16_384,
     connect: {
       timeout: options.timeouts.connectMs,

@@ -109,7 +109,7 @@ function answerOf(stream: ClientHttp2Stream, { request, timeoutMs, over }: Asked
     let problem: NodeJS.ErrnoException | undefined
     let ended = false
     let timedOut = false
-    let written = false
+    let written = !stream.pending
     const stop = () => {
       timedOut = true
       stream.close(constants.NGHTTP2_CANCEL)
@@ -143,8 +143,12 @@ function answerOf(stream: ClientHttp2Stream, { request, timeoutMs, over }: Asked
       request.signal.removeEventListener('abort', stop)
       if (ended && status > 0) {
         resolve({ kind: 'answer', status, retryAfter, text: Buffer.concat(parts).toString('utf8') })
-      } else if (!written || stream.id === undefined || stream.rstCode === constants.NGHTTP2_REFUSED_STREAM) {
-        resolve({ kind: 'not-sent', reason: problem?.code ?? 'REFUSED_STREAM' })
+      } else if (!written || stream.rstCode === constants.NGHTTP2_REFUSED_STREAM) {
+        const refused = stream.rstCode === constants.NGHTTP2_REFUSED_STREAM
+        resolve({
+          kind: 'not-sent',
+          reason: refused ? 'REFUSED_STREAM' : (problem?.code ?? 'CONNECTION_FAILED'),
+        })
       } else {
         resolve({ kind: 'no-answer', reason: timedOut ? 'TIMEOUT' : (problem?.code ?? 'CONNECTION_LOST') })
       }

@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream'
 import { createTransport } from 'nodemailer'
 import { trusted } from '../egress/agent.js'
 import { ChannelError } from '../errors.js'
@@ -46,20 +47,29 @@ export function openSmtpSender(value: unknown, settings: ChannelSettings): Sende
     ...(dkim === undefined ? {} : { dkim: { ...dkim, headerFieldNames: DKIM_HEADERS } }),
   })
 
+  pool.use('stream', (mail, callback) => {
+    watchContent(mail)
+    callback()
+  })
+
   const one = async (outgoing: Outgoing): Promise<Verdict> => {
     if (outgoing.address.kind !== 'email') return wrongAddress(outgoing, 'smtp')
     if (isExpired(outgoing.message, Date.now())) return { kind: 'message', reason: 'EXPIRED' }
     if (!isMailAddress(outgoing.address.email)) return { kind: 'address', reason: 'INVALID_ADDRESS' }
     const to = outgoing as OutgoingTo<'email'>
+    const progress: Progress = { contentBegun: false }
     try {
       const fitted = fitTo(to, SMTP_MAX_BYTES, (candidate) =>
         smtpMeasured(smtpPayload(candidate, credentials)),
       )
-      const sent = await pool.sendMail(smtpPayload({ ...to, message: fitted.message }, credentials))
+      const mail = Object.assign(smtpPayload({ ...to, message: fitted.message }, credentials), {
+        [PROGRESS]: progress,
+      })
+      const sent = await pool.sendMail(mail)
       return { kind: 'accepted', providerId: sent.response.slice(0, 200) }
     } catch (error) {
       if (error instanceof ChannelError) return { kind: 'message', reason: error.code }
-      return smtpVerdict(readFailure(error))
+      return smtpVerdict(readFailure(error, progress))
     }
   }
 
@@ -77,13 +87,37 @@ export function openSmtpSender(value: unknown, settings: ChannelSettings): Sende
   }
 }
 
-function readFailure(error: unknown): SmtpFailure {
+/** Where a mail's data carries how far it came. */
+const PROGRESS = 'carillonProgress'
+
+interface Progress {
+  contentBegun: boolean
+}
+
+/**
+ * Notes when the server begins to get the content. A connection lost before that can't have delivered anything; the
+ * library's error looks the same on both sides of it. The content flows when the server answered DATA with 354.
+ */
+function watchContent(mail: { data: object; message: { createReadStream(): Readable } }): void {
+  const progress = (mail.data as Record<string, unknown>)[PROGRESS] as Progress | undefined
+  const create = mail.message.createReadStream.bind(mail.message)
+  mail.message.createReadStream = () => {
+    const content = create()
+    content.once('resume', () => {
+      if (progress) progress.contentBegun = true
+    })
+    return content
+  }
+}
+
+function readFailure(error: unknown, progress: Progress): SmtpFailure {
   const fields = typeof error === 'object' && error !== null ? (error as Record<string, unknown>) : {}
   const text = (name: string) => (typeof fields[name] === 'string' ? fields[name] : '')
   return {
     code: text('code') || 'UNKNOWN',
     responseCode: typeof fields.responseCode === 'number' ? fields.responseCode : undefined,
     command: text('command'),
+    contentBegun: progress.contentBegun,
     response: text('response'),
   }
 }

@@ -8,6 +8,8 @@ export interface SmtpFailure {
   responseCode: number | undefined
   /** The command that failed: CONN, EHLO, STARTTLS, AUTH PLAIN, MAIL FROM, RCPT TO, DATA. */
   command: string
+  /** True once the server was getting the mail itself. */
+  contentBegun: boolean
   /** The server's line, for the enhanced status code in it. */
   response: string
 }
@@ -30,7 +32,7 @@ export function smtpVerdict(failure: SmtpFailure): Verdict {
       : { kind: 'config', reason }
   }
   if (code === 'ETLS') return { kind: 'config', reason: 'TLS_FAILED' }
-  if (responseCode === undefined) return withoutAnswer(code, command)
+  if (responseCode === undefined) return withoutAnswer(code, failure.contentBegun)
   if (responseCode < 500)
     return { kind: 'retry', reason, afterMs: responseCode === 421 ? OUTAGE_WAIT_MS : GREYLIST_WAIT_MS }
   if (command === 'MAIL FROM') return { kind: 'config', reason }
@@ -43,12 +45,11 @@ export function smtpVerdict(failure: SmtpFailure): Verdict {
   return { kind: 'message', reason }
 }
 
-/** Before DATA nothing can have been delivered; from then on the server may have taken it. */
-function withoutAnswer(code: string, command: string): Verdict {
+/** Before its content nothing can have been delivered; from then on the server may have taken it. */
+function withoutAnswer(code: string, contentBegun: boolean): Verdict {
   if (code === 'EENVELOPE' || code === 'EMESSAGE' || code === 'ESTREAM')
     return { kind: 'message', reason: code }
-  const mayBeTaken = command === 'DATA' || command === 'API'
-  return mayBeTaken
+  return contentBegun
     ? { kind: 'unknown', reason: code }
     : { kind: 'retry', reason: code, afterMs: OUTAGE_WAIT_MS }
 }

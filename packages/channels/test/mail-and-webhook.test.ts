@@ -1,0 +1,264 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { startSimulators } from '@carillon/simulators'
+import t from 'tap'
+import { createRegistry } from '../src/index.js'
+import { never, outgoing, words } from './fixtures.js'
+
+const simulators = await startSimulators({ allow: 'development' })
+const timeouts = { connectMs: 2000, requestMs: 700, batchMs: 5000 }
+const registry = createRegistry({ settings: { ...simulators.settingsForChannels, timeouts } })
+t.teardown(async () => {
+  await registry[Symbol.asyncDispose]()
+  await simulators[Symbol.asyncDispose]()
+})
+const { smtp, webhook, inbox } = simulators
+const rawOf = (did: string) =>
+  inbox.list().find((message) => message.did === did)?.raw as {
+    source: string
+    from: string
+    headers: Record<string, string>
+  }
+
+t.test('e-mail', async (t) => {
+  const sender = registry.open('smtp', 'smtp-1', simulators.credentials.smtp)
+  const to = (email: string, message = {}) => outgoing({ kind: 'email', email, name: 'Ana' }, message)
+  const send = (...batch: ReturnType<typeof outgoing>[]) => sender.send(batch, never())
+  t.beforeEach(() => smtp.faults.heal())
+
+  t.test(
+    'arrives with a text part, the same Message-ID on every attempt, and one-click unsubscribe',
+    async (t) => {
+      const one = to('ana@mail.example', {
+        html: '<p>Two minutes</p>',
+        url: 'https://rides.example/1',
+        listUnsubscribeUrl: 'https://carillon.example/u/1',
+      })
+      t.same(words(await send(one, { ...one, attempt: 2 })), ['accepted', 'accepted'])
+      const [first, second] = inbox.list().filter((message) => message.did === one.deliveryId)
+      t.match(first, {
+        title: 'Your ride',
+        body: /two minutes[^]*https:\/\/rides/,
+        html: /<p>/,
+        nid: one.notificationId,
+        rt: one.receiptToken,
+      })
+      t.match(rawOf(one.deliveryId).headers, {
+        'list-unsubscribe': '<https://carillon.example/u/1>',
+        'list-unsubscribe-post': 'List-Unsubscribe=One-Click',
+        'auto-submitted': 'auto-generated',
+      })
+      const idOf = (message: typeof first) => (message?.raw as { messageId: string }).messageId
+      t.equal(idOf(first), `<${one.deliveryId}@carillon.example>`)
+      t.equal(idOf(first), idOf(second))
+    },
+  )
+
+  t.test('lets no text start a header or add a recipient', async (t) => {
+    const before = smtp.counters.mails
+    const sneaky = to('bo@mail.example', {
+      subject: 'Hi\r\nBcc: eve@mail.example',
+      replyTo: 'x@y.example\r\nX-Evil: 1',
+    })
+    const verdicts = await send(
+      sneaky,
+      to('a@b.example, eve@mail.example'),
+      to('a@b.example\r\nRCPT TO:<eve@mail.example>'),
+      to('"a@b.example"@mail.example'),
+      to('nobody'),
+    )
+    t.same(words(verdicts), ['accepted', ...Array(4).fill('address INVALID_ADDRESS')])
+    t.equal(smtp.counters.mails, before + 1)
+    const { headers } = rawOf(sneaky.deliveryId)
+    t.equal(headers.bcc, undefined)
+    t.equal(headers['x-evil'], undefined)
+    t.match(headers.subject, /^Hi Bcc: eve/)
+  })
+
+  t.test(
+    'tells a dead mailbox from a full one, a busy server, a refused mail and a refused sender',
+    async (t) => {
+      const faults: [number, string, string][] = [
+        [550, '5.1.1 no such user', 'address SMTP_550 5.1.1'],
+        [552, '5.2.2 mailbox full', 'address SMTP_552 5.2.2'],
+        [450, '4.2.0 greylisted', 'retry SMTP_450 4.2.0'],
+        [421, '4.3.2 closing', 'retry ECONNECTION'],
+        [554, '5.7.1 looks like spam', 'message SMTP_554 5.7.1'],
+        [550, '5.7.1 blocked', 'message SMTP_550 5.7.1'],
+      ]
+      for (const [status, body, expected] of faults) {
+        smtp.faults.rules.push({ times: 1, reply: { status, body } })
+        t.same(words(await send(to('ana@mail.example'))), [expected])
+      }
+    },
+  )
+
+  t.test('gives a batch with one dead mailbox its own verdicts', async (t) => {
+    const verdicts = await send(to('a@mail.example'), to('bounce-550@mail.example'), to('c@mail.example'))
+    t.match(words(verdicts), ['accepted', /^address SMTP_550/, 'accepted'])
+  })
+
+  t.test('is safe to repeat when the server hangs or hangs up before the mail was sent', async (t) => {
+    smtp.faults.rules.push({ times: 1, reply: 'hang' })
+    t.match(await send(to('ana@mail.example')), [{ kind: 'retry' }])
+    const mails = smtp.counters.mails
+    smtp.faults.rules.push({ times: 1, reply: 'reset' })
+    t.match(await send(to('ana@mail.example')), [{ kind: 'retry' }])
+    t.equal(smtp.counters.mails, mails)
+  })
+
+  t.test('may have arrived when the server hangs up while it takes the mail', async (t) => {
+    smtp.contentFaults.rules.push({ times: 1, reply: 'reset' })
+    t.match(words(await send(to('ana@mail.example'))), [/^unknown /])
+    smtp.contentFaults.rules.push({ times: 1, reply: 'hang' })
+    t.match(words(await send(to('ana@mail.example'))), [/^unknown /])
+    smtp.contentFaults.rules.push({ times: 1, reply: { status: 452, body: '4.3.1 disk full' } })
+    t.same(words(await send(to('ana@mail.example'))), ['retry SMTP_452 4.3.1'])
+  })
+
+  t.test('blames the credentials for a wrong password and retries a server that is away', async (t) => {
+    const credentials = simulators.smtp.credentials
+    const wrong = registry.open('smtp', 'smtp-wrong', { ...credentials, password: 'no' })
+    t.match(words(await wrong.send([to('ana@mail.example')], never())), [/^config SMTP_535/])
+    const away = registry.open('smtp', 'smtp-away', { ...credentials, port: await closedPort() })
+    t.match(await away.send([to('ana@mail.example')], never()), [{ kind: 'retry' }])
+  })
+})
+
+t.test('webhooks', async (t) => {
+  const sender = registry.open('webhook', 'webhook-1', simulators.credentials.webhook)
+  const to = (more: { url?: string; secrets?: string[]; event?: unknown } = {}) =>
+    outgoing({ kind: 'webhook', url: webhook.url, secrets: [webhook.secret], ...more })
+  const send = (...batch: ReturnType<typeof outgoing>[]) => sender.send(batch, never())
+  t.beforeEach(() => webhook.faults.heal())
+
+  t.test('are signed, also with two secrets during a rotation, under one id for every attempt', async (t) => {
+    const one = to({
+      secrets: [`whsec_${Buffer.alloc(32, 7).toString('base64')}`, webhook.secret],
+      event: { type: 'ride.paid' },
+    })
+    t.same(words(await send(one)), ['accepted'])
+    t.same(words(await send({ ...one, attempt: 2 })), ['accepted'])
+    t.same(webhook.ids.slice(-2), [one.deliveryId, one.deliveryId])
+    t.match(inbox.list().at(-1), {
+      nid: one.notificationId,
+      raw: { payload: { data: { event: { type: 'ride.paid' } } } },
+    })
+    t.equal(webhook.counters.refused, 0)
+  })
+
+  t.test('take only 2xx for delivered', async (t) => {
+    const faults: [number, Record<string, string>, object][] = [
+      [410, {}, { kind: 'address', reason: 'GONE' }],
+      [
+        302,
+        { location: 'https://127.0.0.1:1/internal' },
+        { kind: 'address', reason: 'REDIRECTED', suspend: true },
+      ],
+      [429, { 'retry-after': '12' }, { kind: 'retry', reason: 'HTTP_429', afterMs: 12_000 }],
+      [
+        503,
+        { 'retry-after': new Date(Date.now() + 90_000).toUTCString() },
+        { kind: 'retry', reason: 'HTTP_503' },
+      ],
+      [404, {}, { kind: 'retry', reason: 'HTTP_404' }],
+      [413, {}, { kind: 'message', reason: 'PAYLOAD_TOO_LARGE' }],
+      [500, {}, { kind: 'retry', reason: 'HTTP_500' }],
+    ]
+    for (const [status, headers, expected] of faults) {
+      webhook.faults.rules.push({ times: 1, reply: { status, headers } })
+      t.match(await send(to()), [expected])
+    }
+    webhook.faults.rules.push({ times: 1, reply: 'hang' })
+    t.same(words(await send(to())), ['unknown TIMEOUT'])
+    webhook.faults.rules.push({ times: 1, reply: { status: 200, body: 'x'.repeat(500_000) } })
+    t.same(words(await send(to())), ['accepted'])
+  })
+
+  t.test('are never sent unsigned', async (t) => {
+    const calls = webhook.counters.calls
+    t.same(words(await send(to({ secrets: [] }), to({ secrets: ['whsec_'] }))), [
+      'address SECRET_INVALID',
+      'address SECRET_INVALID',
+    ])
+    t.equal(webhook.counters.calls, calls)
+  })
+
+  t.test('reach no private address, by number, by name or without TLS', async (t) => {
+    const strict = createRegistry({ settings: { ca: simulators.ca, timeouts } })
+    t.teardown(() => strict[Symbol.asyncDispose]())
+    const guarded = strict.open('webhook', 'w', {})
+    const { port } = webhook
+    const calls = webhook.counters.calls
+    const urls = [
+      webhook.url,
+      `https://localhost:${port}/hook`,
+      `https://[::1]:${port}/`,
+      `https://[::ffff:127.0.0.1]:${port}/`,
+      `https://2130706433:${port}/`,
+      `https://0x7f.1:${port}/`,
+      'https://169.254.169.254/latest/meta-data',
+      'https://100.64.0.1/',
+      'https://10.0.0.1/',
+      'http://example.com/',
+      'https://user:pass@example.com/',
+      'file:///etc/passwd',
+    ]
+    const verdicts = await guarded.send(
+      urls.map((url) => to({ url })),
+      never(),
+    )
+    t.same([...new Set(words(verdicts))], ['address URL_REFUSED'])
+    t.equal(webhook.counters.calls, calls)
+  })
+
+  t.test(
+    'are retried when nobody listens, when the certificate is not trusted and when the caller aborts',
+    async (t) => {
+      const away = `https://127.0.0.1:${await closedPort()}/`
+      t.same(words(await send(to({ url: away }))), ['retry ECONNREFUSED'])
+      const { ca: _none, ...settings } = simulators.settingsForChannels
+      const untrusting = createRegistry({ settings: { ...settings, timeouts } })
+      t.teardown(() => untrusting[Symbol.asyncDispose]())
+      t.match(words(await untrusting.open('webhook', 'w', {}).send([to()], never())), [/^retry /])
+      t.same(words(await sender.send([to(), to()], AbortSignal.abort())), [
+        'retry NOT_SENT',
+        'retry NOT_SENT',
+      ])
+    },
+  )
+})
+
+t.test('the registry', async (t) => {
+  t.equal(
+    registry.open('webhook', 'webhook-1', 'ignored'),
+    registry.get('webhook', 'webhook-1'),
+    'keeps an open sender',
+  )
+  await registry.close('webhook', 'webhook-1')
+  t.equal(registry.get('webhook', 'webhook-1'), undefined, 'forgets a closed one')
+  t.throws(() => registry.open('fcm', 'x', { project_id: 'p', private_key: 'secret-value' }), {
+    code: 'CREDENTIALS_INVALID',
+    message: /client_email.*private_key/,
+  })
+  t.throws(() => registry.open('apns', 'x', null), { code: 'CREDENTIALS_INVALID' })
+  t.throws(
+    () => registry.open('webpush', 'x', { subject: 'https://localhost', publicKey: 'a', privateKey: 'b' }),
+    {
+      message: /subject.*publicKey.*privateKey/,
+    },
+  )
+  t.throws(() => registry.open('smtp', 'x', { host: 'h', from: 'Ana <a@b.example>' }), {
+    code: 'CREDENTIALS_INVALID',
+  })
+  t.throws(() => registry.open('toString' as 'fcm', 'x', {}), { code: 'PROVIDER_UNKNOWN' })
+})
+
+/** A port that was free a moment ago. */
+async function closedPort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
