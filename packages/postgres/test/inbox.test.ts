@@ -43,6 +43,10 @@ interface Plan {
 
 const nodesOf = (plan: Plan): Plan[] => [plan, ...(plan.Plans ?? []).flatMap(nodesOf)]
 
+// a partition that is still empty is scanned for nothing, which is fine
+const scansTable = (node: Plan): boolean =>
+  node['Node Type'] === 'Seq Scan' && node['Shared Hit Blocks'] + node['Shared Read Blocks'] > 0
+
 const explain = async (statement: Statement): Promise<{ buffers: number; nodes: Plan[] }> => {
   const { rows } = await request.inTenant(tenant, (tx) =>
     tx.query<{ 'QUERY PLAN': [{ Plan: Plan }] }>({
@@ -60,10 +64,7 @@ t.test('a page of the inbox costs a handful of buffers among a million rows', as
     const { buffers, nodes } = await explain(inboxPageStatement({ tenant, userId, limit: 20, filter }))
     t.comment(`${filter}: ${buffers} buffers`)
     t.ok(buffers <= 60, `${filter}: ${buffers} buffers`)
-    t.notOk(
-      nodes.some((node) => node['Node Type'] === 'Seq Scan' && node['Actual Loops'] > 0),
-      'scans no table',
-    )
+    t.notOk(nodes.some(scansTable), 'scans no table')
     t.ok(
       nodes.some((node) => node['Relation Name']?.startsWith('runs_') && node['Actual Loops'] === 0),
       'leaves older partitions closed',
@@ -85,7 +86,7 @@ t.test('the unread count reads an index and no rows', async (t) => {
   const { buffers, nodes } = await explain(unreadCountStatement({ tenant, userId }))
   t.comment(`${buffers} buffers`)
   t.ok(buffers <= 60, `${buffers} buffers`)
-  t.notOk(nodes.some((node) => node['Node Type'] === 'Seq Scan' && node['Actual Loops'] > 0))
+  t.notOk(nodes.some(scansTable), 'scans no table')
   // 1,000 of theirs; 600 neither read (two of three) nor archived (nine of ten)
   t.equal(await request.inTenant(tenant, (tx) => unreadCount(tx, { tenant, userId })), 600)
   t.equal(await request.inTenant(tenant, (tx) => unreadCount(tx, { tenant, userId, atMost: 99 })), 99)
@@ -132,7 +133,10 @@ t.test('a mark answers with what it changed and a repetition with nothing', asyn
     t.equal((await markInbox(tx, { ...mark, set: false })).length, 3)
     t.equal(await unreadCount(tx, { tenant, userId: me }), before)
     t.equal((await markInbox(tx, { ...mark, ids: [randomUUID(), ids[0] ?? ''], mark: 'archived' })).length, 1)
-    const archived = await inboxPage(tx, { tenant, userId: me, limit: 1, filter: 'archived' })
-    t.equal(archived[0]?.id, ids[0])
+    const archived = await inboxPage(tx, { tenant, userId: me, limit: 200, filter: 'archived' })
+    const shown = await inboxPage(tx, { tenant, userId: me, limit: 1_000, filter: 'all' })
+    t.ok(archived.some((row) => row.id === ids[0]))
+    t.notOk(shown.some((row) => row.id === ids[0]))
+    t.equal(archived.length + shown.length, 1_000)
   })
 })
