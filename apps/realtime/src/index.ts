@@ -1,1 +1,3 @@
-export {}
+export { configSchema, type RealtimeConfig } from './config.js'
+export { TOKEN_COOKIE } from './handshake.js'
+export { type RealtimeDeps, start } from './start.js'

@@ -1,0 +1,264 @@
+import type { CoreMessage, CoreSubscription } from '@carillon/jetstream'
+import { EncodedFrame, type FrameChannel, frameText } from './encoded-frame.js'
+import type { LiveSource } from './live-source.js'
+import { judgeRead, type ResetReason, type StreamHead } from './recovery.js'
+import { Ring } from './ring.js'
+import { Timeline } from './timeline.js'
+
+/** Who gets a channel's frames. Called in the socket's read; must not throw. */
+export interface Subscriber {
+  deliver(channel: Channel, frame: EncodedFrame): void
+  /** What the subscriber has is not continued: it must fetch the state again. `channel.position` is the new start. */
+  reset(channel: Channel, reason: ResetReason): void
+}
+
+export interface ChannelSpec {
+  /** As clients call it. */
+  name: string
+  tag: string
+  storedSubject: string
+  liveSubject: string
+}
+
+export interface ChannelLimits {
+  ringFrames: number
+  ringBytes: number
+}
+
+export interface ChannelHooks {
+  onDelivered(frames: number, subscribers: number): void
+  onGap(spec: ChannelSpec): void
+  onReset(spec: ChannelSpec, reason: ResetReason, subscribers: number): void
+  onRefused(spec: ChannelSpec, sequence: number): void
+}
+
+/** Frames after an offset, complete up to `covered`, or the reason why nobody can give them. */
+export type Backfill = { frames: EncodedFrame[]; covered: number } | { lost: ResetReason }
+
+/** Reads without progress before a gap counts as lost: a replica may lag for a moment. */
+const FRUITLESS_READS = 6
+const FRUITLESS_PAUSE_MS = 40
+const MAX_EARLY = 1_024
+/** Most frames that one read of the history gives. */
+const MAX_KEPT = 1_000
+
+/** One stored channel on this node: its live subscription, its newest frames, and who listens. */
+export class Channel implements FrameChannel {
+  readonly spec: ChannelSpec
+  readonly subscribers = new Set<Subscriber>()
+  /** Since when nobody listens, milliseconds; undefined while somebody does or is about to. */
+  idleSince: number | undefined
+  /** Attachments under way: they keep the channel alive. */
+  holds = 0
+  epoch = ''
+  readonly #source: LiveSource
+  readonly #hooks: ChannelHooks
+  readonly #ring: Ring<EncodedFrame>
+  readonly #timeline = new Timeline<EncodedFrame>(0)
+  readonly #subscription: CoreSubscription
+  /** Messages that came before the start was known. */
+  #early: CoreMessage[] | undefined = []
+  #filling: Promise<void> | undefined
+  #backfill: { from: number; done: Promise<Backfill> } | undefined
+  #rebasing: Promise<void> | undefined
+  /** Why the channel has no position: set until a rebase has succeeded. */
+  #lost: ResetReason | undefined
+  #closed = false
+
+  constructor(spec: ChannelSpec, source: LiveSource, limits: ChannelLimits, hooks: ChannelHooks) {
+    this.spec = spec
+    this.#source = source
+    this.#hooks = hooks
+    this.#ring = new Ring(0, { maxFrames: limits.ringFrames, maxBytes: limits.ringBytes })
+    this.#subscription = source.subscribe(spec.liveSubject, (message) => this.#onLive(message))
+  }
+
+  get name(): string {
+    return this.spec.name
+  }
+
+  get tag(): string {
+    return this.spec.tag
+  }
+
+  /** Everything of this channel up to here went to the subscribers. */
+  get position(): number {
+    return this.#timeline.position
+  }
+
+  /** Frames after `offset` from memory, or undefined when memory does not reach back that far. */
+  recent(offset: number): EncodedFrame[] | undefined {
+    return this.#ring.since(offset)
+  }
+
+  /** Finds the start: from here on every frame is delivered. Live messages wait meanwhile. */
+  async open(): Promise<void> {
+    await this.#source.flush()
+    await this.#base()
+  }
+
+  /** Begins again at the present head and tells everybody. Joins a rebase under way. */
+  rebase(reason: ResetReason): Promise<void> {
+    this.#rebasing ??= this.#rebase(reason).finally(() => {
+      this.#rebasing = undefined
+    })
+    return this.#rebasing
+  }
+
+  /** Compares with the stream's head; what is missing is read. `head` must have been read just before. */
+  async check(head: StreamHead): Promise<void> {
+    if (head.epoch !== this.epoch) return this.rebase('epoch')
+    if (this.#lost !== undefined) return this.rebase(this.#lost)
+    const last = await this.#source.last(this.spec.storedSubject)
+    if (this.epoch !== head.epoch || this.#early !== undefined) return
+    if (last > this.position) {
+      this.#timeline.expect(last)
+      await this.#fill()
+    }
+    // `last` was read after the head, so nothing of this channel lies between the two
+    if (this.epoch === head.epoch && this.position >= last) this.#timeline.advance(head.lastSequence)
+  }
+
+  /** Reads what came after `offset`; one read at a time, shared by all who can use it. */
+  async backfill(offset: number): Promise<Backfill> {
+    while (this.#backfill !== undefined && this.#backfill.from > offset) await this.#backfill.done
+    if (this.#backfill === undefined) {
+      const done = this.#readBack(offset).finally(() => {
+        this.#backfill = undefined
+      })
+      this.#backfill = { from: offset, done }
+    }
+    return this.#backfill.done
+  }
+
+  /** What the stream still keeps after `offset`, whether or not it is complete. Delivers nothing. */
+  async kept(offset: number): Promise<EncodedFrame[]> {
+    const stored = await this.#source.read(this.spec.storedSubject, offset + 1, MAX_KEPT)
+    return stored
+      .map(({ sequence, body }) => this.#encode(sequence, 0, body))
+      .filter(({ json }) => json !== '')
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#subscription.stop()
+  }
+
+  async #base(begin: () => void = () => undefined): Promise<void> {
+    const head = await this.#source.head()
+    const last = await this.#source.last(this.spec.storedSubject)
+    const start = Math.max(head.lastSequence, last)
+    this.epoch = head.epoch
+    this.#timeline.reset(start)
+    this.#ring.reset(start)
+    const early = this.#early ?? []
+    this.#early = undefined
+    begin()
+    for (const message of early) this.#onLive(message)
+  }
+
+  async #rebase(reason: ResetReason): Promise<void> {
+    this.#lost = reason
+    this.#early ??= []
+    await this.#base(() => {
+      this.#lost = undefined
+      this.#hooks.onReset(this.spec, reason, this.subscribers.size)
+      for (const subscriber of [...this.subscribers]) subscriber.reset(this, reason)
+    })
+  }
+
+  #onLive(message: CoreMessage): void {
+    if (this.#early !== undefined) {
+      this.#early.push(message)
+      // the newest tell by their predecessor that older ones are missing
+      if (this.#early.length > MAX_EARLY) this.#early.splice(0, MAX_EARLY / 2)
+      return
+    }
+    const sequence = message.sequence
+    const previous = message.previousSequence
+    if (sequence === undefined || previous === undefined || sequence <= this.position) return
+    const frame = this.#encode(sequence, previous, message.body)
+    this.#deliver(this.#timeline.live(frame))
+    if (this.#timeline.missing) {
+      this.#hooks.onGap(this.spec)
+      void this.#fill()
+    }
+  }
+
+  #encode(sequence: number, previous: number, body: Uint8Array): EncodedFrame {
+    const json = frameText(body)
+    if (json === undefined) this.#hooks.onRefused(this.spec, sequence)
+    return new EncodedFrame(this, { sequence, previous, json: json ?? '' })
+  }
+
+  #deliver(frames: readonly EncodedFrame[]): void {
+    let delivered = 0
+    for (const frame of frames) {
+      // a refused frame has its place in the order and nothing to show
+      if (frame.json === '') continue
+      this.#ring.push(frame)
+      delivered++
+      for (const subscriber of this.subscribers) subscriber.deliver(this, frame)
+    }
+    if (delivered > 0) this.#hooks.onDelivered(delivered, this.subscribers.size)
+  }
+
+  /** Reads until nothing is missing. Never rejects: while the stream can't be read it goes on trying. */
+  #fill(): Promise<void> {
+    this.#filling ??= this.#fillGap().finally(() => {
+      this.#filling = undefined
+    })
+    return this.#filling
+  }
+
+  async #fillGap(): Promise<void> {
+    const epoch = this.epoch
+    for (let fruitless = 0; this.#timeline.missing && !this.#closed && this.epoch === epoch; ) {
+      const from = this.position
+      try {
+        const result = await this.#readBack(from)
+        if (this.epoch !== epoch || this.#early !== undefined) return
+        if ('lost' in result) return await this.rebase(result.lost)
+        fruitless = this.position > from ? 0 : fruitless + 1
+        if (fruitless >= FRUITLESS_READS) return await this.rebase('evicted')
+      } catch {
+        // the hub checks every channel when the connection is back
+        if (!this.#source.connected) return
+        fruitless++
+        if (fruitless >= FRUITLESS_READS) return
+      }
+      if (fruitless > 0) await pause(FRUITLESS_PAUSE_MS * fruitless)
+    }
+  }
+
+  /** Reads everything after `offset` and takes into the timeline what goes beyond the position. */
+  async #readBack(offset: number): Promise<Backfill> {
+    const epoch = this.epoch
+    const reached = this.position
+    let head = await this.#source.head()
+    if (head.epoch !== epoch) return { lost: 'epoch' }
+    const limit = head.maxPerSubject > 0 ? head.maxPerSubject : 1_000
+    const stored = await this.#source.read(this.spec.storedSubject, offset + 1, limit)
+    head = await this.#source.head()
+    if (head.epoch !== epoch || this.epoch !== epoch) return { lost: 'epoch' }
+    const lost = judgeRead(offset, stored.length, { ...head, maxPerSubject: limit })
+    if (lost !== undefined) return { lost }
+    let previous = 0
+    const frames = stored.map(({ sequence, body }) => {
+      const frame = this.#encode(sequence, previous, body)
+      previous = sequence
+      return frame
+    })
+    if (this.#early === undefined && offset <= this.position) {
+      this.#deliver(this.#timeline.stored(frames))
+    }
+    const shown = frames.filter(({ json }) => json !== '')
+    const covered = Math.max(reached, frames.at(-1)?.sequence ?? 0)
+    if (covered >= this.#ring.floor) this.#ring.extendBack(offset, shown)
+    return { frames: shown, covered }
+  }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms))
+}

@@ -1,0 +1,84 @@
+import type { Logger, Metrics } from '@carillon/service'
+import type { ChannelHooks } from './channel.js'
+import type { Disconnect } from './codes.js'
+import type { Attachment } from './hub.js'
+
+type Transport = 'sse' | 'websocket'
+
+/** One function per thing that happens: its counter, and a log line where somebody would look for one. */
+export interface RealtimeEvents {
+  channelHooks: ChannelHooks
+  attached(transport: Transport, attachment: Attachment): void
+  refused(transport: Transport, reason: 'admission' | 'per-user'): void
+  slow(transport: Transport): void
+  disconnected(disconnect: Disconnect): void
+  failed(error: unknown): void
+  drained(connections: number, ms: number): void
+}
+
+export function createEvents(logger: Logger, metrics: Metrics): RealtimeEvents {
+  const delivered = metrics.counter({
+    name: 'carillon_realtime_frames_delivered_total',
+    help: 'Frames given to connections.',
+  })
+  const gaps = metrics.counter({
+    name: 'carillon_realtime_gaps_total',
+    help: 'Times a live message was missed and read back from the stream.',
+  })
+  const resets = metrics.counter({
+    name: 'carillon_realtime_resets_total',
+    help: 'Channels begun again while clients were connected.',
+    labels: ['reason'],
+  })
+  const attachments = metrics.counter({
+    name: 'carillon_realtime_attachments_total',
+    help: 'Channels joined by clients.',
+    labels: ['transport', 'outcome'],
+  })
+  const refusals = metrics.counter({
+    name: 'carillon_realtime_refused_total',
+    help: 'Connections refused.',
+    labels: ['transport', 'reason'],
+  })
+  const disconnects = metrics.counter({
+    name: 'carillon_realtime_disconnects_total',
+    help: 'Connections ended by this node.',
+    labels: ['transport', 'reason'],
+  })
+  const poison = metrics.counter({
+    name: 'carillon_realtime_frames_refused_total',
+    help: 'Stored frames that are not a JSON object and were left out.',
+  })
+  return {
+    channelHooks: {
+      onDelivered: (frames, subscribers) => delivered.inc(frames * subscribers),
+      onGap: () => gaps.inc(),
+      onReset(spec, reason, subscribers) {
+        resets.inc({ reason })
+        logger.warn({ channel: spec.storedSubject, reason, subscribers }, 'channel.reset')
+      },
+      onRefused(spec, sequence) {
+        poison.inc()
+        logger.warn({ channel: spec.storedSubject, sequence }, 'frame.refused')
+      },
+    },
+    attached(transport, { outcome, reason }) {
+      attachments.inc({ transport, outcome: reason === undefined ? outcome : `${outcome}-${reason}` })
+    },
+    refused(transport, reason) {
+      refusals.inc({ transport, reason })
+    },
+    slow(transport) {
+      disconnects.inc({ transport, reason: 'slow' })
+    },
+    disconnected({ reason }) {
+      disconnects.inc({ transport: 'websocket', reason })
+    },
+    failed(error) {
+      logger.error({ err: error }, 'connection.failed')
+    },
+    drained(connections, ms) {
+      logger.info({ connections, ms }, 'connections.drained')
+    },
+  }
+}

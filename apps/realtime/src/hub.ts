@@ -1,0 +1,255 @@
+import { CarillonError } from '@carillon/service'
+import { Channel, type ChannelHooks, type ChannelSpec, type Subscriber } from './channel.js'
+import type { EncodedFrame } from './encoded-frame.js'
+import type { LiveSource } from './live-source.js'
+import type { Position, ResetReason } from './recovery.js'
+
+/** The stream can't be asked at this moment; the client may try again shortly. */
+export class HubUnavailable extends CarillonError {
+  override readonly name = 'HubUnavailable'
+
+  constructor(cause?: unknown) {
+    super('UNAVAILABLE', 'The mesh is not reachable at this moment.', { cause })
+  }
+}
+
+/** What a client gets when it joins a channel. */
+export interface Attachment {
+  channel: Channel
+  epoch: string
+  /** Where `frames` begin: the client's own position when it was recovered, else the channel's. */
+  offset: number
+  /** What the client has missed, in order. */
+  frames: readonly EncodedFrame[]
+  outcome: 'fresh' | 'recovered' | 'reset'
+  reason?: ResetReason
+}
+
+export interface HubOptions {
+  ringFrames: number
+  ringBytes: number
+  lingerMs: number
+  firstCheckMs: number
+  checkMs: number
+  now: () => number
+}
+
+interface Entry {
+  channel: Channel
+  opened: Promise<void>
+  ready: boolean
+  checkAt: number
+}
+
+const ATTACH_TIMEOUT_MS = 8_000
+const ATTACH_ROUNDS = 8
+const SETTLE_PAUSE_MS = 250
+const TICK_MS = 1_000
+
+/** The channels of this node. Opens one when its first client comes and closes it some time after the last one left. */
+export class Hub implements AsyncDisposable {
+  readonly #source: LiveSource
+  readonly #options: HubOptions
+  readonly #hooks: ChannelHooks
+  readonly #entries = new Map<string, Entry>()
+  readonly #timer: NodeJS.Timeout
+  readonly #stopListening: () => void
+  #settling: Promise<void> | undefined
+  #closed = false
+
+  constructor(source: LiveSource, options: HubOptions, hooks: ChannelHooks) {
+    this.#source = source
+    this.#options = options
+    this.#hooks = hooks
+    this.#timer = setInterval(() => this.#tick(), Math.min(TICK_MS, options.firstCheckMs))
+    this.#stopListening = source.onReconnect(() => this.#settle())
+  }
+
+  get channels(): number {
+    return this.#entries.size
+  }
+
+  /** What is wrong, or undefined. */
+  problem(): string | undefined {
+    if (!this.#source.connected) return 'not connected to NATS'
+    return this.#settling === undefined ? undefined : 'checking every channel after a reconnection'
+  }
+
+  /**
+   * Brings a client into a channel. `join` is called once, in the same turn in which the client becomes a
+   * subscriber, so that nothing comes between what it missed and what follows; it gives undefined when the client
+   * has left meanwhile.
+   * @throws HubUnavailable
+   */
+  async attach(
+    spec: ChannelSpec,
+    from: Position | 'unknown' | undefined,
+    join: (attachment: Attachment) => Subscriber | undefined,
+  ): Promise<void> {
+    if (!this.#source.connected || this.#closed) throw new HubUnavailable()
+    const entry = this.#open(spec)
+    const { channel } = entry
+    channel.holds++
+    channel.idleSince = undefined
+    try {
+      await within(ATTACH_TIMEOUT_MS, this.#attach(entry, from, join))
+    } catch (error) {
+      throw error instanceof HubUnavailable ? error : new HubUnavailable(error)
+    } finally {
+      channel.holds--
+      this.#noteIdle(channel)
+    }
+  }
+
+  detach(channel: Channel, subscriber: Subscriber): void {
+    channel.subscribers.delete(subscriber)
+    this.#noteIdle(channel)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true
+    clearInterval(this.#timer)
+    this.#stopListening()
+    for (const { channel } of this.#entries.values()) channel.close()
+    this.#entries.clear()
+    await this.#settling
+  }
+
+  async #attach(
+    entry: Entry,
+    from: Position | 'unknown' | undefined,
+    join: (attachment: Attachment) => Subscriber | undefined,
+  ): Promise<void> {
+    const { channel } = entry
+    await entry.opened
+    await this.#settling
+    const attachment = await this.#resume(channel, from)
+    const subscriber = join(attachment)
+    if (subscriber !== undefined) channel.subscribers.add(subscriber)
+  }
+
+  async #resume(channel: Channel, from: Position | 'unknown' | undefined): Promise<Attachment> {
+    if (from === undefined) return start(channel, 'fresh')
+    if (from === 'unknown') return start(channel, 'reset', 'unknown')
+    const older: EncodedFrame[] = []
+    let offset = from.offset
+    let checked = false
+    for (let round = 0; round < ATTACH_ROUNDS; round++) {
+      if (from.epoch !== channel.epoch) return start(channel, 'reset', 'epoch')
+      if (offset > channel.position) {
+        // another node may have shown the client more than this one has seen
+        if (checked) return start(channel, 'reset', 'ahead')
+        checked = true
+        await channel.check(await this.#source.head())
+        continue
+      }
+      const recent = channel.recent(offset)
+      if (recent !== undefined) {
+        const frames = older.length === 0 ? recent : [...older, ...recent]
+        return { channel, epoch: channel.epoch, offset: from.offset, frames, outcome: 'recovered' }
+      }
+      const back = await channel.backfill(offset)
+      if ('lost' in back) return start(channel, 'reset', back.lost)
+      for (const frame of back.frames) {
+        if (frame.sequence > offset && frame.sequence <= back.covered) older.push(frame)
+      }
+      offset = Math.max(offset, back.covered)
+    }
+    return start(channel, 'reset', 'evicted')
+  }
+
+  #open(spec: ChannelSpec): Entry {
+    const known = this.#entries.get(spec.storedSubject)
+    if (known !== undefined) return known
+    const channel = new Channel(spec, this.#source, this.#options, this.#hooks)
+    const entry: Entry = {
+      channel,
+      opened: channel.open(),
+      ready: false,
+      checkAt: Number.POSITIVE_INFINITY,
+    }
+    this.#entries.set(spec.storedSubject, entry)
+    entry.opened.then(
+      () => {
+        entry.ready = true
+        entry.checkAt = this.#options.now() + this.#options.firstCheckMs
+      },
+      () => this.#close(entry),
+    )
+    return entry
+  }
+
+  #close(entry: Entry): void {
+    entry.channel.close()
+    if (this.#entries.get(entry.channel.spec.storedSubject) === entry) {
+      this.#entries.delete(entry.channel.spec.storedSubject)
+    }
+  }
+
+  #noteIdle(channel: Channel): void {
+    if (channel.subscribers.size === 0 && channel.holds === 0) channel.idleSince = this.#options.now()
+  }
+
+  #tick(): void {
+    const now = this.#options.now()
+    const due: Entry[] = []
+    for (const entry of this.#entries.values()) {
+      const { idleSince } = entry.channel
+      if (idleSince !== undefined && now - idleSince >= this.#options.lingerMs) this.#close(entry)
+      else if (entry.ready && now >= entry.checkAt) due.push(entry)
+    }
+    if (due.length > 0 && this.#settling === undefined && this.#source.connected) {
+      // a check that fails is made again in its next turn
+      this.#check(due).catch(() => undefined)
+    }
+  }
+
+  async #check(entries: readonly Entry[]): Promise<void> {
+    const next = this.#options.now() + this.#options.checkMs
+    // spread, so that channels opened together are not read together for ever
+    for (const entry of entries) entry.checkAt = next + Math.random() * (this.#options.checkMs / 4)
+    const head = await this.#source.head()
+    await Promise.all(entries.map(({ channel }) => channel.check(head)))
+  }
+
+  /** After a reconnection nothing is certain: compares every channel with the stream until that has succeeded. */
+  #settle(): void {
+    this.#settling ??= this.#settleAll().finally(() => {
+      this.#settling = undefined
+    })
+  }
+
+  async #settleAll(): Promise<void> {
+    while (!this.#closed) {
+      try {
+        await this.#check([...this.#entries.values()].filter(({ ready }) => ready))
+        return
+      } catch {
+        await new Promise((resolve) => setTimeout(resolve, SETTLE_PAUSE_MS))
+      }
+    }
+  }
+}
+
+function start(channel: Channel, outcome: 'fresh' | 'reset', reason?: ResetReason): Attachment {
+  return {
+    channel,
+    epoch: channel.epoch,
+    offset: channel.position,
+    frames: [],
+    outcome,
+    ...(reason === undefined ? {} : { reason }),
+  }
+}
+
+async function within(ms: number, work: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new HubUnavailable()), ms)
+  })
+  try {
+    await Promise.race([work, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}

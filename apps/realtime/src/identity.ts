@@ -1,0 +1,96 @@
+import { createSecretKey, type KeyObject } from 'node:crypto'
+import { isToken, userId } from '@carillon/contracts'
+import { CarillonError, sha256 } from '@carillon/service'
+import { errors, type JWTPayload, jwtVerify } from 'jose'
+
+/** Who holds a connection. */
+export interface Identity {
+  tenant: string
+  /** The user as the outside calls them. */
+  externalId: string
+  /** The user as subjects call them. */
+  userId: string
+  /** Rooms the token lets in. */
+  rooms: ReadonlySet<string>
+  expiresAtMs: number
+}
+
+export type TokenErrorCode = 'TOKEN_INVALID' | 'TOKEN_EXPIRED' | 'TICKET_TOO_LONG'
+
+export class TokenError extends CarillonError {
+  override readonly name = 'TokenError'
+  declare readonly code: TokenErrorCode
+
+  constructor(code: TokenErrorCode, message: string, cause?: unknown) {
+    super(code, message, { cause })
+  }
+}
+
+/** A token in an address ends up in logs and histories, so it may live an hour at most. */
+const MAX_TICKET_SECONDS = 3_600
+const MAX_TOKEN_LENGTH = 4_096
+const MAX_USER_LENGTH = 256
+
+/** Verifies user tokens: HS256 and nothing else, our issuer and audience, a subject, a tenant and an end. */
+export class TokenVerifier {
+  readonly #key: KeyObject
+  readonly #now: () => number
+
+  /** `key` is base64url, at least 32 bytes. */
+  constructor(key: string, now: () => number) {
+    const bytes = Buffer.from(key, 'base64url')
+    if (bytes.length < 32)
+      throw new CarillonError('KEY_INVALID', 'The token key must have at least 32 bytes.')
+    this.#key = createSecretKey(bytes)
+    this.#now = now
+  }
+
+  /** @throws TokenError */
+  async verify(token: string, options: { ticket?: boolean } = {}): Promise<Identity> {
+    if (token.length > MAX_TOKEN_LENGTH) throw invalid()
+    const payload = await this.#read(token)
+    if (options.ticket === true) {
+      const begin = payload.iat ?? this.#now() / 1_000
+      if ((payload.exp ?? 0) - begin > MAX_TICKET_SECONDS) {
+        throw new TokenError('TICKET_TOO_LONG', 'A token in the address may live an hour at most.')
+      }
+    }
+    return identityOf(payload)
+  }
+
+  async #read(token: string): Promise<JWTPayload> {
+    try {
+      const { payload } = await jwtVerify(token, this.#key, {
+        algorithms: ['HS256'],
+        issuer: 'carillon',
+        audience: 'carillon',
+        requiredClaims: ['sub', 'exp', 'tid'],
+        currentDate: new Date(this.#now()),
+      })
+      return payload
+    } catch (error) {
+      if (error instanceof errors.JWTExpired) {
+        throw new TokenError('TOKEN_EXPIRED', 'The token has expired.', error)
+      }
+      throw invalid(error)
+    }
+  }
+}
+
+function identityOf(payload: JWTPayload): Identity {
+  const { sub, exp, tid, rooms } = payload
+  if (typeof sub !== 'string' || sub === '' || sub.length > MAX_USER_LENGTH) throw invalid()
+  if (typeof tid !== 'string' || !isToken(tid) || exp === undefined) throw invalid()
+  const list = Array.isArray(rooms) ? rooms : []
+  return {
+    tenant: tid,
+    externalId: sub,
+    userId: userId(sha256, tid, sub),
+    rooms: new Set(list.filter((room): room is string => typeof room === 'string' && isToken(room))),
+    expiresAtMs: exp * 1_000,
+  }
+}
+
+function invalid(cause?: unknown): TokenError {
+  return new TokenError('TOKEN_INVALID', 'The token is not valid.', cause)
+}

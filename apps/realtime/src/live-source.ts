@@ -1,0 +1,74 @@
+import { STREAMS } from '@carillon/contracts'
+import {
+  type Connection,
+  type CoreMessage,
+  type CoreSubscription,
+  lastOfSubject,
+  readSubject,
+  streamState,
+  subscribeCore,
+} from '@carillon/jetstream'
+import { sha256 } from '@carillon/service'
+import { epochOf } from './cursor.js'
+import { createGate } from './gate.js'
+import type { StreamHead } from './recovery.js'
+
+/** A stored frame as the stream gives it back. */
+export interface StoredBody {
+  sequence: number
+  body: Uint8Array
+}
+
+/** What channels need of the stream behind them. Live messages may be lost, reads may be late; neither is silent. */
+export interface LiveSource {
+  readonly connected: boolean
+  /** Live messages of a subject from when `flush` has resolved; at most once. */
+  subscribe(subject: string, onMessage: (message: CoreMessage) => void): CoreSubscription
+  flush(): Promise<void>
+  /** Messages of a stored subject from a sequence on, in order, at most `limit`. */
+  read(subject: string, fromSequence: number, limit: number): Promise<StoredBody[]>
+  /** Sequence of a stored subject's newest message, 0 when it has none. */
+  last(subject: string): Promise<number>
+  head(): Promise<StreamHead>
+  /** Calls back after every reconnection; returns the way to stop. */
+  onReconnect(listener: () => void): () => void
+}
+
+/**
+ * LIVE as channels see it. Reads use `recovery`, a connection of their own, at most `concurrency` at a time, so that
+ * a storm of resuming clients does not stand in the way of live messages.
+ */
+export function createLiveSource(
+  connection: Connection,
+  recovery: Connection,
+  options: { concurrency: number },
+): LiveSource {
+  const gate = createGate(options.concurrency)
+  const stream = STREAMS.live
+  return {
+    get connected() {
+      return connection.connected && recovery.connected
+    },
+    subscribe: (subject, onMessage) => subscribeCore(connection, subject, onMessage),
+    flush: () => connection.flush(),
+    read: (subject, fromSequence, limit) =>
+      gate(() => readSubject(recovery, { stream, subject, fromSequence, limit })),
+    last: (subject) => gate(async () => (await lastOfSubject(recovery, stream, subject))?.sequence ?? 0),
+    head: () =>
+      gate(async () => {
+        const state = await streamState(recovery, stream)
+        return {
+          epoch: epochOf(sha256(`${state.createdAt}:${state.serverId}`)),
+          firstSequence: state.firstSequence,
+          lastSequence: state.lastSequence,
+          maxPerSubject: state.maxPerSubject,
+        }
+      }),
+    onReconnect(listener) {
+      const stops = [connection.onReconnect(listener), recovery.onReconnect(listener)]
+      return () => {
+        for (const stop of stops) stop()
+      }
+    },
+  }
+}

@@ -1,0 +1,27 @@
+import { openConnection } from '@carillon/jetstream'
+import { createHttpServer, listen, readConfig, readSecretFiles, runProcess } from '@carillon/service'
+import { configSchema } from './config.js'
+import { start } from './start.js'
+
+await runProcess({
+  name: 'realtime',
+  async start(deps) {
+    const config = readConfig(configSchema, { env: await readSecretFiles(process.env) })
+    deps.logger.level = config.logLevel
+    const connection = await openConnection({ servers: config.natsUrl, name: 'realtime' })
+    const recoveryConnection = await openConnection({ servers: config.natsUrl, name: 'realtime-recovery' })
+    const http = await createHttpServer(deps)
+    const service = await start(config, { ...deps, http, connection, recoveryConnection })
+    deps.logger.info({ url: await listen(http, config) }, 'realtime.listening')
+    return {
+      name: 'realtime',
+      drain: () => service.drain(),
+      async [Symbol.asyncDispose]() {
+        await service[Symbol.asyncDispose]()
+        await http.close()
+        await recoveryConnection.close()
+        await connection.close()
+      },
+    }
+  },
+})

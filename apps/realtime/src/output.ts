@@ -1,0 +1,95 @@
+import type { Socket } from 'node:net'
+
+/** Writes what connections were given during one turn of the event loop, one write per socket. */
+export class Flusher {
+  #dirty: Output[] = []
+  #scheduled = false
+
+  add(output: Output): void {
+    this.#dirty.push(output)
+    if (this.#scheduled) return
+    this.#scheduled = true
+    setImmediate(() => this.flush())
+  }
+
+  flush(): void {
+    this.#scheduled = false
+    const dirty = this.#dirty
+    this.#dirty = []
+    let parts: readonly Buffer[] = []
+    let joined: Buffer | undefined
+    for (const output of dirty) {
+      const taken = output.take()
+      if (taken.length === 0) continue
+      // subscribers of the same channels have the same parts: join once for all of them
+      if (joined === undefined || !sameParts(parts, taken)) {
+        parts = taken
+        joined = taken.length === 1 ? (taken[0] as Buffer) : Buffer.concat(taken)
+      }
+      output.write(joined)
+    }
+  }
+}
+
+function sameParts(a: readonly Buffer[], b: readonly Buffer[]): boolean {
+  if (a.length !== b.length) return false
+  for (let index = 0; index < a.length; index++) if (a[index] !== b[index]) return false
+  return true
+}
+
+/** The sending half of one connection, with its own count of what the other side has not taken yet. */
+export class Output {
+  readonly #socket: Socket
+  readonly #flusher: Flusher
+  readonly #maxBytes: number
+  readonly #onSlow: () => void
+  #parts: Buffer[] = []
+  #pendingBytes = 0
+  #ended = false
+
+  constructor(socket: Socket, options: { flusher: Flusher; maxBytes: number; onSlow: () => void }) {
+    this.#socket = socket
+    this.#flusher = options.flusher
+    this.#maxBytes = options.maxBytes
+    this.#onSlow = options.onSlow
+  }
+
+  /** Bytes given but not yet taken by the kernel. */
+  get queuedBytes(): number {
+    return this.#pendingBytes + this.#socket.writableLength
+  }
+
+  /** Sends `bytes` with whatever else this turn brings. Calls `onSlow` once the limit is exceeded. */
+  push(bytes: Buffer): void {
+    if (this.#ended) return
+    this.#parts.push(bytes)
+    this.#pendingBytes += bytes.length
+    if (this.#parts.length === 1) this.#flusher.add(this)
+    if (this.queuedBytes > this.#maxBytes) this.#onSlow()
+  }
+
+  take(): readonly Buffer[] {
+    const parts = this.#parts
+    this.#parts = []
+    this.#pendingBytes = 0
+    return parts
+  }
+
+  write(bytes: Buffer): void {
+    if (!this.#ended && this.#socket.writable) this.#socket.write(bytes)
+  }
+
+  /** Sends what is pending and `last`, then closes. The caller destroys a socket that never takes it. */
+  end(last?: Buffer): void {
+    if (this.#ended) return
+    const parts = last === undefined ? this.take() : [...this.take(), last]
+    this.#ended = true
+    if (this.#socket.writable) this.#socket.end(Buffer.concat(parts))
+  }
+
+  /** Forgets what is pending: the other side does not take it. */
+  abandon(last: Buffer): void {
+    this.take()
+    this.end(last)
+  }
+}

@@ -1,0 +1,188 @@
+import type { Socket } from 'node:net'
+import type { Channel, Subscriber } from './channel.js'
+import type { Client, Connections } from './connections.js'
+import { encodeCursor } from './cursor.js'
+import type { EncodedFrame } from './encoded-frame.js'
+import type { Attachment, Hub } from './hub.js'
+import { Output } from './output.js'
+import type { Position, ResetReason } from './recovery.js'
+
+export interface SseOptions {
+  heartbeatEvents: boolean
+  rotateAfterMs: number
+  expiresInMs: number
+  maxQueuedBytes: number
+}
+
+export interface SseDeps {
+  hub: Hub
+  connections: Connections
+  onSlow: () => void
+  onClosed: () => void
+}
+
+/** Fits no stream: channels that stand in two epochs at once can only be told to begin again. */
+const NO_EPOCH = '------'
+const COMMENT = Buffer.from(':\n\n')
+/** A socket that does not take the end of its stream is destroyed after this. */
+const LINGER_MS = 2_000
+
+/** One EventSource. Every id it sends is the cursor over all its channels at that event. */
+export class SseStream implements Client, Subscriber {
+  readonly transport = 'sse'
+  readonly #socket: Socket
+  readonly #output: Output
+  readonly #options: SseOptions
+  readonly #deps: SseDeps
+  readonly #positions = new Map<Channel, Position>()
+  readonly #cancels: (() => void)[] = []
+  /** What came while other channels were still joining. */
+  #early: (() => void)[] | undefined = []
+  #sentCursor = ''
+  #ended = false
+  #closed = false
+
+  constructor(socket: Socket, options: SseOptions, deps: SseDeps) {
+    this.#socket = socket
+    this.#options = options
+    this.#deps = deps
+    this.#output = new Output(socket, {
+      flusher: deps.connections.flusher,
+      maxBytes: options.maxQueuedBytes,
+      onSlow: () => this.#slow(),
+    })
+    socket.setTimeout(0)
+    socket.setNoDelay(true)
+    socket.on('error', () => this.#close())
+    socket.on('close', () => this.#close())
+    deps.connections.add(this)
+    const { wheel } = deps.connections
+    this.#cancels.push(
+      wheel.after(options.rotateAfterMs, () => this.#end()),
+      wheel.after(options.expiresInMs, () => this.#end(Buffer.from('event: expired\ndata: {}\n\n'))),
+    )
+  }
+
+  get closed(): boolean {
+    return this.#closed || this.#ended
+  }
+
+  /** Takes part in a channel; its frames wait until `begin`. */
+  join(attachment: Attachment): Subscriber | undefined {
+    if (this.closed) return undefined
+    this.#positions.set(attachment.channel, { epoch: attachment.epoch, offset: attachment.offset })
+    return this
+  }
+
+  /** Sends the head, `ready`, what was missed, and from then on what comes. */
+  begin(head: string, attachments: readonly Attachment[]): void {
+    const channels: Record<string, unknown> = {}
+    for (const { channel, outcome, reason } of attachments) {
+      channels[channel.name] = {
+        recovered: outcome === 'recovered',
+        ...(reason === undefined ? {} : { reason }),
+      }
+    }
+    const retryMs = 1_000 + Math.floor(Math.random() * 3_000)
+    this.#output.push(
+      Buffer.from(
+        `${head}retry: ${retryMs}\nid: ${this.#cursor()}\nevent: ready\ndata: ${JSON.stringify({ channels })}\n\n`,
+      ),
+    )
+    for (const { channel, outcome, reason } of attachments) {
+      if (outcome === 'reset') this.#pushReset(channel, reason ?? 'unknown')
+    }
+    for (const { channel, frames } of attachments) {
+      for (const frame of frames) this.#push(channel, frame)
+    }
+    const early = this.#early ?? []
+    this.#early = undefined
+    for (const run of early) run()
+  }
+
+  deliver(channel: Channel, frame: EncodedFrame): void {
+    if (this.#early !== undefined) this.#early.push(() => this.#push(channel, frame))
+    else this.#push(channel, frame)
+  }
+
+  reset(channel: Channel, reason: ResetReason): void {
+    const run = () => {
+      this.#positions.set(channel, { epoch: channel.epoch, offset: channel.position })
+      this.#pushReset(channel, reason)
+    }
+    if (this.#early !== undefined) this.#early.push(run)
+    else run()
+  }
+
+  beat(): void {
+    if (this.#early !== undefined || this.#ended) return
+    // all that was delivered is in the output, so the channels' own positions hold for this client
+    for (const channel of this.#positions.keys()) {
+      this.#positions.set(channel, { epoch: channel.epoch, offset: channel.position })
+    }
+    const cursor = this.#cursor()
+    if (this.#options.heartbeatEvents) {
+      this.#output.push(Buffer.from(`id: ${cursor}\nevent: heartbeat\ndata: {}\n\n`))
+    } else {
+      this.#output.push(cursor === this.#sentCursor ? COMMENT : Buffer.from(`id: ${cursor}\n\n`))
+    }
+    this.#sentCursor = cursor
+  }
+
+  leave(spreadMs: number): void {
+    this.#end(Buffer.from(`retry: ${500 + Math.floor(Math.random() * (spreadMs + 500))}\n\n`))
+  }
+
+  /** Leaves the socket to an ordinary answer: nothing was sent yet. */
+  withdraw(): void {
+    this.#ended = true
+    this.#close()
+  }
+
+  #push(channel: Channel, frame: EncodedFrame): void {
+    this.#positions.set(channel, { epoch: channel.epoch, offset: frame.sequence })
+    if (this.#positions.size === 1) this.#output.push(frame.event)
+    else this.#output.push(Buffer.from(`id: ${this.#cursor()}\n${frame.eventTail}`))
+  }
+
+  #pushReset(channel: Channel, reason: ResetReason): void {
+    const data = JSON.stringify({ channel: channel.name, reason })
+    this.#output.push(Buffer.from(`id: ${this.#cursor()}\nevent: reset\ndata: ${data}\n\n`))
+  }
+
+  #cursor(): string {
+    let epoch: string | undefined
+    const entries = []
+    for (const [channel, position] of this.#positions) {
+      epoch = epoch === undefined || epoch === position.epoch ? position.epoch : NO_EPOCH
+      entries.push({ tag: channel.tag, offset: position.offset })
+    }
+    epoch ??= NO_EPOCH
+    return encodeCursor(epoch, entries)
+  }
+
+  #slow(): void {
+    if (this.#ended) return
+    this.#deps.onSlow()
+    // what is queued would never be read; the cursor of what was read brings the rest
+    this.#ended = true
+    this.#socket.destroy()
+  }
+
+  #end(last?: Buffer): void {
+    if (this.#ended) return
+    this.#ended = true
+    this.#output.end(last)
+    this.#cancels.push(this.#deps.connections.wheel.after(LINGER_MS, () => this.#socket.destroy()))
+  }
+
+  #close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#ended = true
+    for (const cancel of this.#cancels) cancel()
+    for (const channel of this.#positions.keys()) this.#deps.hub.detach(channel, this)
+    this.#deps.connections.remove(this)
+    this.#deps.onClosed()
+  }
+}
