@@ -55,6 +55,8 @@ export interface Connection extends AsyncDisposable {
   publishCore(subject: string, body: Uint8Array | string, headers?: Record<string, string>): void
   /** Resolves when the server has processed everything sent so far. Rejects when the connection is lost. */
   flush(): Promise<void>
+  /** Calls back after every reconnection, when its subscriptions are back; returns the way to stop. */
+  onReconnect(listener: () => void): () => void
   /** Closes after flushing what was sent. Idempotent. */
   close(): Promise<void>
 }

@@ -9,7 +9,10 @@ export interface StoredMessage {
   subject: string
   body: Uint8Array
   sequence: number
-  /** Place of the message before it on the same subject, 0 when there is none. Batched reads only. */
+  /**
+   * Place of the message before it on the same subject in the same answer; undefined for the first. Whoever wants to
+   * know whether something is missing before the first reads from the last place it has seen.
+   */
   previousSequence: number | undefined
   timestampMs: number
   /** Lower-case names. */
@@ -21,6 +24,8 @@ export interface StreamState {
   lastSequence: number
   messages: number
   bytes: number
+  /** Most messages kept per subject, -1 for no limit. */
+  maxPerSubject: number
   /** When the stream was created, epoch milliseconds: another one may count from 1 again. */
   createdAt: number
   /**
@@ -32,6 +37,7 @@ export interface StreamState {
 
 interface StreamInfo {
   created: string
+  config: { max_msgs_per_subject?: number }
   state: { first_seq: number; last_seq: number; messages: number; bytes: number }
   cluster?: { leader?: string }
 }
@@ -48,6 +54,7 @@ export async function streamState(connection: Connection, stream: string): Promi
     lastSequence: info.state.last_seq,
     messages: info.state.messages,
     bytes: info.state.bytes,
+    maxPerSubject: info.config.max_msgs_per_subject ?? -1,
     createdAt: Date.parse(info.created),
     serverId: info.cluster?.leader ?? wire.serverId ?? '',
   }
@@ -159,12 +166,11 @@ function statusOf(message: Msg): number {
 
 function storedMessage(message: Msg): StoredMessage {
   const headers = readHeaders(message)
-  const previous = headers.get('nats-last-sequence')
   return {
     subject: headers.get('nats-subject') ?? '',
     body: message.data,
     sequence: Number(headers.get('nats-sequence')),
-    previousSequence: previous === undefined ? undefined : Number(previous),
+    previousSequence: Number(headers.get('nats-last-sequence') ?? 0) || undefined,
     timestampMs: Date.parse(headers.get('nats-time-stamp') ?? ''),
     headers,
   }
