@@ -11,6 +11,8 @@ export interface Delivery {
 
 /** Delivered this often without a decision, a message may be what kills its worker. */
 const SUSPECT_FROM = 3
+/** From here on it goes alone. */
+const ALONE_FROM = 6
 /** One turn in this many is for suspects while others wait. */
 const SUSPECT_TURN = 4
 
@@ -92,7 +94,8 @@ export class DeliveryBuffer {
     while (group.length < this.#suspectSize && this.#suspects.length > 0) {
       const index = Math.floor(Math.random() * this.#suspects.length)
       const delivery = this.#suspects[index] as Delivery
-      const alone = this.#isIsolated(delivery.received.sequence)
+      const { deliveries, sequence } = delivery.received
+      const alone = deliveries >= ALONE_FROM || this.#isIsolated(sequence)
       if (alone && group.length > 0) break
       this.#suspects[index] = this.#suspects[this.#suspects.length - 1] as Delivery
       this.#suspects.pop()

@@ -1,0 +1,47 @@
+import { eventually, type TestScope, useNats } from '@carillon/testkit'
+import { api } from '../src/api.js'
+import { wireOf } from '../src/connection.js'
+import { type Connection, type ConnectionStatus, openConnection } from '../src/index.js'
+
+/** A server whose reservations are larger than any disk a test runs on. */
+export function startNats(t: TestScope): ReturnType<typeof useNats> {
+  return useNats(t, { maxStore: '200G' })
+}
+
+export async function connectTo(
+  t: TestScope,
+  servers: string | readonly string[],
+  onStatus: (status: ConnectionStatus) => void = () => undefined,
+): Promise<Connection> {
+  const connection = await openConnection({ servers: [servers].flat(), name: 'test', onStatus })
+  t.teardown(() => connection.close())
+  return connection
+}
+
+export function js<T = unknown>(connection: Connection, operation: string, body?: unknown): Promise<T> {
+  return api<T>(wireOf(connection), operation, body)
+}
+
+export function createStream(connection: Connection, name: string, config: object): Promise<unknown> {
+  return js(connection, `STREAM.CREATE.${name}`, { name, storage: 'file', allow_direct: true, ...config })
+}
+
+export function createDurable(
+  connection: Connection,
+  stream: string,
+  durable: string,
+  config: object = {},
+): Promise<unknown> {
+  return js(connection, `CONSUMER.CREATE.${stream}.${durable}`, {
+    stream_name: stream,
+    config: {
+      durable_name: durable,
+      ack_policy: 'explicit',
+      max_ack_pending: 2_000,
+      ack_wait: 5_000_000_000,
+      ...config,
+    },
+  })
+}
+
+export { eventually }
