@@ -1,0 +1,153 @@
+import { lockTenantRules, raiseEpoch } from './directory.js'
+import type { Tx } from './tx.js'
+
+/** What a tenant and its users asked for: categories, preferences, providers. Request role, one tenant. */
+
+export interface Category {
+  key: string
+  name: string
+  /** Can't be switched off. */
+  critical: boolean
+  /** Channel → on or off; a missing channel is on. */
+  defaults: Record<string, boolean>
+}
+
+/** Puts a category and tells dispatchers. True when it is new. */
+export async function putCategory(tx: Tx, tenant: string, category: Category): Promise<boolean> {
+  await raiseEpoch(tx, tenant)
+  const { rows } = await tx.query<{ created: boolean }>({
+    text: `INSERT INTO categories (tenant_id, key, name, critical, defaults) VALUES ($1, $2, $3, $4, $5)
+      ON CONFLICT (tenant_id, key) DO UPDATE SET name = excluded.name, critical = excluded.critical, defaults = excluded.defaults
+      RETURNING xmax = 0 AS created`,
+    values: [tenant, category.key, category.name, category.critical, JSON.stringify(category.defaults)],
+  })
+  return rows[0]?.created === true
+}
+
+export async function listCategories(tx: Tx, tenant: string): Promise<Category[]> {
+  const { rows } = await tx.query<Category>({
+    text: 'SELECT key, name, critical, defaults FROM categories WHERE tenant_id = $1 ORDER BY key',
+    values: [tenant],
+  })
+  return rows
+}
+
+/** null stands for every category, or every channel. The most exact rule wins. */
+export interface PreferenceRule {
+  category: string | null
+  channel: string | null
+  enabled: boolean
+}
+
+/** What a user said, or the tenant's default when `userId` is null. */
+export async function listPreferences(
+  tx: Tx,
+  whose: { tenant: string; userId: string | null },
+): Promise<PreferenceRule[]> {
+  const { rows } = await tx.query<PreferenceRule>({
+    text: `SELECT category, channel, enabled FROM preferences WHERE tenant_id = $1 AND user_id IS NOT DISTINCT FROM $2::uuid
+      ORDER BY category NULLS FIRST, channel NULLS FIRST`,
+    values: [whose.tenant, whose.userId],
+  })
+  return rows
+}
+
+/** Replaces all of them. No two rules may name the same category and channel. */
+export async function replacePreferences(
+  tx: Tx,
+  whose: { tenant: string; userId: string | null },
+  rules: readonly PreferenceRule[],
+): Promise<void> {
+  // the tenant's default is one of its rules; a user's own are read for every batch
+  if (whose.userId === null) {
+    await lockTenantRules(tx, whose.tenant)
+    await raiseEpoch(tx, whose.tenant)
+  } else {
+    await tx.query({
+      text: 'SELECT FROM users WHERE tenant_id = $1 AND id = $2 FOR NO KEY UPDATE',
+      values: [whose.tenant, whose.userId],
+    })
+  }
+  await tx.query({
+    text: 'DELETE FROM preferences WHERE tenant_id = $1 AND user_id IS NOT DISTINCT FROM $2::uuid',
+    values: [whose.tenant, whose.userId],
+  })
+  await tx.query({
+    text: `INSERT INTO preferences (tenant_id, user_id, category, channel, enabled)
+      SELECT $1, $2::uuid, category, channel, enabled
+      FROM json_to_recordset($3) AS r (category text, channel text, enabled boolean)`,
+    values: [whose.tenant, whose.userId, JSON.stringify(rules)],
+  })
+}
+
+/** A provider as it may be shown: its credentials stay where they are. */
+export interface ProviderRecord {
+  id: string
+  channel: string
+  kind: string
+  app: string
+  settings: Record<string, unknown>
+  position: number
+  status: 'active' | 'paused'
+  heldUntil: Date | null
+  heldReason: string | null
+  updatedAt: Date
+}
+
+const PROVIDER = `id, channel, kind, app, settings, position, status, held_until AS "heldUntil", held_reason AS "heldReason",
+  updated_at AS "updatedAt"`
+
+/** Puts the credentials of one kind for one app. New credentials lift a hold. */
+export async function putProvider(
+  tx: Tx,
+  provider: {
+    tenant: string
+    channel: string
+    kind: string
+    app?: string | undefined
+    /** Sealed. */
+    credentials: Uint8Array
+    settings?: unknown
+    position?: number | undefined
+    status?: 'active' | 'paused' | undefined
+  },
+): Promise<ProviderRecord & { created: boolean }> {
+  const { rows } = await tx.query<ProviderRecord & { created: boolean }>({
+    text: `INSERT INTO providers (tenant_id, channel, kind, app, credentials, settings, position, status)
+      VALUES ($1, $2, $3, coalesce($4, 'default'), $5, $6, coalesce($7, 0), coalesce($8, 'active'))
+      ON CONFLICT (tenant_id, kind, app) DO UPDATE SET channel = excluded.channel, credentials = excluded.credentials,
+        settings = excluded.settings, position = excluded.position, status = excluded.status,
+        held_until = NULL, held_reason = NULL, updated_at = now()
+      RETURNING ${PROVIDER}, xmax = 0 AS created`,
+    values: [
+      provider.tenant,
+      provider.channel,
+      provider.kind,
+      provider.app,
+      provider.credentials,
+      JSON.stringify(provider.settings ?? {}),
+      provider.position,
+      provider.status,
+    ],
+  })
+  return rows[0] as ProviderRecord & { created: boolean }
+}
+
+export async function listProviders(tx: Tx, tenant: string): Promise<ProviderRecord[]> {
+  const { rows } = await tx.query<ProviderRecord>({
+    text: `SELECT ${PROVIDER} FROM providers WHERE tenant_id = $1 ORDER BY channel, position, kind, app`,
+    values: [tenant],
+  })
+  return rows
+}
+
+export async function deleteProvider(
+  tx: Tx,
+  provider: { tenant: string; kind: string; app: string },
+): Promise<boolean> {
+  const { rowCount } = await tx.query({
+    text: 'DELETE FROM providers WHERE tenant_id = $1 AND kind = $2 AND app = $3',
+    values: [provider.tenant, provider.kind, provider.app],
+  })
+  return rowCount === 1
+}
