@@ -25,12 +25,9 @@ export interface Directory {
 export async function lookUp(tx: Tx, keys: readonly UserKey[]): Promise<Directory> {
   const distinct = [...new Map(keys.map((key) => [nameOf(key.tenant, key.id), key])).values()]
   if (distinct.length === 0) return { factsOf: () => undefined }
-  // sent together: they wait for each other on the connection, not for us
-  const [users, devices, preferences] = await Promise.all([
-    loadUsers(tx, distinct),
-    loadDevices(tx, distinct),
-    loadPreferences(tx, distinct),
-  ])
+  const users = await loadUsers(tx, distinct)
+  const devices = await loadDevices(tx, distinct)
+  const preferences = await loadPreferences(tx, distinct)
   const userOf = new Map(users.map((user) => [nameOf(user.tenant, user.id), user]))
   const devicesOf = groupBy(devices)
   const preferencesOf = groupBy(preferences)

@@ -1,0 +1,94 @@
+import { eventually } from '@carillon/testkit'
+import t from 'tap'
+import { dispatched, useMesh } from './support.js'
+
+t.test('a run that waits goes on, judged with the facts of then', async (t) => {
+  const mesh = await useMesh(t)
+  await mesh.putWorkflow({
+    key: 'reminder',
+    on: 'a.b.v1',
+    to: 'data.user',
+    stop: 'seen',
+    content: { title: 'T', body: 'x' },
+    steps: ['inbox', { wait: '300ms' }, 'push', { wait: '300ms' }, 'email'],
+  })
+  const ada = await mesh.putUser('ada', { email: 'ada@example.com' })
+  await mesh.startDispatcher()
+  await mesh.publish({ type: 'a.b.v1', id: 'e1', data: { user: 'ada' } })
+  await dispatched(mesh)
+  t.match(await mesh.rows('SELECT state, next_step FROM runs'), [{ state: 'waiting', next_step: 2 }])
+  // the device comes after the event, before the step
+  await mesh.putDevice(ada)
+  await eventually(async () => (await mesh.jobs('push')).length === 1)
+
+  await t.test('and stops once it was seen anywhere', async (t) => {
+    await mesh.rows('UPDATE runs SET seen_at = now()')
+    const [run] = await eventually(async () => {
+      const rows = await mesh.rows<{ state: string; wake_at: Date | null; plan: unknown[] }>(
+        'SELECT state, wake_at, plan FROM runs',
+      )
+      return rows[0]?.state === 'completed' && rows[0].wake_at === null ? rows : undefined
+    })
+    t.match(run?.plan.at(-1), { steps: [{ type: 'email', outcome: 'skip', reason: 'ALREADY_SEEN' }] })
+    t.equal((await mesh.jobs('email')).length, 0)
+    t.equal((await mesh.frames(ada)).length, 1)
+  })
+})
+
+t.test('an inbox step after a wait appears when it is due, once', async (t) => {
+  const mesh = await useMesh(t)
+  await mesh.putWorkflow({
+    key: 'later',
+    on: 'a.b.v1',
+    to: 'data.user',
+    content: { title: 'Later', body: 'x' },
+    steps: [{ wait: '200ms' }, 'inbox'],
+  })
+  const ada = await mesh.putUser('ada')
+  await mesh.startDispatcher()
+  await mesh.startDispatcher()
+  await mesh.publish({ type: 'a.b.v1', id: 'e1', data: { user: 'ada' } })
+  await dispatched(mesh)
+  t.equal((await mesh.frames(ada)).length, 0)
+  await eventually(
+    async () =>
+      (await mesh.rows(`SELECT id FROM runs WHERE state = 'completed' AND wake_at IS NULL`)).length === 1,
+  )
+  t.match(await mesh.frames(ada), [{ type: 'notification.created', notification: { title: 'Later' } }])
+})
+
+t.test('a delivery that expired while it waited is not sent', async (t) => {
+  const mesh = await useMesh(t)
+  await mesh.putWorkflow({
+    key: 'k',
+    on: 'a.b.v1',
+    to: 'data.user',
+    expires: '1h',
+    content: { title: 'T', body: 'x' },
+    steps: ['email'],
+  })
+  await mesh.putUser('ada', { email: 'ada@example.com' })
+  await mesh.startDispatcher({ CARILLON_RESPOOL_AFTER_MS: '100' })
+  await mesh.publish({ type: 'a.b.v1', id: 'e1', data: { user: 'ada' } })
+  await dispatched(mesh)
+  await mesh.rows(`UPDATE deliveries SET expires_at = now(), status = 'retrying'`)
+  await eventually(async () => {
+    const rows = await mesh.rows<{ status: string; reason: string }>(
+      'SELECT status, reason FROM deliveries WHERE due_at IS NULL',
+    )
+    return rows[0]?.status === 'expired' && rows[0].reason === 'EXPIRED'
+  })
+  t.equal((await mesh.jobs('email')).length, 1, 'only the first job')
+})
+
+t.test('what a request left in the outbox is published and removed', async (t) => {
+  const mesh = await useMesh(t)
+  const ada = await mesh.putUser('ada')
+  await mesh.rows(
+    `INSERT INTO outbox (tenant_id, stream, subject, message_id, body, created_at) VALUES ('acme', 'LIVE', $1, 'm1', '{"type":"notification.updated","id":"x"}', now() - interval '10 seconds')`,
+    [`rt.acme.user.${ada}`],
+  )
+  await mesh.startDispatcher()
+  await eventually(async () => (await mesh.frames(ada)).length === 1)
+  await eventually(async () => (await mesh.rows('SELECT id FROM outbox')).length === 0)
+})
