@@ -1,4 +1,5 @@
 export type { ApnsDevice, ApnsSimulator } from './apns.js'
+export { type DevInboxDeps, type DevSession, devInbox } from './dev-inbox.js'
 export type { FaultReply, FaultRule, Faults } from './faults.js'
 export type { FcmDevice, FcmSimulator } from './fcm.js'
 export type { HttpsCounters, HttpsServer } from './https-server.js'

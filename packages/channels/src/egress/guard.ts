@@ -60,7 +60,7 @@ export function createEgressGuard(rules: EgressRules): EgressGuard {
     allows,
     check(text) {
       const url = URL.canParse(text) ? new URL(text) : undefined
-      if (!url || url.protocol !== 'https:') throw refused('the address is not an https URL')
+      if (url?.protocol !== 'https:') throw refused('the address is not an https URL')
       if (url.username !== '' || url.password !== '') throw refused('the address carries credentials')
       const host = url.hostname.replace(/^\[|\]$/g, '')
       if (isIP(host) !== 0 && !allows(host)) throw refused('the address is not on the public internet')

@@ -1,0 +1,76 @@
+/** An answer that was not 2xx, in words for a person. */
+export class RequestFailed extends Error {
+  constructor(status, detail) {
+    super(detail)
+    this.status = status
+  }
+}
+
+let session
+
+/** The session, asked for once; a refused token makes the next call ask again. */
+export async function getSession({ fresh = false } = {}) {
+  if (fresh || !session) session = call('/dev/session')
+  try {
+    return await session
+  } catch (error) {
+    session = undefined
+    throw error
+  }
+}
+
+export async function userHeaders() {
+  const { token } = await getSession()
+  return { authorization: `Bearer ${token}` }
+}
+
+export const ring = () => call('/dev/ring', { method: 'POST' })
+export const explain = (nid) => call(`/dev/explain/${encodeURIComponent(nid)}`)
+export const setProvider = (provider, action) =>
+  call(`/dev/providers/${provider}/${action}`, { method: 'POST' })
+export const clearMessages = () => call('/dev/messages', { method: 'DELETE' })
+
+/** The signed-in person's inbox, newest first. */
+export async function listInbox() {
+  const page = await call('/v1/inbox', { headers: await userHeaders() })
+  const items = page.items ?? page.notifications ?? page.data ?? page
+  return Array.isArray(items) ? items : []
+}
+
+export async function markRead(id) {
+  return call(`/v1/inbox/${encodeURIComponent(id)}/read`, { method: 'PUT', headers: await userHeaders() })
+}
+
+/** Acknowledges as a device does: with the receipt token from the payload and no sign-in. */
+export const sendReceipt = (token, status) =>
+  call('/v1/receipts', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ receipts: [{ token, status, at: new Date().toISOString() }] }),
+  })
+
+async function call(path, { headers = {}, ...options } = {}) {
+  let response
+  try {
+    response = await fetch(path, { ...options, headers: { 'x-carillon-dev': '1', ...headers } })
+  } catch {
+    throw new RequestFailed(0, 'Carillon does not answer. Is it still running?')
+  }
+  const text = await response.text()
+  const body = parse(text)
+  if (!response.ok) {
+    throw new RequestFailed(
+      response.status,
+      body?.detail ?? body?.title ?? `The answer was ${response.status}.`,
+    )
+  }
+  return body
+}
+
+function parse(text) {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
