@@ -1,5 +1,7 @@
 import { Parser } from 'tap-parser'
 
+const ignore = () => undefined
+
 /**
  * Follows one stream of TAP and reports each assertion once, with the path of tests that it is in. Counts leaves: a test
  * that failed because of an assertion in it adds nothing of its own.
@@ -14,7 +16,7 @@ export class TapResults {
    * @param {{ onFailure?: (path: string[], diag: Record<string, unknown>) => void,
    *   onTop?: (result: { name: string, ok: boolean, ms: number | undefined, skipped: boolean }) => void }} watchers
    */
-  constructor({ onFailure = () => {}, onTop = () => {} } = {}) {
+  constructor({ onFailure = ignore, onTop = ignore } = {}) {
     this.#onFailure = onFailure
     this.#onTop = onTop
     this.#parser = new Parser({ name: 'tap' })

@@ -1,0 +1,50 @@
+import { spawn } from 'node:child_process'
+import { formatFailure, TapResults } from './tap-results.mjs'
+
+/**
+ * Runs one compiled test file and judges it. A file that says nothing, ends badly or takes too long has failed, whatever
+ * its assertions said.
+ * @returns {Promise<{ counts: { passed: number, failed: number, skipped: number }, report: string, ms: number }>}
+ *   `report`: failures and skips in full
+ */
+export async function runTestFile({ path, folder, timeoutMs }, env) {
+  const started = performance.now()
+  let report = ''
+  const results = new TapResults({
+    onFailure: (where, diag) => {
+      report += formatFailure(where, diag)
+    },
+    onTop: ({ skipped, name, reason }) => {
+      if (skipped) report += `  skip ${name}${reason ? `: ${reason}` : ''}\n`
+    },
+  })
+  const child = spawn(process.execPath, ['--enable-source-maps', path], {
+    cwd: folder,
+    env: { ...env, TAP_TIMEOUT: String(timeoutMs / 1_000) },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let errors = ''
+  child.stdout.on('data', (chunk) => results.write(chunk))
+  child.stderr.on('data', (chunk) => {
+    errors = (errors + chunk).slice(-20_000)
+  })
+  const ended = new Promise((resolve) => {
+    child.once('error', (error) => resolve(error.message))
+    child.once('close', (code, signal) =>
+      resolve(code === 0 ? undefined : `ended with ${signal ?? `code ${code}`}`),
+    )
+  })
+  // tap gives up by itself at its time limit and says where; this is for a file that can't even do that.
+  const hard = setTimeout(() => child.kill('SIGKILL'), timeoutMs + 20_000)
+  const problem = await ended
+  clearTimeout(hard)
+  const { ok } = await results.end()
+  const { counts } = results
+  const nothing = counts.passed + counts.failed + counts.skipped === 0
+  if (counts.failed === 0 && (problem || !ok || nothing)) {
+    counts.failed += 1
+    report += `  FAIL ${problem ?? (nothing ? 'it tested nothing' : 'its plan and its results differ')}\n`
+  }
+  if (counts.failed > 0 && errors) report += `  stderr:\n    ${errors.trimEnd().replaceAll('\n', '\n    ')}\n`
+  return { counts, report, ms: performance.now() - started }
+}
