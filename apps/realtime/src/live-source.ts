@@ -54,21 +54,31 @@ export function createLiveSource(
     read: (subject, fromSequence, limit) =>
       gate(() => readSubject(recovery, { stream, subject, fromSequence, limit })),
     last: (subject) => gate(async () => (await lastOfSubject(recovery, stream, subject))?.sequence ?? 0),
-    head: () =>
-      gate(async () => {
-        const state = await streamState(recovery, stream)
-        return {
-          epoch: epochOf(sha256(`${state.createdAt}:${state.serverId}`)),
-          firstSequence: state.firstSequence,
-          lastSequence: state.lastSequence,
-          maxPerSubject: state.maxPerSubject,
-        }
-      }),
+    head: () => gate(() => readHead(recovery)),
     onReconnect(listener) {
       const stops = [connection.onReconnect(listener), recovery.onReconnect(listener)]
       return () => {
         for (const stop of stops) stop()
       }
     },
+  }
+}
+
+/**
+ * The head and the epoch. LIVE doesn't sync its writes, so after an unclean stop of its server the last sequences may
+ * be given out again under an unchanged creation time: every run of the server is an epoch of its own.
+ */
+async function readHead(recovery: Connection): Promise<StreamHead> {
+  for (;;) {
+    const run = recovery.serverId
+    const state = await streamState(recovery, STREAMS.live)
+    // an answer of one run must not be taken for another's
+    if (recovery.serverId !== run) continue
+    return {
+      epoch: epochOf(sha256(`${state.createdAt}:${state.serverId}:${run}`)),
+      firstSequence: state.firstSequence,
+      lastSequence: state.lastSequence,
+      maxPerSubject: state.maxPerSubject,
+    }
   }
 }

@@ -37,14 +37,13 @@ function sameParts(a: readonly Buffer[], b: readonly Buffer[]): boolean {
   return true
 }
 
-/** The sending half of one connection, with its own count of what the other side has not taken yet. */
+/** The sending half of one connection, bounded by what the other side has not taken yet. */
 export class Output {
   readonly #socket: Socket
   readonly #flusher: Flusher
   readonly #maxBytes: number
   readonly #onSlow: () => void
   #parts: Buffer[] = []
-  #pendingBytes = 0
   #ended = false
 
   constructor(socket: Socket, options: { flusher: Flusher; maxBytes: number; onSlow: () => void }) {
@@ -54,29 +53,27 @@ export class Output {
     this.#onSlow = options.onSlow
   }
 
-  /** Bytes given but not yet taken by the kernel. */
-  get queuedBytes(): number {
-    return this.#pendingBytes + this.#socket.writableLength
-  }
-
-  /** Sends `bytes` with whatever else this turn brings. Calls `onSlow` once the limit is exceeded. */
+  /** Sends `bytes` with whatever else this turn brings. */
   push(bytes: Buffer): void {
     if (this.#ended) return
     this.#parts.push(bytes)
-    this.#pendingBytes += bytes.length
     if (this.#parts.length === 1) this.#flusher.add(this)
-    if (this.queuedBytes > this.#maxBytes) this.#onSlow()
   }
 
   take(): readonly Buffer[] {
     const parts = this.#parts
     this.#parts = []
-    this.#pendingBytes = 0
     return parts
   }
 
+  /**
+   * Writes one turn's bytes. Slow is who has not taken what earlier turns left, so that one large turn (a replay)
+   * makes nobody slow; the queue stays below the limit and one turn.
+   */
   write(bytes: Buffer): void {
-    if (!this.#ended && this.#socket.writable) this.#socket.write(bytes)
+    if (this.#ended || !this.#socket.writable) return
+    if (this.#socket.writableLength > this.#maxBytes) this.#onSlow()
+    else this.#socket.write(bytes)
   }
 
   /** Sends what is pending and `last`, then closes. The caller destroys a socket that never takes it. */

@@ -1,0 +1,102 @@
+import { eventually } from '@carillon/testkit'
+import { Centrifuge } from 'centrifuge'
+import t from 'tap'
+import WebSocket from 'ws'
+import { useForwarder } from './forwarder.js'
+import { createWriter, numberOf, personal, range, signToken, useLive, useNode } from './mesh.js'
+import { openSse } from './sse-client.js'
+
+t.test('when NATS was cut off and comes back, nobody misses, repeats or notices anything', async (t) => {
+  const { nats, connection } = await useLive(t)
+  const front = await useForwarder(t, nats.url)
+  const node = await useNode(t, front.url.replace('http', 'nats'))
+  const { write } = createWriter(t, connection)
+  const token = await signToken()
+  const client = await openSse(t, node.url, { token })
+  await eventually(() => client.lastId !== '')
+  await write(personal(), [1])
+  await eventually(() => client.numbers().length === 1)
+  let next = 2
+  for (let round = 0; round < 3; round++) {
+    front.target = 'nats://127.0.0.1:1'
+    front.cut()
+    await eventually(async () => !(await node.health.report()).ok)
+    const refused = await openSse(t, node.url, { token })
+    t.equal(refused.status, 503, 'new readers are asked to wait')
+    await write(personal(), range(next, next + 9))
+    next += 10
+    front.target = nats.url
+    await eventually(() => client.numbers().length === next - 1)
+    await eventually(async () => (await node.health.report()).ok)
+  }
+  await write(personal(), [next])
+  await eventually(() => client.numbers().length === next)
+  t.same(client.numbers(), range(1, next))
+  t.same(
+    client.events.filter(({ type }) => type === 'reset'),
+    [],
+  )
+})
+
+for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
+  t.test(
+    `after NATS went down by ${signal} every reader is told to begin again, and none is behind`,
+    async (t) => {
+      const { nats, connection } = await useLive(t)
+      const node = await useNode(t, nats.url)
+      const { write } = createWriter(t, connection)
+      const token = await signToken()
+      const stays = await openSse(t, node.url, { token })
+      const gone = await openSse(t, node.url, { token })
+      const client = new Centrifuge(
+        [{ transport: 'websocket', endpoint: `${node.url.replace('http', 'ws')}/v1/connection/websocket` }],
+        {
+          websocket: WebSocket,
+          token,
+          minReconnectDelay: 10,
+          maxReconnectDelay: 50,
+        },
+      )
+      t.teardown(() => client.disconnect())
+      const seen: number[] = []
+      /** How many were seen when each `subscribed` came, and whether it was a recovery. */
+      const subscribed: { after: number; recovered: boolean; wasRecovering: boolean }[] = []
+      client.on('publication', ({ data }) => seen.push(numberOf(data)))
+      client.on('subscribed', ({ recovered, wasRecovering }) =>
+        subscribed.push({ after: seen.length, recovered, wasRecovering }),
+      )
+      client.connect()
+      await client.ready(5_000)
+      await eventually(() => stays.lastId !== '' && gone.lastId !== '')
+      await write(personal(), range(1, 20))
+      await eventually(
+        () => stays.numbers().length === 20 && gone.numbers().length === 20 && seen.length === 20,
+      )
+      gone.cut()
+
+      const during = write(personal(), range(21, 60))
+      await nats.kill(signal)
+      await nats.restart()
+      await during
+      await eventually(() => stays.events.some(({ type }) => type === 'reset'))
+      await eventually(() => subscribed.length === 2 && client.state === 'connected')
+      t.match(subscribed[1], { recovered: false, wasRecovering: true })
+
+      await eventually(async () => (await node.health.report()).ok)
+      const back = await openSse(t, node.url, { token, lastId: gone.lastId })
+      await eventually(() => back.events.some(({ type }) => type === 'reset'))
+      t.same(back.numbers(), [], 'an old id is not followed into a new run of the stream')
+      await write(personal(), range(61, 80))
+      await eventually(() => [stays.numbers(), back.numbers(), seen].every((numbers) => numbers.includes(80)))
+      for (const [name, numbers] of Object.entries({
+        stays: stays.numbers(),
+        back: back.numbers(),
+        websocket: seen,
+      })) {
+        const tail = numbers.filter((n) => n > 60)
+        t.same(tail, range(61, 80), `${name}: all that came after the reset, once and in order`)
+        t.equal(new Set(numbers).size, numbers.length, `${name}: nothing twice`)
+      }
+    },
+  )
+}
