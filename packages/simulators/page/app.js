@@ -19,6 +19,7 @@ const PANELS = [
     provider: 'FCM',
     empty: 'No notification on this phone.',
   },
+  { key: 'smtp', title: 'Mailbox', via: 'E-mail over SMTP', provider: 'SMTP', empty: 'No mail.' },
   { key: 'apns', title: 'iPhone', via: 'APNs', provider: 'APNs', empty: 'No notification on this phone.' },
   {
     key: 'webpush',
@@ -27,7 +28,6 @@ const PANELS = [
     provider: 'Web Push',
     empty: 'No notification on this desktop.',
   },
-  { key: 'smtp', title: 'Mailbox', via: 'E-mail over SMTP', provider: 'SMTP', empty: 'No mail.' },
   { key: 'webhook', title: 'Webhook', via: 'Signed HTTPS call', provider: 'webhook', empty: 'No call.' },
 ]
 
@@ -130,6 +130,7 @@ async function copy(button, text) {
 byId('ring').addEventListener('click', async () => {
   const button = byId('ring')
   button.disabled = true
+  showConnection('messages', states.messages)
   bells.begin()
   try {
     bells.accepted((await ring()).at)

@@ -2,9 +2,9 @@
 export const BELLS = [
   { key: 'inbox', name: 'Browser inbox' },
   { key: 'fcm', name: 'Android' },
+  { key: 'smtp', name: 'Mailbox' },
   { key: 'apns', name: 'iPhone' },
   { key: 'webpush', name: 'Desktop' },
-  { key: 'smtp', name: 'Mailbox' },
   { key: 'webhook', name: 'Webhook' },
 ]
 const LATE_MS = 1_000

@@ -1,0 +1,167 @@
+import { randomUUID } from 'node:crypto'
+import type { ServerResponse } from 'node:http'
+import { eventually, useChromium } from '@carillon/testkit'
+import Fastify from 'fastify'
+import t, { type Test } from 'tap'
+import { devInbox, type StartSimulatorsOptions, startSimulators } from '../src/index.js'
+
+/** A stand-in for Carillon's own API under the page: an inbox, its SSE and receipts. */
+async function startPage(t: Test) {
+  const simulators = await startSimulators({ allow: 'development' })
+  const app = Fastify()
+  const items: { id: string; title: string; body: string; createdAt: string }[] = []
+  const streams = new Set<ServerResponse>()
+  const receipts: { token: string; status: string }[] = []
+  let connections = 0
+  const ring = async () => {
+    const nid = randomUUID()
+    const at = Date.now()
+    const item = {
+      id: nid,
+      title: 'Your driver is here',
+      body: 'Corner of Main',
+      createdAt: new Date().toISOString(),
+    }
+    items.push(item)
+    const frame = { type: 'notification.created', id: nid, notification: item }
+    for (const stream of streams) stream.write(`id: ${items.length}\ndata: ${JSON.stringify(frame)}\n\n`)
+    const shown = {
+      device: 'x',
+      to: 'x',
+      title: item.title,
+      body: item.body,
+      silent: false,
+      raw: {},
+      nid,
+      rt: `rt-${nid}`,
+    }
+    for (const provider of ['fcm', 'apns', 'webpush', 'smtp', 'webhook'] as const) {
+      if (!simulators[provider].faults.broken) simulators.inbox.add({ ...shown, provider })
+    }
+    return { eventId: nid, at }
+  }
+  await app.register(devInbox, {
+    simulators,
+    ring,
+    session: async () => ({
+      token: 'user-token',
+      user: 'Ana',
+      curl: 'curl -X POST',
+      workflowFile: 'hello.yaml',
+    }),
+    explain: async (id: string) =>
+      items.some((item) => item.id === id) ? { text: `because ${id}`, data: { id } } : undefined,
+  })
+  app.get('/v1/inbox', async () => ({ items }))
+  app.post('/v1/receipts', async (request) => {
+    receipts.push(...(request.body as { receipts: typeof receipts }).receipts)
+    return {}
+  })
+  app.get('/v1/sse', (request, reply) => {
+    if (request.headers.authorization !== 'Bearer user-token') return reply.code(401).send()
+    reply.hijack()
+    connections++
+    reply.raw.writeHead(200, { 'content-type': 'text/event-stream' })
+    reply.raw.write('id: 0\nevent: ready\ndata: {"channels":{}}\n\n')
+    streams.add(reply.raw)
+    reply.raw.on('close', () => streams.delete(reply.raw))
+    return reply
+  })
+  const url = await app.listen({ port: 0, host: '127.0.0.1' })
+  t.teardown(async () => {
+    for (const stream of streams) stream.destroy()
+    await app.close()
+    await simulators[Symbol.asyncDispose]()
+  })
+  return { url, app, simulators, receipts, streams, ring, connections: () => connections }
+}
+
+t.test('simulators start only where somebody said that it is development', async (t) => {
+  await t.rejects(startSimulators({} as StartSimulatorsOptions), /development/)
+  await t.rejects(
+    startSimulators({ allow: 'production' } as unknown as StartSimulatorsOptions),
+    /development/,
+  )
+})
+
+t.test('the dev inbox answers only its own page', async (t) => {
+  const { app } = await startPage(t)
+  const own = { 'x-carillon-dev': '1' }
+  const page = await app.inject({ url: '/' })
+  t.equal(page.statusCode, 200)
+  t.match(page.headers['content-security-policy'], /script-src 'self'/)
+  t.notMatch(page.body, /<script>|style=|onclick=/)
+  t.equal((await app.inject({ url: '/dev/session', headers: { host: 'evil.example' } })).statusCode, 421)
+  t.equal((await app.inject({ method: 'POST', url: '/dev/ring' })).statusCode, 403)
+  t.equal(
+    (await app.inject({ method: 'POST', url: '/dev/providers/fcm/explode', headers: own })).statusCode,
+    404,
+  )
+  t.equal(
+    (await app.inject({ method: 'POST', url: '/dev/providers/inbox/break', headers: own })).statusCode,
+    404,
+  )
+  t.equal((await app.inject({ url: '/dev/explain/nothing' })).statusCode, 404)
+  t.equal((await app.inject({ url: '/dev/page/..%2f..%2fpackage.json' })).statusCode, 404)
+  const broken = await app.inject({ method: 'POST', url: '/dev/providers/fcm/break', headers: own })
+  t.match(broken.json(), { fcm: { broken: true }, apns: { broken: false } })
+  const healed = await app.inject({ method: 'POST', url: '/dev/providers/fcm/heal', headers: own })
+  t.match(healed.json(), { fcm: { broken: false } })
+})
+
+t.test('in a browser', async (t) => {
+  const browser = await useChromium(t)
+  if (!browser) return
+  const { url, streams, receipts, ring, connections } = await startPage(t)
+  const page = await browser.newPage()
+  const problems: string[] = []
+  page.on('pageerror', (error) => problems.push(error.message))
+  await page.goto(url)
+  const cards = (bell: string) => page.locator(`[data-bell=${bell}] .message`)
+  const until = (text: string, ready: () => Promise<boolean>) => eventually(ready).then(() => t.pass(text))
+
+  await until('the session is shown', () => page.locator('#person').isVisible())
+  await until('the inbox is connected', async () => connections() === 1)
+  await page.click('#ring')
+  await until('every bell rang', async () => (await page.locator('.bell.rang').count()) === 6)
+  t.match(await page.locator('.bell.rang output').first().textContent(), /^\d+ ms$/, 'with its milliseconds')
+
+  await page.locator('[data-bell=fcm] .buttons button').first().click()
+  await until('opening sends a receipt', async () => receipts.some(({ status }) => status === 'opened'))
+  t.equal(
+    receipts.filter(({ status }) => status === 'delivered').length,
+    3,
+    'each device acknowledged by itself',
+  )
+
+  for (const stream of streams) stream.destroy()
+  await ring()
+  await until('it reconnects', async () => connections() >= 2)
+  await until('what it missed is there', async () => (await cards('inbox').count()) === 2)
+  await page.click('#ring')
+  await until('and what comes', async () => (await cards('inbox').count()) === 3)
+  t.equal(
+    new Set(await cards('inbox').evaluateAll((all) => all.map((one) => one.dataset.id))).size,
+    3,
+    'each once',
+  )
+
+  await page.click('[data-bell=apns] .break')
+  await until('the outage is shown', () => page.locator('[data-bell=apns] .outage').isVisible())
+  await page.click('#ring')
+  await until('the others ring', async () => (await page.locator('.bell.rang').count()) === 5)
+  t.equal(await cards('apns').count(), 3)
+
+  await page.locator('[data-bell=inbox] .buttons button:has-text("Why?")').first().click()
+  await until('the reason is shown', () => page.locator('#why').isVisible())
+  t.match(await page.inputValue('#why-text'), /^because /)
+  await page.keyboard.press('Escape')
+  t.notOk(await page.locator('#why').isVisible(), 'and closes by keyboard')
+
+  await page.setViewportSize({ width: 360, height: 700 })
+  t.notOk(
+    await page.evaluate('document.documentElement.scrollWidth > innerWidth'),
+    'nothing overflows on a narrow screen',
+  )
+  t.same(problems, [])
+})
