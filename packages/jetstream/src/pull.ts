@@ -20,11 +20,6 @@ export interface PullEvents {
   missing(): void
 }
 
-interface OpenPull {
-  id: string
-  remaining: number
-}
-
 const MISSED_HEARTBEATS = 3
 const BACKOFF_MIN_MS = 100
 const BACKOFF_MAX_MS = 2_000
@@ -43,9 +38,9 @@ export class PullSubscription {
   readonly #subscription: Subscription
   readonly #watch: NodeJS.Timeout
   readonly #stopListening: () => void
-  #open: OpenPull[] = []
   #requested = 0
-  #nextId = 0
+  /** Part of the reply subject of a pull: statuses of pulls that were given up as lost are not counted. */
+  #generation = 0
   #lastHeardAt = Date.now()
   #failures = 0
   #backoff: NodeJS.Timeout | undefined
@@ -74,16 +69,14 @@ export class PullSubscription {
   /** Asks for `count` more messages. Ignored while backing off or stopped. */
   demand(count: number): void {
     if (this.#stopped || this.#backoff !== undefined || !this.#wire.connected || count <= 0) return
-    const id = (this.#nextId++).toString(36)
-    this.#open.push({ id, remaining: count })
+    if (this.#requested === 0) this.#lastHeardAt = Date.now()
     this.#requested += count
-    if (this.#open.length === 1) this.#lastHeardAt = Date.now()
     const expires = this.#options.expiresMs * 1_000_000
     const heartbeat = this.#options.heartbeatMs * 1_000_000
     this.#wire.nats.publish(
       this.#subject,
       `{"batch":${count},"expires":${expires},"idle_heartbeat":${heartbeat}}`,
-      { reply: this.#prefix + id },
+      { reply: this.#prefix + this.#generation },
     )
   }
 
@@ -102,45 +95,32 @@ export class PullSubscription {
     this.#lastHeardAt = Date.now()
     if (isDelivery(message)) {
       this.#failures = 0
-      this.#use()
+      this.#use(1)
       this.#events.message(message)
       return
     }
     const code = message.headers?.code ?? 0
-    if (code === 100 || this.#stopped) return
-    const pull = this.#remove(message.subject.slice(this.#prefix.length))
-    if (
-      code === 408 ||
-      code === 404 ||
-      (code === 409 && message.headers?.description === 'Batch Completed')
-    ) {
-      if (pull !== undefined) this.#events.ready()
+    const isLost = message.subject !== this.#prefix + this.#generation
+    if (code === 100 || this.#stopped || isLost) return
+    const isOver = code === 409 && message.headers?.description === 'Batch Completed'
+    if (code === 408 || code === 404 || isOver) {
+      // The server spreads messages over the open pulls, so only it knows what was left of this one.
+      this.#use(Number(message.headers?.get('Nats-Pending-Messages')) || 0)
+      this.#events.ready()
       return
     }
     // 409: leader changed, server going away, consumer deleted, too much asked; 503: nobody listens.
     this.#retryLater(code === 503)
   }
 
-  /** A message belongs to the oldest pull: the server serves them in order. */
-  #use(): void {
-    const oldest = this.#open[0]
-    if (oldest === undefined) return
-    this.#requested--
-    if (--oldest.remaining === 0) this.#open.shift()
-  }
-
-  #remove(id: string): OpenPull | undefined {
-    const index = this.#open.findIndex((pull) => pull.id === id)
-    if (index === -1) return undefined
-    const [pull] = this.#open.splice(index, 1)
-    this.#requested -= pull?.remaining ?? 0
-    return pull
+  #use(count: number): void {
+    this.#requested = Math.max(0, this.#requested - count)
   }
 
   #forgetAll(): void {
     if (this.#stopped) return
-    this.#open = []
     this.#requested = 0
+    this.#generation++
     clearTimeout(this.#backoff)
     this.#backoff = undefined
     this.#lastHeardAt = Date.now()
@@ -161,7 +141,7 @@ export class PullSubscription {
   }
 
   #checkSilence(): void {
-    if (this.#open.length === 0 || !this.#wire.connected) return
+    if (this.#requested === 0 || !this.#wire.connected) return
     if (Date.now() - this.#lastHeardAt > MISSED_HEARTBEATS * this.#options.heartbeatMs) this.#forgetAll()
   }
 }

@@ -29,8 +29,9 @@ export interface StreamState {
   /** When the stream was created, epoch milliseconds: another one may count from 1 again. */
   createdAt: number
   /**
-   * The server process that leads the stream, or in a cluster its name. Together with `createdAt` an epoch for
-   * streams that don't sync: after a restart the last sequences may be given out again.
+   * Id of the server process that leads the stream, new at every start; where that is not the server we are connected
+   * to, its name only. Together with `createdAt` an epoch for streams that sync late: after a restart the last
+   * sequences may be given out again.
    */
   serverId: string
 }
@@ -56,8 +57,14 @@ export async function streamState(connection: Connection, stream: string): Promi
     bytes: info.state.bytes,
     maxPerSubject: info.config.max_msgs_per_subject ?? -1,
     createdAt: Date.parse(info.created),
-    serverId: info.cluster?.leader ?? wire.serverId ?? '',
+    serverId: leaderId(wire, info.cluster?.leader),
   }
+}
+
+/** A server with a name says that it leads also where it is alone. */
+function leaderId(wire: Wire, leader: string | undefined): string {
+  const server = wire.nats.info
+  return leader === undefined || leader === server?.server_name ? (server?.server_id ?? '') : leader
 }
 
 export interface SubjectRange {

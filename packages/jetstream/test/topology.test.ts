@@ -84,7 +84,7 @@ t.test('a server changed by hand is reported setting by setting and mended', asy
   ])
   await applyTopology(connection, topology)
   t.same(await driftTopology(connection, topology), [])
-  t.notOk((await streamInfo('EVENTS')).config['description'])
+  t.notOk((await streamInfo('EVENTS')).config.description)
 })
 
 t.test('an immutable change is refused with a remedy before anything else is changed', async (t) => {
@@ -98,7 +98,7 @@ t.test('an immutable change is refused with a remedy before anything else is cha
     { change: 'immutable', remedy: /new stream/ },
   )
   await t.rejects(applyTopology(connection, changed), { code: 'IMMUTABLE', message: /storage/ })
-  t.equal((await streamInfo('EVENTS')).config['max_age'], 7 * 24 * 3600e9, 'EVENTS is as it was')
+  t.equal((await streamInfo('EVENTS')).config.max_age, 7 * 24 * 3600e9, 'EVENTS is as it was')
 })
 
 t.test('what belongs to somebody else is named and left alone, also with prune', async (t) => {
@@ -148,7 +148,7 @@ t.test('a wrong file names everything that is wrong at once', (t) => {
 t.test('a cluster keeps three copies of everything but LIVE', (t) => {
   const replicas = loadTopology(text, [cluster]).streams.map(({ name, config }) => [
     name,
-    config['num_replicas'],
+    config.num_replicas,
   ])
   t.same(
     replicas.filter(([, count]) => count !== 3),

@@ -82,6 +82,6 @@ function planUpdate(
 }
 
 function isOurs(config: Settings): boolean {
-  const metadata = config['metadata']
+  const metadata = config.metadata
   return typeof metadata === 'object' && !Array.isArray(metadata) && OWNER_METADATA in metadata
 }

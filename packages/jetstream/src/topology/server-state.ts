@@ -18,10 +18,10 @@ export async function readServerState(wire: Wire): Promise<Map<string, ActualStr
   const found = new Map<string, ActualStream>()
   for await (const { config } of pages<{ config: Settings }>(wire, 'STREAM.LIST', 'streams')) {
     const consumers = new Map<string, Settings>()
-    const name = String(config['name'])
+    const name = String(config.name)
     type Info = { name: string; config: Settings }
     for await (const info of pages<Info>(wire, `CONSUMER.LIST.${name}`, 'consumers')) {
-      if (typeof info.config['durable_name'] === 'string') consumers.set(info.name, info.config)
+      if (typeof info.config.durable_name === 'string') consumers.set(info.name, info.config)
     }
     found.set(name, { config, consumers })
   }

@@ -1,0 +1,129 @@
+import { readFile } from 'node:fs/promises'
+import { useNats } from '@carillon/testkit'
+import t from 'tap'
+import {
+  applyTopology,
+  type Connection,
+  consume,
+  createPublisher,
+  createWindowPublisher,
+  DONE,
+  dead,
+  loadTopology,
+  openConnection,
+  readSubject,
+  rolePermissions,
+  subscribeCore,
+} from '../src/index.js'
+import { eventually } from './support.js'
+
+const folder = new URL('../../../../nats/', import.meta.url)
+const text = await readFile(new URL('topology.yaml', folder), 'utf8')
+const topology = loadTopology(text, [await readFile(new URL('environments/single.yaml', folder), 'utf8')])
+const users = rolePermissions(topology).map(({ role, publish, subscribe }) => ({
+  user: role,
+  password: 'test',
+  permissions: { publish, subscribe },
+}))
+const nats = await useNats(t, {
+  maxStore: '200G',
+  extraConfig: { accounts: { MESH: { jetstream: true, users } } },
+})
+
+async function as(role: string, onError: (message: string) => void = () => undefined): Promise<Connection> {
+  const connection = await openConnection({
+    servers: nats.url,
+    name: role,
+    inboxPrefix: `_INBOX_${role}`,
+    credentials: { kind: 'password', user: role, password: 'test' },
+    onStatus: (status) => status.kind === 'error' && onError(status.error.message),
+  })
+  t.teardown(() => connection.close())
+  return connection
+}
+
+t.test('each role can do its work with the permissions it is given', async (t) => {
+  await applyTopology(await as('topology'), topology)
+  const problems: string[] = []
+  const [gateway, dispatcher, push, realtime, history] = await Promise.all(
+    ['gateway', 'dispatcher', 'delivery-push', 'realtime', 'history'].map((role) =>
+      as(role, (message) => problems.push(`${role}: ${message}`)),
+    ),
+  )
+  if (!gateway || !dispatcher || !push || !realtime || !history) throw new Error('not connected')
+
+  const heard: string[] = []
+  subscribeCore(realtime, 'live.acme.user.u1', (message) => heard.push(message.text()))
+  await realtime.flush()
+  const jobs = createPublisher(dispatcher)
+  const frames = createWindowPublisher(dispatcher, { stream: 'LIVE' })
+  const events = consume(
+    dispatcher,
+    { stream: 'EVENTS', durable: 'dispatcher-high', batch: 10, concurrency: 1 },
+    async (batch) => {
+      await jobs.publishAll('JOBS_PUSH', [{ subject: 'job.push.high.acme', body: 'job' }])
+      await frames.publishAll([{ subject: 'rt.acme.user.u1', body: 'frame', messageId: 'f1' }])
+      return batch.map(() => DONE)
+    },
+  )
+  const receipts = createPublisher(push)
+  const worker = consume(
+    push,
+    { stream: 'JOBS_PUSH', durable: 'push-high', batch: 10, concurrency: 1 },
+    async (batch) => {
+      await receipts.publishAll('RECEIPTS', [{ subject: 'rcp.push.accepted.acme', body: 'receipt' }])
+      return batch.map(() => dead('to see that it may'))
+    },
+  )
+  const seen: string[] = []
+  const historian = consume(
+    history,
+    { stream: 'RECEIPTS', durable: 'history', batch: 10, concurrency: 1 },
+    (batch) => {
+      seen.push(...batch.map((message) => message.text()))
+      return batch.map(() => DONE)
+    },
+  )
+  await createPublisher(gateway).publish('EVENTS', { subject: 'evt.high.acme.otp.requested', body: '{}' })
+  await eventually(() => seen.length === 1 && heard.length === 1 && worker.stats().dead === 1)
+  const stored = await readSubject(realtime, {
+    stream: 'LIVE',
+    subject: 'rt.acme.user.u1',
+    fromSequence: 1,
+    limit: 5,
+  })
+  t.equal(stored.length, 1)
+  await Promise.all([events.whenCaughtUp(), worker.whenCaughtUp(), historian.whenCaughtUp()])
+  t.same(problems, [], 'nothing was denied on the way')
+  await Promise.all([events.drain(), worker.drain(), historian.drain()])
+})
+
+t.test('a role is refused what is not its own, at once and by name', async (t) => {
+  const push = await as('delivery-push')
+  const publisher = createPublisher(push)
+  for (const [stream, subject] of [
+    ['EVENTS', 'evt.high.acme.x'],
+    ['RECEIPTS', 'rcp.email.accepted.acme'],
+    ['AUDIT', '$JS.API.STREAM.DELETE.AUDIT'],
+  ] as const) {
+    await t.rejects(publisher.publish(stream, { subject, body: 'x' }), {
+      code: 'REFUSED',
+      message: /not permitted/,
+    })
+  }
+  const heard: string[] = []
+  const errors: string[] = []
+  const spy = await as('gateway', (message) => errors.push(message))
+  subscribeCore(spy, 'live.>', (message) => heard.push(message.text()))
+  await eventually(() => errors.length > 0)
+  t.match(errors[0], /permissions violation/i)
+})
+
+t.test('wrong credentials are an error with a name, not a wait for ever', async (t) => {
+  const options = {
+    servers: nats.url,
+    name: 'x',
+    credentials: { kind: 'password', user: 'gateway', password: 'no' },
+  } as const
+  await t.rejects(openConnection(options), { name: 'ConnectionError', code: 'DENIED' })
+})
