@@ -47,10 +47,9 @@ export function probePostgres(url: string, timeoutMs = 2_000): Promise<Probe> {
   return probe('postgres', url, 5432, timeoutMs, Buffer.concat([head, body]), (text) => {
     const version = /server_version\0([^\0 ]+)/.exec(text)?.[1]
     if (version !== undefined) return { healthy: true, version, detail: 'answers' }
-    if (text.startsWith('E')) {
-      const state = /\0C([0-9A-Z]{5})\0/.exec(text)?.[1]
-      return { healthy: false, version, detail: /\0M([^\0]+)\0/.exec(text)?.[1] ?? `error ${state}` }
-    }
+    // Severity, code, message: the fields of an error, wherever it comes in the answer.
+    const problem = /V(?:FATAL|ERROR)\0C\w{5}\0M([^\0]+)\0/.exec(text)?.[1]
+    if (problem !== undefined) return { healthy: false, version, detail: problem }
     // R followed by a non-zero method: it wants a password, so it is up.
     const asksForPassword = text.startsWith('R') && text.length >= 9 && text.charCodeAt(8) !== 0
     return asksForPassword ? { healthy: true, version, detail: 'asks for a password' } : undefined
