@@ -29,8 +29,11 @@ export async function sendEach(
   const deadline = setTimeout(abort, Math.max(1, options.batchMs - GRACE_MS))
   options.signal.addEventListener('abort', abort, { once: true })
   if (options.signal.aborted) abort()
+  let grace: NodeJS.Timeout | undefined
   const overdue = new Promise<Verdict>((resolve) => {
-    const late = () => setTimeout(() => resolve({ kind: 'unknown', reason: 'DEADLINE' }), GRACE_MS).unref()
+    const late = () => {
+      grace = setTimeout(() => resolve({ kind: 'unknown', reason: 'DEADLINE' }), GRACE_MS)
+    }
     if (stop.signal.aborted) late()
     else stop.signal.addEventListener('abort', late, { once: true })
   })
@@ -56,6 +59,7 @@ export async function sendEach(
     await Promise.all(Array.from({ length: Math.min(options.concurrency, batch.length) }, work))
   } finally {
     clearTimeout(deadline)
+    clearTimeout(grace)
     options.signal.removeEventListener('abort', abort)
   }
   return verdicts

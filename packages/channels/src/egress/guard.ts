@@ -47,13 +47,16 @@ export interface EgressGuard {
 }
 
 export function createEgressGuard(rules: EgressRules): EgressGuard {
-  const blocked = new BlockList()
-  for (const [network, prefix] of V4) blocked.addSubnet(network, prefix, 'ipv4')
-  for (const [network, prefix] of V6) blocked.addSubnet(network, prefix, 'ipv6')
+  // Two lists: Node checks an IPv4 address against IPv6 rules too, in its mapped form, and ::/3 holds all of those.
+  const blocked4 = new BlockList()
+  const blocked6 = new BlockList()
+  for (const [network, prefix] of V4) blocked4.addSubnet(network, prefix, 'ipv4')
+  for (const [network, prefix] of V6) blocked6.addSubnet(network, prefix, 'ipv6')
   const allows = (ip: string): boolean => {
     const family = isIP(ip)
     if (family === 0) return false
-    return rules.allowPrivate || !blocked.check(ip, family === 4 ? 'ipv4' : 'ipv6')
+    if (rules.allowPrivate) return true
+    return family === 4 ? !blocked4.check(ip, 'ipv4') : !blocked6.check(ip, 'ipv6')
   }
   return {
     allowPrivate: rules.allowPrivate,
