@@ -4,6 +4,7 @@ import { eventually } from '@carillon/testkit'
 import { EventSource } from 'eventsource'
 import t from 'tap'
 import WebSocket from 'ws'
+import { useForwarder } from './forwarder.js'
 import { createWriter, numberOf, personal, range, room, signToken, useLive, useNode } from './mesh.js'
 import { openSse, type SseClient } from './sse-client.js'
 
@@ -100,9 +101,10 @@ t.test('two tenants with the same user and room never see one frame of each othe
 
 t.test('the EventSource of npm comes back by itself and misses nothing', async (t) => {
   const { nats, connection } = await useLive(t)
-  const node = await useNode(t, nats.url)
+  const nodes = [await useNode(t, nats.url), await useNode(t, nats.url)]
+  const front = await useForwarder(t, nodes[0]?.url as string)
   const { write } = createWriter(t, connection)
-  const source = new EventSource(`${node.url}/v1/sse?channel=user&token=${await signToken()}`)
+  const source = new EventSource(`${front.url}/v1/sse?channel=user&token=${await signToken()}`)
   t.teardown(() => source.close())
   const seen: number[] = []
   let readies = 0
@@ -111,11 +113,14 @@ t.test('the EventSource of npm comes back by itself and misses nothing', async (
   await eventually(() => readies === 1)
   await write(personal(), [1, 2])
   await eventually(() => seen.length === 2)
-  const closed = node.service.drain()
-  await closed
+  front.target = nodes[1]?.url as string
+  await nodes[0]?.service.drain()
+  t.equal((await nodes[0]?.health.report())?.ok, false, 'a node that drains is unready')
   await write(personal(), [3])
-  t.equal((await node.health.report()).ok, false, 'a node that drains is unready')
-  t.same(seen, [1, 2])
+  await eventually(() => readies === 2)
+  await write(personal(), [4])
+  await eventually(() => seen.length === 4)
+  t.same(seen, [1, 2, 3, 4])
 })
 
 t.test('a reader that does not read is disconnected, delays nobody and resumes whole', async (t) => {

@@ -72,11 +72,14 @@ export async function openSse(
 function createParser(client: SseClient): (chunk: string) => void {
   let rest = ''
   let event: { type: string; data: string[] } = { type: '', data: [] }
+  // an id counts when its block is complete
+  let id = client.lastId
   return (chunk) => {
     const lines = (rest + chunk).split('\n')
     rest = lines.pop() ?? ''
     for (const line of lines) {
       if (line === '') {
+        client.lastId = id
         if (event.data.length > 0) {
           const type = event.type === '' ? 'message' : event.type
           client.events.push({ type, id: client.lastId, data: event.data.join('\n') })
@@ -89,7 +92,7 @@ function createParser(client: SseClient): (chunk: string) => void {
       const value = line.slice(colon + 1).replace(/^ /, '')
       if (field === 'event') event.type = value
       else if (field === 'data') event.data.push(value)
-      else if (field === 'id') client.lastId = value
+      else if (field === 'id') id = value
       else if (field === 'retry') client.retryMs = Number(value)
     }
   }
