@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import t from 'tap'
@@ -110,7 +110,7 @@ const bad = {
     /stays in its package/,
   ],
   'a package without a known tag': [
-    'apps/history/turbo.json',
+    'packages/redis/turbo.json',
     '{"tags":["thing"]}',
     /a tag of .* is missing/,
   ],
@@ -123,6 +123,29 @@ for (const [name, [path, text, expected]] of Object.entries(bad)) {
     t.match(violations[0], path)
   })
 }
+
+t.test(
+  'turbo rejects an import of a package that is not declared, and a declared one of a wrong tag',
+  async (t) => {
+    const manifest = (name, dependencies) =>
+      JSON.stringify({ name: `@carillon/${name}`, version: '1.0.0', type: 'module', dependencies })
+    const base = workspace(t, {
+      'package.json': '{"name":"fixture","private":true,"packageManager":"pnpm@12.21.0"}',
+      'pnpm-workspace.yaml': 'packages:\n  - packages/*\n  - apps/*\n',
+      'turbo.json': readFileSync(join(root, 'turbo.json'), 'utf8'),
+      'apps/history/package.json': manifest('history', {}),
+      'apps/history/src/x.ts': "import '@carillon/audit'\n",
+      'packages/redis/package.json': manifest('redis', { '@carillon/postgres': 'workspace:*' }),
+    })
+    const run = capture(join(root, 'node_modules/.bin/turbo'), ['boundaries', '--no-color'], {
+      cwd: base,
+      env: { ...process.env, TURBO_TELEMETRY_DISABLED: '1', GIT_CEILING_DIRECTORIES: base },
+    })
+    const error = await run.catch((reason) => reason)
+    t.match(error.output, /cannot import package `@carillon\/audit`/)
+    t.match(error.output, /`@carillon\/postgres` found without any tag listed/)
+  },
+)
 
 t.test('circular imports are a violation, once, with the way round', async (t) => {
   const { violations } = checkBoundaries(
