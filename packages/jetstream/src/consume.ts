@@ -60,6 +60,8 @@ export interface ConsumptionStats {
   failures: number
   /** Batches in handlers now. */
   running: number
+  /** How long the oldest of them has been there, tries and pauses included: a handler that hangs shows here. */
+  longestRunningMs: number
   /** Held and not begun. */
   buffered: number
   /** Asked for and not come. */
@@ -88,7 +90,8 @@ class DurableConsumption implements Consumption {
   readonly #settler: Settler
   readonly #deadLetters: WindowPublisher
   readonly #abort = new AbortController()
-  readonly #running = new Set<readonly Delivery[]>()
+  /** Batches in handlers, oldest first, and since when. */
+  readonly #running = new Map<readonly Delivery[], number>()
   readonly #slots = new Set<Promise<void>>()
   #limits: ConsumerLimits | undefined
   #capacity = 0
@@ -145,11 +148,13 @@ class DurableConsumption implements Consumption {
   }
 
   stats(): ConsumptionStats {
+    const [oldest = Date.now()] = this.#running.values()
     return {
       bound: this.#limits !== undefined,
       received: this.#received,
       ...this.#worker.counts,
       running: this.#running.size,
+      longestRunningMs: Date.now() - oldest,
       buffered: this.#buffer.size,
       requested: this.#pull.requested,
       pending: this.#pending,
@@ -222,7 +227,7 @@ class DurableConsumption implements Consumption {
   }
 
   #start(batch: Delivery[]): void {
-    this.#running.add(batch)
+    this.#running.set(batch, Date.now())
     const suspects = (batch[0]?.received.deliveries ?? 1) > 1
     const slot = this.#worker.process(batch).then((went) => {
       this.#running.delete(batch)
@@ -241,7 +246,7 @@ class DurableConsumption implements Consumption {
       delivery.leasedAt = now
       this.#settler.working(delivery)
     }
-    for (const batch of this.#running) batch.forEach(extend)
+    for (const batch of this.#running.keys()) batch.forEach(extend)
     for (const delivery of this.#buffer) extend(delivery)
   }
 

@@ -15,6 +15,10 @@ import {
 const ATOMIC_FROM = 12
 const ATOMIC_DISABLED = 10174
 const INCOMPLETE = 10176
+/** Up to this many subjects are parted without asking whether the stream itself is full. */
+const FEW_SUBJECTS = 4
+/** What the server adds to each message in its count of bytes, at most. */
+const STORED_OVERHEAD_BYTES = 300
 const RETRY_MIN_MS = 25
 const RETRY_MAX_MS = 1_000
 
@@ -166,9 +170,39 @@ async function publishBySubject(
     for (const index of indexes) outcomes[index] = { ok: false, error }
     return
   }
+  if (groups.length > FEW_SUBJECTS && (await isWholeStreamFull(context, messages, indexes))) {
+    for (const index of indexes) {
+      context.full.note(messages[index]?.subject ?? '', error)
+      outcomes[index] = { ok: false, error }
+    }
+    return
+  }
   const middle = groups.length >> 1
   for (const half of [groups.slice(0, middle), groups.slice(middle)]) {
     await publishIndexes(context, messages, half.flat(), outcomes)
+  }
+}
+
+interface StreamRoom {
+  config: { max_msgs?: number; max_bytes?: number }
+  state: { messages: number; bytes: number }
+}
+
+/** With the whole stream full no subject has room: parting hundreds of them would only cost the server. */
+async function isWholeStreamFull(
+  { wire, stream }: GroupContext,
+  messages: readonly OutgoingMessage[],
+  indexes: readonly number[],
+): Promise<boolean> {
+  try {
+    const { config, state } = await api<StreamRoom>(wire, `STREAM.INFO.${stream}`)
+    const { max_msgs: maxMessages = -1, max_bytes: maxBytes = -1 } = config
+    const smallest = Math.min(...indexes.map((index) => messages[index]?.body.length ?? 0))
+    const noMessages = maxMessages > 0 && state.messages >= maxMessages
+    return noMessages || (maxBytes > 0 && state.bytes + smallest + STORED_OVERHEAD_BYTES >= maxBytes)
+  } catch (error) {
+    if (error instanceof ApiError) return false
+    throw error
   }
 }
 

@@ -9,7 +9,7 @@ export interface PublisherOptions {
   windowMs?: number
   /** Most messages in one batch; the server takes 1,000. Default 1,000. */
   maxBatch?: number
-  /** How long to wait for one acknowledgement before the publish is unknown and repeated. Default 5,000. */
+  /** How long to wait for one acknowledgement before the publish is unknown and repeated. Default 3,000. */
   timeoutMs?: number
   /** How long to repeat what is unknown or unavailable. Default 10,000. */
   giveUpMs?: number
@@ -105,7 +105,7 @@ class BatchPublisher implements Publisher {
     this.#wire = wire
     this.#maxBatch = Math.min(options.maxBatch ?? SERVER_MAX_BATCH, SERVER_MAX_BATCH)
     this.#windowMs = options.windowMs ?? 2
-    this.#timeoutMs = options.timeoutMs ?? 5_000
+    this.#timeoutMs = options.timeoutMs ?? 3_000
     this.#giveUpMs = options.giveUpMs ?? 10_000
   }
 

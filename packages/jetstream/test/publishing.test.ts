@@ -1,4 +1,5 @@
 import t from 'tap'
+import { wireOf } from '../src/connection.js'
 import {
   createPublisher,
   createWindowPublisher,
@@ -86,6 +87,28 @@ t.test('a full subject refuses its own messages and nobody else', async (t) => {
     else t.ok(outcome.ok, batch[index]?.subject ?? '')
   }
   t.equal((await streamState(connection, 'JOBS')).messages, 36)
+})
+
+t.test('a full stream refuses all of a large batch at once, in a handful of requests', async (t) => {
+  await createStream(connection, 'SMALL', {
+    subjects: ['small.>'],
+    discard: 'new',
+    max_msgs: 10,
+    allow_atomic: true,
+  })
+  await publisher.publishAll('SMALL', many(10, 'small.x'))
+  const batch = Array.from({ length: 300 }, (_, index) => message(`small.${index}`))
+  const before = wireOf(connection).nats.stats().outMsgs
+  const outcomes = await publisher.publishAll('SMALL', batch)
+  const sent = wireOf(connection).nats.stats().outMsgs - before
+  t.ok(outcomes.every((outcome) => !outcome.ok && outcome.error.code === 'FULL'))
+  t.ok(sent <= 305, `${sent} messages sent`)
+  await publisher.publishAll('SMALL', batch)
+  t.equal(
+    wireOf(connection).nats.stats().outMsgs - before,
+    sent,
+    'and the next are not even sent for a moment',
+  )
 })
 
 t.test('takes messages of a subject again soon after it has room', async (t) => {
