@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { startSimulators } from '@carillon/simulators'
@@ -53,6 +54,21 @@ t.test('e-mail', async (t) => {
       t.equal(idOf(first), idOf(second))
     },
   )
+
+  t.test('signs what one-click unsubscribe needs signed', async (t) => {
+    const { privateKey } = generateKeyPairSync('rsa', {
+      modulusLength: 2048,
+      publicKeyEncoding: { type: 'spki', format: 'pem' },
+      privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+    })
+    const dkim = { dkimDomain: 'carillon.example', dkimSelector: 's1', dkimPrivateKey: privateKey }
+    const signing = registry.open('smtp', 'smtp-dkim', { ...smtp.credentials, ...dkim })
+    const one = to('ana@mail.example', { listUnsubscribeUrl: 'https://carillon.example/u/1' })
+    t.same(words(await signing.send([one], never())), ['accepted'])
+    const signature = rawOf(one.deliveryId).headers['dkim-signature'] ?? ''
+    t.match(signature, /d=carillon\.example/)
+    t.match(signature.replace(/\s/g, ''), /h=[^;]*:list-unsubscribe:list-unsubscribe-post/i)
+  })
 
   t.test('lets no text start a header or add a recipient', async (t) => {
     const before = smtp.counters.mails

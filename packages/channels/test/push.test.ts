@@ -385,6 +385,43 @@ t.test('Web Push', async (t) => {
   })
 })
 
+t.test('a provider that can not be reached or is not who it says is safe to try again', async (t) => {
+  const { ca: _none, ...settings } = simulators.settingsForChannels
+  const away = await startSimulators({ allow: 'development' })
+  await away[Symbol.asyncDispose]()
+  const cases = {
+    untrusted: { ...settings, timeouts },
+    'not there': { ...away.settingsForChannels, timeouts },
+  }
+  for (const [name, reach] of Object.entries(cases)) {
+    const other = createRegistry({ settings: reach })
+    t.teardown(() => other[Symbol.asyncDispose]())
+    const tokenless = createRegistry({
+      settings: { ...reach, ca: simulators.ca, endpoints: { ...reach.endpoints, fcmToken: fcm.tokenUrl } },
+    })
+    t.teardown(() => tokenless[Symbol.asyncDispose]())
+    const to = (
+      registry: typeof other,
+      provider: 'fcm' | 'apns' | 'webpush',
+      address: Parameters<typeof outgoing>[0],
+    ) => registry.open(provider, 'x', simulators.credentials[provider]).send([outgoing(address)], never())
+    t.match(
+      await to(other, 'fcm', toFcm()),
+      [{ kind: 'retry', reason: 'OAUTH_UNREACHABLE' }],
+      `${name}: OAuth`,
+    )
+    t.match(await to(other, 'apns', toApns()), [{ kind: 'retry' }], `${name}: APNs`)
+    if (name === 'untrusted')
+      t.match(await to(other, 'webpush', toBrowser()), [{ kind: 'retry' }], `${name}: Web Push`)
+    else
+      t.match(
+        await to(tokenless, 'fcm', toFcm()),
+        [{ kind: 'retry', reason: 'ECONNREFUSED' }],
+        `${name}: FCM`,
+      )
+  }
+})
+
 async function until(condition: () => boolean): Promise<void> {
   const deadline = Date.now() + 10_000
   while (!condition()) {

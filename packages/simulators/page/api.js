@@ -33,8 +33,7 @@ export const clearMessages = () => call('/dev/messages', { method: 'DELETE' })
 /** The signed-in person's inbox, newest first. */
 export async function listInbox() {
   const page = await call('/v1/inbox', { headers: await userHeaders() })
-  const items = page.items ?? page.notifications ?? page.data ?? page
-  return Array.isArray(items) ? items : []
+  return page.notifications
 }
 
 export async function markRead(id) {
@@ -42,12 +41,15 @@ export async function markRead(id) {
 }
 
 /** Acknowledges as a device does: with the receipt token from the payload and no sign-in. */
-export const sendReceipt = (token, status) =>
-  call('/v1/receipts', {
+export async function sendReceipt(token, status) {
+  const answer = await call('/v1/receipts', {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ receipts: [{ token, status, at: new Date().toISOString() }] }),
   })
+  const [refused] = answer?.rejected ?? []
+  if (refused) throw new RequestFailed(422, refused.detail)
+}
 
 async function call(path, { headers = {}, ...options } = {}) {
   let response

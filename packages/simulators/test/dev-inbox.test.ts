@@ -52,10 +52,10 @@ async function startPage(t: Test) {
     explain: async (id: string) =>
       items.some((item) => item.id === id) ? { text: `because ${id}`, data: { id } } : undefined,
   })
-  app.get('/v1/inbox', async () => ({ items }))
+  app.get('/v1/inbox', async () => ({ notifications: items }))
   app.post('/v1/receipts', async (request) => {
     receipts.push(...(request.body as { receipts: typeof receipts }).receipts)
-    return {}
+    return { accepted: receipts.length, rejected: [] }
   })
   app.get('/v1/sse', (request, reply) => {
     if (request.headers.authorization !== 'Bearer user-token') return reply.code(401).send()

@@ -106,7 +106,7 @@ function answerOf(stream: ClientHttp2Stream, { request, timeoutMs, over }: Asked
     let size = 0
     let status = 0
     let retryAfter: string | undefined
-    let problem: NodeJS.ErrnoException | undefined
+    let problem: Error | undefined
     let ended = false
     let timedOut = false
     let written = !stream.pending
@@ -147,12 +147,19 @@ function answerOf(stream: ClientHttp2Stream, { request, timeoutMs, over }: Asked
         const refused = stream.rstCode === constants.NGHTTP2_REFUSED_STREAM
         resolve({
           kind: 'not-sent',
-          reason: refused ? 'REFUSED_STREAM' : (problem?.code ?? 'CONNECTION_FAILED'),
+          reason: refused ? 'REFUSED_STREAM' : (codeOf(problem) ?? 'CONNECTION_FAILED'),
         })
       } else {
-        resolve({ kind: 'no-answer', reason: timedOut ? 'TIMEOUT' : (problem?.code ?? 'CONNECTION_LOST') })
+        resolve({ kind: 'no-answer', reason: timedOut ? 'TIMEOUT' : (codeOf(problem) ?? 'CONNECTION_LOST') })
       }
     })
     stream.end(request.body)
   })
+}
+
+/** A stream that its session took down carries the session's error as its cause. */
+function codeOf(problem: Error | undefined): string | undefined {
+  const inner = problem?.cause instanceof Error ? codeOf(problem.cause) : undefined
+  if (inner !== undefined) return inner
+  return problem && 'code' in problem && typeof problem.code === 'string' ? problem.code : undefined
 }

@@ -4,11 +4,6 @@ import type { OutgoingTo } from '../message.js'
 
 export const WEBHOOK_MAX_BYTES = 262_144
 
-export interface WebhookPayload {
-  body: string
-  headers: Record<string, string>
-}
-
 /** The body: the event itself when the address asks for it, otherwise the notification in our words. */
 export function webhookBody(outgoing: OutgoingTo<'webhook'>): string {
   const { address, message } = outgoing
