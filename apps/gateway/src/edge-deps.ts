@@ -1,0 +1,26 @@
+import type { Publisher } from '@carillon/jetstream'
+import type { Database } from '@carillon/postgres'
+import type { Trail } from './audit.js'
+import type { Authenticator } from './authenticate.js'
+import type { GatewayEvents } from './events.js'
+import type { Outbox } from './outbox.js'
+
+/** Where in the realtime stream a reader stands. */
+export interface Position {
+  epoch: string
+  offset: number
+}
+
+/** What routes work with. */
+export interface EdgeDeps {
+  database: Database
+  publisher: Publisher
+  outbox: Outbox
+  trail: Trail
+  authenticator: Authenticator
+  events: GatewayEvents
+  position: () => Promise<Position | undefined>
+  masterKey: Buffer
+  receiptKey: Buffer
+  now: () => number
+}

@@ -1,0 +1,83 @@
+import cors from '@fastify/cors'
+import helmet from '@fastify/helmet'
+import type { FastifyInstance } from 'fastify'
+import type { GatewayConfig } from './config.js'
+import type { EdgeDeps } from './edge-deps.js'
+import { assertMediaType, assertRoute, type Guard } from './guard.js'
+import { addDocuments } from './openapi.js'
+import { addParsers, MEDIA_TYPES } from './parsers.js'
+import { adapterProblem } from './problems.js'
+import { createRepetition } from './repeat.js'
+import type { Edge } from './route.js'
+import { addAdministrationRoutes } from './routes/administration.js'
+import { addEventRoutes } from './routes/events.js'
+import { addInboxRoutes } from './routes/inbox.js'
+import { addNotificationRoutes } from './routes/notifications.js'
+import { addReceiptRoutes } from './routes/receipts.js'
+import { addRuleRoutes } from './routes/rules.js'
+import { addSettingsRoutes } from './routes/settings.js'
+import { addUserRoutes } from './routes/users.js'
+
+const ROUTES = [
+  addEventRoutes,
+  addNotificationRoutes,
+  addInboxRoutes,
+  addUserRoutes,
+  addSettingsRoutes,
+  addRuleRoutes,
+  addAdministrationRoutes,
+  addReceiptRoutes,
+]
+
+/** Adds `/v1`, `/openapi.json` and `/docs` in a scope of their own: other roles' routes on this server are untouched. */
+export async function addEdge(
+  http: FastifyInstance,
+  deps: { config: GatewayConfig; edge: EdgeDeps; guard: Guard },
+): Promise<void> {
+  const { config, edge, guard } = deps
+  const repetition = createRepetition(edge.database)
+  await http.register(async (scope) => {
+    await addDocuments(scope, config.publicUrl)
+    await scope.register(
+      async (v1) => {
+        await v1.register(helmet, {
+          contentSecurityPolicy: {
+            useDefaults: false,
+            directives: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
+          },
+        })
+        await v1.register(cors, {
+          origin: config.allowedOrigins,
+          methods: ['GET', 'POST', 'PUT', 'DELETE'],
+          exposedHeaders: [
+            'x-correlation-id',
+            'ratelimit',
+            'ratelimit-policy',
+            'retry-after',
+            'idempotent-replayed',
+          ],
+          maxAge: 600,
+        })
+        addParsers(v1)
+        v1.decorateRequest('principal', undefined)
+        v1.decorateRequest('claim', undefined)
+        v1.addHook('onRoute', (route) => assertRoute(route, MEDIA_TYPES))
+        v1.addHook('onRequest', guard.onRequest)
+        v1.addHook('preParsing', assertMediaType)
+        v1.addHook('preHandler', repetition.preHandler)
+        v1.addHook('onSend', repetition.onSend)
+        v1.addHook('onSend', async (_request, reply, payload) => {
+          if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store')
+          return payload
+        })
+        // the server's own handler writes the problem; here it only learns what the adapters mean
+        v1.setErrorHandler((error) => {
+          throw adapterProblem(error)
+        })
+        const app = v1.withTypeProvider() as unknown as Edge
+        for (const add of ROUTES) add(app, edge)
+      },
+      { prefix: '/v1' },
+    )
+  })
+}

@@ -1,0 +1,64 @@
+import type { Logger, Metrics } from '@carillon/service'
+
+/** One function per business event of the gateway: its line in the log and its counter. */
+export interface GatewayEvents {
+  accepted(kind: 'event' | 'trigger' | 'notification' | 'receipt', count: number): void
+  refused(why: 'limit' | 'scope' | 'broker'): void
+  changed(action: string, tenant: string, correlationId: string): void
+  limiterFailed(error: unknown): void
+  leftForRelay(count: number, error: unknown): void
+  auditLost(action: string, error: unknown): void
+}
+
+export function createGatewayEvents({
+  logger,
+  metrics,
+}: {
+  logger: Logger
+  metrics: Metrics
+}): GatewayEvents {
+  const accepted = metrics.counter({
+    name: 'gateway_accepted_total',
+    help: 'What was acknowledged on disk and answered 202.',
+    labels: ['kind'],
+  })
+  const refused = metrics.counter({
+    name: 'gateway_refused_total',
+    help: 'Requests refused, by why.',
+    labels: ['why'],
+  })
+  const changed = metrics.counter({
+    name: 'gateway_changes_total',
+    help: 'Management calls that changed something.',
+    labels: ['action'],
+  })
+  const failures = metrics.counter({
+    name: 'gateway_failures_total',
+    help: 'Trouble that the gateway went around.',
+    labels: ['what'],
+  })
+  return {
+    accepted(kind, count) {
+      accepted.inc({ kind }, count)
+    },
+    refused(why) {
+      refused.inc({ why })
+    },
+    changed(action, tenant, correlationId) {
+      changed.inc({ action })
+      logger.info({ action, tenant, correlationId }, 'change.made')
+    },
+    limiterFailed(error) {
+      failures.inc({ what: 'limiter' })
+      logger.warn({ err: error }, 'limits.local')
+    },
+    leftForRelay(count, error) {
+      failures.inc({ what: 'outbox' })
+      logger.warn({ count, err: error }, 'outbox.left')
+    },
+    auditLost(action, error) {
+      failures.inc({ what: 'audit' })
+      logger.error({ action, err: error }, 'audit.lost')
+    },
+  }
+}

@@ -1,0 +1,247 @@
+import { userId } from '@carillon/contracts'
+import {
+  findUser,
+  listCategories,
+  listPreferences,
+  listSubscribers,
+  putCategory,
+  replacePreferences,
+  subscribe,
+  unsubscribe,
+} from '@carillon/postgres'
+import { HttpProblem, sha256 } from '@carillon/service'
+import { type Static, Type } from 'typebox'
+import type { EdgeDeps } from '../edge-deps.js'
+import { type Principal, personOf, principalOf } from '../principal.js'
+import { notFound } from '../problems.js'
+import { answers, type Edge } from '../route.js'
+import {
+  CategoryAnswer,
+  CategorySchema,
+  ExternalId,
+  Key,
+  LimitText,
+  limitOf,
+  PreferencesAnswer,
+  PreferencesSchema,
+} from '../schemas.js'
+
+const User = Type.Object({ id: ExternalId })
+const Subscription = Type.Object({ topic: Type.String({ minLength: 1, maxLength: 128 }), user: ExternalId })
+
+/** Preferences, topics and categories. */
+export function addSettingsRoutes(app: Edge, deps: EdgeDeps): void {
+  const read = async (tenant: string, whose: string | null) =>
+    deps.database.inTenant(
+      tenant,
+      async (tx) => {
+        if (whose !== null && (await findUser(tx, { tenant, id: whose })) === undefined)
+          throw notFound('user')
+        return { preferences: await listPreferences(tx, { tenant, userId: whose }) }
+      },
+      { readOnly: true },
+    )
+  const write = async (
+    principal: Principal,
+    whose: string | null,
+    body: Static<typeof PreferencesSchema>,
+    correlationId: string,
+  ) => {
+    const { tenant } = principal
+    const rules = body.preferences.map(({ category = null, channel = null, enabled }) => ({
+      category,
+      channel,
+      enabled,
+    }))
+    const names = new Set(rules.map((rule) => `${rule.category} ${rule.channel}`))
+    if (names.size < rules.length) {
+      throw new HttpProblem(400, 'VALIDATION', 'Two rules name the same category and channel.', {
+        field: 'preferences',
+      })
+    }
+    await deps.outbox.change(tenant, async (tx, tell) => {
+      if (whose !== null && (await findUser(tx, { tenant, id: whose })) === undefined) throw notFound('user')
+      const known = new Map((await listCategories(tx, tenant)).map((one) => [one.key, one]))
+      for (const [index, rule] of rules.entries()) {
+        if (rule.category !== null && !known.has(rule.category)) {
+          throw new HttpProblem(404, 'CATEGORY_UNKNOWN', `There is no category "${rule.category}".`, {
+            field: `preferences.${index}.category`,
+          })
+        }
+      }
+      await replacePreferences(tx, { tenant, userId: whose }, rules)
+      const resource = whose === null ? 'tenant' : `user:${whose}`
+      tell(deps.trail.fact(principal, { area: 'preferences', action: 'put', resource }, correlationId))
+    })
+    return read(tenant, whose)
+  }
+  const shape = { tags: ['preferences'], response: answers({ 200: PreferencesAnswer }) }
+
+  app.get('/preferences', { schema: { ...shape, summary: 'The defaults of everybody' } }, (request) =>
+    read(principalOf(request).tenant, null),
+  )
+  app.put(
+    '/preferences',
+    { schema: { ...shape, summary: 'Change the defaults of everybody', body: PreferencesSchema } },
+    (request) => write(principalOf(request), null, request.body, request.id),
+  )
+  app.get(
+    '/users/:id/preferences',
+    { schema: { ...shape, summary: 'What a user asked for', params: User } },
+    (request) => {
+      const { tenant } = principalOf(request)
+      return read(tenant, userId(sha256, tenant, request.params.id))
+    },
+  )
+  app.put(
+    '/users/:id/preferences',
+    { schema: { ...shape, summary: 'Change what a user asked for', params: User, body: PreferencesSchema } },
+    (request) => {
+      const principal = principalOf(request)
+      const whose = userId(sha256, principal.tenant, request.params.id)
+      return write(principal, whose, request.body, request.id)
+    },
+  )
+  app.get(
+    '/me/preferences',
+    { schema: { ...shape, tags: ['me'], summary: 'What I asked for' } },
+    (request) => {
+      const me = personOf(request)
+      return read(me.tenant, me.id)
+    },
+  )
+  app.put(
+    '/me/preferences',
+    { schema: { ...shape, tags: ['me'], summary: 'Change what I asked for', body: PreferencesSchema } },
+    (request) => {
+      const me = personOf(request)
+      return write(me, me.id, request.body, request.id)
+    },
+  )
+
+  addTopicRoutes(app, deps)
+  addCategoryRoutes(app, deps)
+}
+
+function addTopicRoutes(app: Edge, deps: EdgeDeps): void {
+  const tags = ['topics']
+  app.get(
+    '/topics/:topic/subscribers',
+    {
+      schema: {
+        summary: 'Who hears a topic',
+        tags,
+        params: Type.Object({ topic: Subscription.properties.topic }),
+        querystring: Type.Object(
+          { after: Type.Optional(ExternalId), limit: Type.Optional(LimitText) },
+          { additionalProperties: false },
+        ),
+        response: answers({
+          200: Type.Object({
+            subscribers: Type.Array(Type.String()),
+            next: Type.Unsafe<string | null>({ type: ['string', 'null'] }),
+          }),
+        }),
+      },
+    },
+    async (request) => {
+      const { tenant } = principalOf(request)
+      const limit = limitOf(request.query.limit)
+      const page = { tenant, topic: request.params.topic, after: request.query.after, limit }
+      const subscribers = await deps.database.inTenant(tenant, (tx) => listSubscribers(tx, page), {
+        readOnly: true,
+      })
+      return { subscribers, next: subscribers.length === limit ? (subscribers.at(-1) ?? null) : null }
+    },
+  )
+  for (const method of ['PUT', 'DELETE'] as const) {
+    app.route({
+      method,
+      url: '/topics/:topic/subscribers/:user',
+      schema: {
+        summary: method === 'PUT' ? 'Subscribe a user' : 'Unsubscribe a user',
+        tags,
+        params: Subscription,
+        response: answers({ 204: Type.Null() }),
+      },
+      handler: async (request, reply) => {
+        const principal = principalOf(request)
+        const { tenant } = principal
+        const { topic, user } = request.params as Static<typeof Subscription>
+        const id = userId(sha256, tenant, user)
+        await deps.outbox.change(tenant, async (tx, tell) => {
+          if ((await findUser(tx, { tenant, id })) === undefined) throw notFound('user')
+          const wanted = { tenant, topic, userId: id }
+          const changed = method === 'PUT' ? await subscribe(tx, wanted) : await unsubscribe(tx, wanted)
+          if (!changed) return
+          const action = method === 'PUT' ? 'subscribed' : 'unsubscribed'
+          tell(
+            deps.trail.fact(
+              principal,
+              { area: 'topics', action, resource: `topic:${topic}`, details: { user: id } },
+              request.id,
+            ),
+          )
+        })
+        return reply.code(204).send()
+      },
+    })
+  }
+}
+
+function addCategoryRoutes(app: Edge, deps: EdgeDeps): void {
+  const tags = ['categories']
+  app.get(
+    '/categories',
+    {
+      schema: {
+        summary: 'What users can opt in to or out of',
+        tags,
+        response: answers({ 200: Type.Object({ categories: Type.Array(CategoryAnswer) }) }),
+      },
+    },
+    async (request) => {
+      const { tenant } = principalOf(request)
+      return {
+        categories: await deps.database.inTenant(tenant, (tx) => listCategories(tx, tenant), {
+          readOnly: true,
+        }),
+      }
+    },
+  )
+  app.put(
+    '/categories/:key',
+    {
+      schema: {
+        summary: 'Make or change a category',
+        tags,
+        params: Type.Object({ key: Key }),
+        body: CategorySchema,
+        response: answers({ 200: CategoryAnswer, 201: CategoryAnswer }),
+      },
+    },
+    async (request, reply) => {
+      const principal = principalOf(request)
+      const { tenant } = principal
+      const { key } = request.params
+      const { name, critical = false } = request.body
+      const category = {
+        key,
+        name,
+        critical,
+        defaults: { ...request.body.defaults } as Record<string, boolean>,
+      }
+      const created = await deps.outbox.change(tenant, async (tx, tell) => {
+        tell(
+          deps.trail.fact(
+            principal,
+            { area: 'categories', action: 'put', resource: `category:${key}` },
+            request.id,
+          ),
+        )
+        return putCategory(tx, tenant, category)
+      })
+      return reply.code(created ? 201 : 200).send(category)
+    },
+  )
+}
