@@ -28,13 +28,47 @@ export interface SseLimits {
 const PATH = '/v1/sse'
 /** Rotation is moved by up to this part of it, so that connections opened together part. */
 const ROTATION_JITTER = 0.2
+/** When a reader that can't be served now should ask again. */
+const RETURN_MIN_MS = 1_000
+const RETURN_SPREAD_MS = 4_000
+const STREAM_HEADERS = {
+  'content-type': 'text/event-stream; charset=utf-8',
+  'cache-control': 'no-store, no-transform',
+  'x-accel-buffering': 'no',
+  'x-content-type-options': 'nosniff',
+}
 
 /** `GET /v1/sse?channel=user&channel=room:x`: the events of a user's channels, resumable by their ids. */
 export function onSse(http: FastifyInstance, limits: SseLimits, deps: EdgeDeps): void {
   http.options(PATH, { schema: { hide: true } as object }, (request, reply) =>
     answerPreflight(request, reply, deps.allowedOrigins),
   )
-  http.get(PATH, { schema: { hide: true } as object }, (request, reply) => open(request, reply, limits, deps))
+  http.get(PATH, { schema: { hide: true } as object }, async (request, reply) => {
+    try {
+      await open(request, reply, limits, deps)
+      return reply
+    } catch (error) {
+      if (!(error instanceof HttpProblem) || error.status !== 503 || !wantsEvents(request)) throw error
+      return askToComeBack(request, reply, deps.allowedOrigins)
+    }
+  })
+}
+
+function wantsEvents(request: FastifyRequest): boolean {
+  return request.headers.accept?.includes('text/event-stream') === true
+}
+
+/** An EventSource gives up for good on any status but 200, so it is asked in the words of the stream itself. */
+function askToComeBack(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  allowed: ReadonlySet<string>,
+): FastifyReply {
+  const retryMs = RETURN_MIN_MS + Math.floor(Math.random() * RETURN_SPREAD_MS)
+  return reply
+    .code(200)
+    .headers({ ...STREAM_HEADERS, ...corsHeaders(request, allowed) })
+    .send(`retry: ${retryMs}\n\n`)
 }
 
 async function open(
@@ -115,10 +149,7 @@ async function stream(request: FastifyRequest, reply: FastifyReply, accepted: Ac
  */
 function responseHead(request: FastifyRequest, allowed: ReadonlySet<string>): string {
   const headers = {
-    'content-type': 'text/event-stream; charset=utf-8',
-    'cache-control': 'no-store, no-transform',
-    'x-accel-buffering': 'no',
-    'x-content-type-options': 'nosniff',
+    ...STREAM_HEADERS,
     'x-correlation-id': request.id,
     connection: 'close',
     ...corsHeaders(request, allowed),

@@ -22,7 +22,10 @@ t.test('when NATS was cut off and comes back, nobody misses, repeats or notices 
     front.cut()
     await eventually(async () => !(await node.health.report()).ok)
     const refused = await openSse(t, node.url, { token })
-    t.equal(refused.status, 503, 'new readers are asked to wait')
+    await eventually(() => refused.ended)
+    t.same(refused.events, [], 'new readers are not served with what may be old')
+    t.ok((refused.retryMs ?? 0) >= 1_000, 'they are asked to come back in words that an EventSource follows')
+    t.equal((await openSse(t, node.url, { token, headers: { accept: '*/*' } })).status, 503)
     await write(personal(), range(next, next + 9))
     next += 10
     front.target = nats.url
