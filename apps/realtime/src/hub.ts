@@ -55,6 +55,8 @@ export class Hub implements AsyncDisposable {
   readonly #timer: NodeJS.Timeout
   readonly #stopListening: () => void
   #settling: Promise<void> | undefined
+  /** Another reconnection came while channels were being compared. */
+  #unsettled = false
   #closed = false
 
   constructor(source: LiveSource, options: HubOptions, hooks: ChannelHooks) {
@@ -214,17 +216,21 @@ export class Hub implements AsyncDisposable {
 
   /** After a reconnection nothing is certain: compares every channel with the stream until that has succeeded. */
   #settle(): void {
+    this.#unsettled = true
     this.#settling ??= this.#settleAll().finally(() => {
       this.#settling = undefined
     })
   }
 
   async #settleAll(): Promise<void> {
-    while (!this.#closed) {
+    while (this.#unsettled && !this.#closed) {
+      this.#unsettled = false
       try {
+        // first the subscriptions must be back, else what comes between the two is missed
+        await this.#source.flush()
         await this.#check([...this.#entries.values()].filter(({ ready }) => ready))
-        return
       } catch {
+        this.#unsettled = true
         await new Promise((resolve) => setTimeout(resolve, SETTLE_PAUSE_MS))
       }
     }

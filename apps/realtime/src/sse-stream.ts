@@ -56,13 +56,13 @@ export class SseStream implements Client, Subscriber {
     socket.on('error', () => this.#close())
     socket.on('close', () => this.#close())
     deps.connections.add(this)
-    // it may have gone while its token was verified; no event tells of that any more
-    if (socket.destroyed) this.#close()
     const { wheel } = deps.connections
     this.#cancels.push(
       wheel.after(options.rotateAfterMs, () => this.#end()),
       wheel.after(options.expiresInMs, () => this.#end(Buffer.from('event: expired\ndata: {}\n\n'))),
     )
+    // it may have gone while its token was verified; no event tells of that any more
+    if (socket.destroyed) this.#close()
   }
 
   get closed(): boolean {

@@ -285,3 +285,52 @@ t.test('who does not answer pings is let go', async (t) => {
   await eventually(() => silent.closeCode === 3012)
   t.equal(lively.closeCode, undefined)
 })
+
+t.test(
+  'a WebSocket client that does not read is let go, told why if it ever reads, and recovered',
+  async (t) => {
+    const { nats, connection } = await useLive(t)
+    const node = await useNode(t, nats.url, { maxQueuedBytes: 65_536 })
+    const { write } = createWriter(t, connection)
+    const token = await signToken()
+    const slow = await openRaw(t, node.url)
+    slow.send({ id: 1, connect: { token } })
+    await eventually(() => slow.said.length === 1)
+    slow.socket.pause()
+    const disconnected = async () =>
+      /disconnects_total\{transport="websocket",reason="slow"\} 1/.test(await node.metrics.render())
+    let n = 0
+    while (!(await disconnected()) && n < 1_000) {
+      await write(personal(), range(n + 1, n + 10), 30_000)
+      n += 10
+    }
+    t.ok(await disconnected(), `after ${n} frames of 30 kB`)
+    slow.socket.resume()
+    await eventually(() => slow.closeCode !== undefined)
+    const pubs = (raw: Raw) =>
+      raw.said.flatMap((said) => {
+        const push = said.push as { pub?: { data: unknown; offset: number } } | undefined
+        return push?.pub === undefined ? [] : [push.pub]
+      })
+    const read = pubs(slow)
+    t.same(
+      read.map(({ data }) => numberOf(data)),
+      range(1, read.length),
+    )
+    t.ok(n - read.length < 200)
+    const first = slow.said[0]?.connect as { subs: { user: { epoch: string; offset: number } } }
+    const again = await openRaw(t, node.url)
+    const { epoch, offset } = first.subs.user
+    const position = { recover: true, epoch, offset: read.at(-1)?.offset ?? offset }
+    again.send({ id: 1, connect: { token, subs: { user: position } } })
+    await eventually(() => again.said.length === 1)
+    const reply = again.said[0]?.connect as {
+      subs: { user: { recovered: boolean; publications: { data: unknown }[] } }
+    }
+    t.equal(reply.subs.user.recovered, true)
+    t.same(
+      reply.subs.user.publications.map(({ data }) => numberOf(data)),
+      range(read.length + 1, n),
+    )
+  },
+)
