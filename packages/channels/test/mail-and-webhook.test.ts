@@ -3,7 +3,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { startSimulators } from '@carillon/simulators'
 import t from 'tap'
-import { createRegistry } from '../src/index.js'
+import { type Address, createRegistry, PROVIDERS, type Provider } from '../src/index.js'
 import { never, outgoing, words } from './fixtures.js'
 
 const simulators = await startSimulators({ allow: 'development' })
@@ -268,6 +268,30 @@ t.test('the registry', async (t) => {
     code: 'CREDENTIALS_INVALID',
   })
   t.throws(() => registry.open('toString' as 'fcm', 'x', {}), { code: 'PROVIDER_UNKNOWN' })
+})
+
+t.test('a closed sender sends nothing and says so', async (t) => {
+  const { fcm, apns, webpush } = simulators
+  const { endpoint, keys } = webpush.registerDevice().subscription
+  const addresses: Record<Provider, Address> = {
+    fcm: { kind: 'fcm', token: fcm.registerDevice().token },
+    apns: { kind: 'apns', token: apns.registerDevice().token },
+    webpush: { kind: 'webpush', endpoint, ...keys },
+    smtp: { kind: 'email', email: 'ana@mail.example' },
+    webhook: { kind: 'webhook', url: webhook.url, secrets: [webhook.secret] },
+  }
+  for (const provider of PROVIDERS) {
+    const sender = registry.open(provider, 'closing', simulators.credentials[provider])
+    const one = () => sender.send([outgoing(addresses[provider])], never())
+    t.match(await one(), [{ kind: 'accepted' }], `${provider} open`)
+    const last = one()
+    await registry.close(provider, 'closing')
+    t.match(await last, [{ kind: 'accepted' }], `${provider} finishes what is in flight`)
+    const arrived = inbox.list().length
+    t.match(await one(), [{ kind: 'retry' }], `${provider} closed`)
+    t.equal(inbox.list().length, arrived)
+    await sender[Symbol.asyncDispose]()
+  }
 })
 
 /** A port that was free a moment ago. */

@@ -27,6 +27,9 @@ const NEVER_CONNECTED = new Set([
   'ENETUNREACH',
   'EHOSTUNREACH',
   'UND_ERR_CONNECT_TIMEOUT',
+  // Pools are closed only when nothing is under way, so these met a request that was never handed on.
+  'UND_ERR_CLOSED',
+  'UND_ERR_DESTROYED',
 ])
 
 /** POSTs and reads at most `maxAnswerBytes` of the answer. Follows no redirect, decompresses nothing, never throws. */
