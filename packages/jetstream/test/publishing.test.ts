@@ -65,9 +65,12 @@ t.test("one producer's repeated event neither refuses nor delays another's in th
     messageId: 'the-same',
     headers: { 'Nats-Msg-Id': 'the-same', 'ce-id': '1' },
   })
+  const before = wireOf(connection).nats.stats().outMsgs
   const mine = Array.from({ length: 30 }, () => publisher.publish('EVENTS', repeated()))
   const others = Array.from({ length: 30 }, () => publisher.publish('EVENTS', message('evt.high.b.other')))
   await t.resolves(Promise.all([...mine, ...others]), 'nobody is refused')
+  const sent = wireOf(connection).nats.stats().outMsgs - before
+  t.equal(sent, 60, 'nobody had to be published a second time')
   const stored = await readSubject(connection, {
     stream: 'EVENTS',
     subject: 'evt.high.b.other',
