@@ -225,6 +225,8 @@ export class Hub implements AsyncDisposable {
   async #settleAll(): Promise<void> {
     while (this.#unsettled && !this.#closed) {
       this.#unsettled = false
+      // what is asked while a connection is down is only answered by its timeout
+      if (!this.#source.connected) return
       try {
         // first the subscriptions must be back, else what comes between the two is missed
         await this.#source.flush()
