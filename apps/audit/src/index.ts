@@ -1,1 +1,2 @@
-export {}
+export { AuditConfig } from './config.js'
+export { type AuditDeps, start } from './start.js'

@@ -1,1 +1,2 @@
-export {}
+export { DeliveryConfig } from './config.js'
+export { type DeliveryDeps, start } from './start.js'

@@ -1,1 +1,2 @@
-export {}
+export { HistoryConfig } from './config.js'
+export { type HistoryDeps, start } from './start.js'

@@ -123,8 +123,8 @@ export interface DueDelivery {
 export const NO_ROOM = 'no room in the queue'
 
 /**
- * Takes deliveries whose time has come: retries, lapsed leases, and queued rows whose job may never have come. What
- * has expired meanwhile ends here. Their `due_at` moves on, so a waker that dies loses nothing.
+ * Takes deliveries whose time has come: retries, lapsed leases (the attempt's outcome is unknown then, and the row
+ * retries with the same ids), and queued rows whose job may never have come. What has expired meanwhile ends here. Their `due_at` moves on, so a waker that dies loses nothing.
  */
 export async function claimDueDeliveries(
   tx: Tx,
@@ -135,12 +135,16 @@ export async function claimDueDeliveries(
 }> {
   const { rows } = await tx.query<DueDelivery & { expired: boolean }>({
     text: `WITH due AS (
-        SELECT run_id, id FROM deliveries WHERE due_at <= now() ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED
+        SELECT run_id, id, status = 'sending' AS lapsed FROM deliveries WHERE due_at <= now() ORDER BY due_at LIMIT $1
+        FOR UPDATE SKIP LOCKED
+      ), unanswered AS (
+        UPDATE attempts a SET verdict = 'unknown', reason = 'worker lost', finished_at = now()
+        FROM due WHERE due.lapsed AND a.run_id = due.run_id AND a.delivery_id = due.id AND a.finished_at IS NULL
       )
       UPDATE deliveries d SET
-        due_at = CASE WHEN d.expires_at <= now() AND d.status <> 'sending' THEN NULL ELSE now() + make_interval(secs => $2 / 1000.0) END,
-        status = CASE WHEN d.expires_at <= now() AND d.status <> 'sending' THEN 'expired' ELSE d.status END,
-        reason = CASE WHEN d.expires_at <= now() AND d.status <> 'sending' THEN 'EXPIRED' ELSE d.reason END,
+        due_at = CASE WHEN d.expires_at <= now() AND NOT due.lapsed THEN NULL ELSE now() + make_interval(secs => $2 / 1000.0) END,
+        status = CASE WHEN due.lapsed THEN 'retrying' WHEN d.expires_at <= now() THEN 'expired' ELSE d.status END,
+        reason = CASE WHEN d.expires_at <= now() AND NOT due.lapsed THEN 'EXPIRED' ELSE d.reason END,
         updated_at = now()
       FROM due WHERE d.run_id = due.run_id AND d.id = due.id
       RETURNING d.run_id AS "runId", d.id, d.tenant_id AS tenant, d.channel, d.lane, d.status,

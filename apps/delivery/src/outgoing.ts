@@ -1,0 +1,116 @@
+import { type Address, type Message, type Outgoing, signReceiptToken } from '@carillon/channels'
+import { timeOfId } from '@carillon/contracts'
+import type { ClaimedDelivery } from '@carillon/postgres'
+
+/** A delivery that can't be addressed: nothing is asked of a provider. */
+export interface Unaddressable {
+  reason: string
+}
+
+/** How long a device may acknowledge with the token of its payload. */
+const RECEIPT_DAYS = 30
+
+/**
+ * The message of one claimed delivery, as the channels take it. Pure but for the token's key.
+ * `secrets` sign webhooks.
+ */
+export function toOutgoing(
+  delivery: ClaimedDelivery,
+  options: { receiptKey: Buffer; secrets: readonly string[]; nowMs: number },
+): Outgoing | Unaddressable {
+  const address = addressOf(delivery, options.secrets)
+  if ('reason' in address) return address
+  return {
+    deliveryId: delivery.id,
+    notificationId: delivery.runId,
+    tenant: delivery.tenant,
+    attempt: delivery.attempt,
+    address,
+    message: messageOf(delivery),
+    receiptToken: signReceiptToken(options.receiptKey, {
+      tenant: delivery.tenant,
+      notificationId: delivery.runId,
+      deliveryId: delivery.id,
+      expiresAt: options.nowMs + RECEIPT_DAYS * 86_400_000,
+    }),
+  }
+}
+
+function addressOf(delivery: ClaimedDelivery, secrets: readonly string[]): Address | Unaddressable {
+  if (delivery.addressKind === 'email') {
+    return {
+      kind: 'email',
+      email: delivery.address,
+      ...(delivery.userName === null ? {} : { name: delivery.userName }),
+    }
+  }
+  if (delivery.addressKind === 'webhook') {
+    return { kind: 'webhook', url: delivery.address, secrets: [...secrets], event: webhookEvent(delivery) }
+  }
+  const { device } = delivery
+  if (device === null || device.status !== 'active') return { reason: 'the device is signed out or gone' }
+  const { token, environment, endpoint, p256dh, auth } = device.address
+  if (device.kind === 'webpush') {
+    if (endpoint === undefined || p256dh === undefined || auth === undefined)
+      return { reason: 'the subscription is incomplete' }
+    return { kind: 'webpush', endpoint, p256dh, auth }
+  }
+  if (token === undefined) return { reason: 'the device has no token' }
+  if (device.kind === 'fcm') return { kind: 'fcm', token }
+  return {
+    kind: 'apns',
+    token,
+    ...(environment === 'production' || environment === 'sandbox' ? { environment } : {}),
+  }
+}
+
+/** What a webhook's receiver gets: the notification and the event behind it. */
+function webhookEvent(delivery: ClaimedDelivery): unknown {
+  const { title, body, url, data } = contentOf(delivery)
+  return {
+    type: 'notification.sent',
+    timestamp: new Date(timeOfId(delivery.runId)).toISOString(),
+    data: {
+      notificationId: delivery.runId,
+      deliveryId: delivery.id,
+      workflow: delivery.workflowKey,
+      category: delivery.category,
+      userId: delivery.userId,
+      notification: { title, body, url, data },
+      event: delivery.event,
+    },
+  }
+}
+
+/** The step's own texts over the shared ones. */
+function contentOf(delivery: ClaimedDelivery): Record<string, unknown> {
+  return { ...delivery.content?.inbox, ...delivery.content?.[String(delivery.step)] }
+}
+
+const TEXTS = ['title', 'body', 'url', 'imageUrl', 'subject', 'html'] as const
+
+function messageOf(delivery: ClaimedDelivery): Message {
+  const content = contentOf(delivery)
+  const message: Message = { priority: delivery.lane === 'bulk' ? 'normal' : 'high' }
+  for (const field of TEXTS) {
+    const text = content[field]
+    if (typeof text === 'string' && text !== '') message[field] = text
+  }
+  const data = stringsOf(content.data)
+  if (data !== undefined) message.data = data
+  if (delivery.expiresAt !== null) message.expiresAt = delivery.expiresAt.getTime()
+  // without a key of the workflow's own, a repeated attempt still replaces itself
+  message.collapseKey = delivery.collapseKey ?? delivery.runId
+  return message
+}
+
+/** Push payloads carry text alone; other values are given as JSON. */
+function stringsOf(data: unknown): Record<string, string> | undefined {
+  if (typeof data !== 'object' || data === null) return undefined
+  return Object.fromEntries(
+    Object.entries(data).map(([key, value]) => [
+      key,
+      typeof value === 'string' ? value : JSON.stringify(value),
+    ]),
+  )
+}

@@ -1,0 +1,107 @@
+import { type ChannelSettings, createRegistry } from '@carillon/channels'
+import {
+  type DeliveryChannel,
+  deliveryDurable,
+  isDeliveryChannel,
+  jobStream,
+  LANES,
+  STREAMS,
+} from '@carillon/contracts'
+import { assertTopology, type Connection, consume, createPublisher } from '@carillon/jetstream'
+import type { Database } from '@carillon/postgres'
+import { CarillonError, type Failpoint, type ProcessDeps, type Service } from '@carillon/service'
+import { createCircuits } from './circuit.js'
+import type { DeliveryConfig } from './config.js'
+import { createDeliveryEvents } from './events.js'
+import { createOnJobs, type OnJobsDeps } from './on-jobs.js'
+
+export interface DeliveryDeps extends ProcessDeps {
+  connection: Connection
+  /** Opened with the worker's login. */
+  database: Database
+  failpoint: Failpoint
+}
+
+/** Batches in flight per lane: a broadcast in bulk leaves room for a one-time code. */
+const CONCURRENCY = { high: 4, normal: 3, bulk: 2 } as const
+
+/** Starts the workers of the channels named, one consumption per lane. Closes nothing it was given. */
+export async function start(config: DeliveryConfig, deps: DeliveryDeps): Promise<Service> {
+  const channels = checkChannels(config.channels)
+  if (config.environment === 'production' && Object.keys(config.providerSettings).length > 0) {
+    throw new CarillonError('CONFIG_INVALID', 'Other provider endpoints are for development alone.', {
+      remedy: 'Unset CARILLON_PROVIDER_SETTINGS in production.',
+    })
+  }
+  const { connection, database, failpoint } = deps
+  await assertTopology(connection, {
+    streams: [STREAMS.receipts],
+    durables: channels.flatMap((channel) =>
+      LANES.map((lane) => ({ stream: jobStream(channel), durable: deliveryDurable(channel, lane) })),
+    ),
+  })
+  const events = createDeliveryEvents(deps)
+  const publisher = createPublisher(connection)
+  const registry = createRegistry({ settings: config.providerSettings as ChannelSettings })
+  const now = Date.now
+  const jobs: OnJobsDeps = {
+    database,
+    accounts: { database, registry, masterKey: Buffer.from(config.masterKey, 'base64url'), now },
+    circuits: createCircuits(),
+    publishReceipts: (stream, messages) => publisher.publishAll(stream, messages),
+    events,
+    failpoint,
+    receiptKey: Buffer.from(config.receiptKey, 'base64url'),
+    leaseMs: config.leaseMs,
+    retryBaseMs: config.retryBaseMs,
+    holdMs: config.holdMs,
+    now,
+    random: Math.random,
+  }
+  const consumptions = channels.flatMap((channel) => {
+    const onJobs = createOnJobs(channel, jobs)
+    return LANES.map((lane) =>
+      consume(
+        connection,
+        {
+          stream: jobStream(channel),
+          durable: deliveryDurable(channel, lane),
+          batch: config.batchSize,
+          concurrency: CONCURRENCY[lane],
+        },
+        onJobs,
+        {
+          onFailure: (error) => events.failed(channel, error),
+          onMissing: (error) => events.failed('topology', error),
+          onDead: (message, reason) => deps.logger.warn({ subject: message.subject, reason }, 'job.dead'),
+        },
+      ),
+    )
+  })
+  const removeCheck = deps.health.add('delivery', () =>
+    consumptions.every((consumption) => consumption.stats().bound)
+      ? undefined
+      : 'not bound to its durables yet',
+  )
+  const drain = async () => {
+    await Promise.all(consumptions.map((consumption) => consumption.drain()))
+  }
+  return {
+    name: 'delivery',
+    drain,
+    async [Symbol.asyncDispose]() {
+      removeCheck()
+      await drain()
+      await registry[Symbol.asyncDispose]()
+      await publisher[Symbol.asyncDispose]()
+    },
+  }
+}
+
+function checkChannels(names: readonly string[]): DeliveryChannel[] {
+  const channels = names.filter(isDeliveryChannel).filter((channel) => channel !== 'sms')
+  if (channels.length === names.length && channels.length > 0) return channels
+  throw new CarillonError('CONFIG_INVALID', `Not all of "${names.join(', ')}" are channels with a worker.`, {
+    remedy: 'CARILLON_DELIVERY_CHANNELS takes push, email and webhook.',
+  })
+}

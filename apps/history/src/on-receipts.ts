@@ -1,0 +1,87 @@
+import { ContractError, decodeReceipt } from '@carillon/contracts'
+import {
+  DONE,
+  dead,
+  type Outcome,
+  type OutgoingMessage,
+  type PublishOutcome,
+  type Received,
+  retryAfter,
+} from '@carillon/jetstream'
+import {
+  addStatistics,
+  applyDeliveryNews,
+  type Database,
+  insertReceipts,
+  isTransient,
+  markEngaged,
+  type TenantReceipt,
+} from '@carillon/postgres'
+import { messageOf } from '@carillon/service'
+import type { HistoryEvents } from './events.js'
+import { foldReceipts } from './fold.js'
+import { deliveryFrame, engagementFrame } from './frames.js'
+
+export interface OnReceiptsDeps {
+  database: Database
+  publishFrames(messages: readonly OutgoingMessage[]): Promise<PublishOutcome[]>
+  events: HistoryEvents
+}
+
+/** How long receipts whose frames found no broker wait before the pass is repeated. */
+const AGAIN_MS = 1_000
+
+/**
+ * Handles a batch of RECEIPTS: write those that are new, move deliveries and notifications on, count, tell. All rows of
+ * a batch are written in one transaction, so a repeated receipt counts nothing twice.
+ */
+export function createOnReceipts(deps: OnReceiptsDeps): (batch: readonly Received[]) => Promise<Outcome[]> {
+  return async (batch) => {
+    const outcomes: Outcome[] = batch.map(() => DONE)
+    const receipts: TenantReceipt[] = []
+    batch.forEach((message, place) => {
+      try {
+        receipts.push({ ...decodeReceipt(message.body), tenant: message.subject.split('.')[3] ?? '' })
+      } catch (error) {
+        if (!(error instanceof ContractError)) throw error
+        outcomes[place] = dead(`${error.code}: ${error.message}`)
+      }
+    })
+    if (receipts.length === 0) return outcomes
+    const written = await write(receipts, deps)
+    const frames = [...written.moved.map(deliveryFrame), ...written.engaged.map(engagementFrame)]
+    const told = frames.length === 0 || (await deps.publishFrames(frames)).every((outcome) => outcome.ok)
+    deps.events.recorded({
+      receipts: receipts.length,
+      fresh: written.fresh,
+      deliveries: written.moved.length,
+      notifications: written.engaged.length,
+    })
+    return told
+      ? outcomes
+      : outcomes.map((outcome) => (outcome.kind === 'done' ? retryAfter(AGAIN_MS) : outcome))
+  }
+}
+
+/** The database is away: no receipt is to blame, and the batch is held until it is back. */
+class DatabaseAway extends Error {
+  override readonly name = 'DatabaseAway'
+  readonly transient = true
+}
+
+async function write(receipts: readonly TenantReceipt[], deps: OnReceiptsDeps) {
+  try {
+    return await deps.database.inTransaction(async (tx) => {
+      const fresh = await insertReceipts(tx, receipts)
+      if (fresh.length === 0) return { fresh: 0, moved: [], engaged: [] }
+      const folded = foldReceipts(fresh)
+      const moved = await applyDeliveryNews(tx, folded.deliveries)
+      const engaged = folded.engaged.length === 0 ? [] : await markEngaged(tx, folded.engaged)
+      await addStatistics(tx, fresh)
+      return { fresh: fresh.length, moved, engaged }
+    })
+  } catch (error) {
+    if (isTransient(error)) throw new DatabaseAway(messageOf(error), { cause: error })
+    throw error
+  }
+}

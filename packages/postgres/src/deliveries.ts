@@ -1,0 +1,242 @@
+import type { DeliveryChannel, DeliveryStatus, Lane, Reason } from '@carillon/contracts'
+import { momentArray, plainArray, textArray } from './arrays.js'
+import type { Tx } from './tx.js'
+
+/** The worker's fence around a provider call: claim before, close after, both in one statement per batch. */
+
+export interface DeliveryKey {
+  runId: string
+  id: string
+}
+
+/** A delivery as its worker needs it, with everything it goes to and says. */
+export interface ClaimedDelivery extends DeliveryKey {
+  tenant: string
+  userId: string
+  channel: DeliveryChannel
+  lane: Lane
+  step: number
+  /** `sending`: it is ours now. `expired` or `failed`: it ended instead, and why stands in `reason`. */
+  status: Extract<DeliveryStatus, 'sending' | 'expired' | 'failed'>
+  reason: Reason | null
+  /** This attempt's number, from 1. */
+  attempt: number
+  maxAttempts: number
+  expiresAt: Date | null
+  addressKind: 'device' | 'email' | 'webhook'
+  address: string
+  device: {
+    kind: 'fcm' | 'apns' | 'webpush'
+    app: string
+    address: Record<string, string>
+    status: 'active' | 'suspended' | 'gone'
+  } | null
+  userName: string | null
+  workflowKey: string
+  category: string | null
+  collapseKey: string | null
+  content: Record<string, Record<string, unknown>> | null
+  event: { id: string; type: string; source: string; data: unknown } | null
+}
+
+/**
+ * Takes deliveries for sending: counts the attempt, leases the row, writes the attempt without a verdict. What has
+ * expired or has no attempts left ends here. Rows that somebody else took, sent or withdrew are missing from the
+ * answer: their job is only a hint.
+ */
+export async function claimDeliveries(
+  tx: Tx,
+  keys: readonly DeliveryKey[],
+  options: { leaseMs: number },
+): Promise<ClaimedDelivery[]> {
+  const sorted = sortKeys(keys)
+  const { rows } = await tx.query<ClaimedDelivery>({
+    name: 'delivery-claim',
+    text: `WITH wanted AS (
+        SELECT d.run_id, d.id FROM unnest($1::uuid[], $2::uuid[]) AS w (run_id, id) JOIN deliveries d USING (run_id, id)
+        WHERE d.status IN ('queued', 'retrying') ORDER BY d.run_id, d.id FOR UPDATE OF d SKIP LOCKED
+      ), claimed AS (
+        UPDATE deliveries d SET
+          status = CASE WHEN d.expires_at <= now() THEN 'expired' WHEN d.attempt_no >= d.max_attempts THEN 'failed' ELSE 'sending' END,
+          reason = CASE WHEN d.expires_at <= now() THEN 'EXPIRED' WHEN d.attempt_no >= d.max_attempts THEN 'PROVIDER_UNAVAILABLE' END,
+          attempt_no = d.attempt_no + CASE WHEN d.expires_at <= now() OR d.attempt_no >= d.max_attempts THEN 0 ELSE 1 END,
+          due_at = CASE WHEN d.expires_at <= now() OR d.attempt_no >= d.max_attempts THEN NULL ELSE now() + make_interval(secs => $3 / 1000.0) END,
+          detail = NULL, updated_at = now()
+        FROM wanted w WHERE d.run_id = w.run_id AND d.id = w.id
+        RETURNING d.*
+      ), begun AS (
+        INSERT INTO attempts (run_id, delivery_id, attempt_no, tenant_id, started_at)
+        SELECT run_id, id, attempt_no, tenant_id, now() FROM claimed WHERE status = 'sending' ON CONFLICT DO NOTHING
+      )
+      SELECT c.run_id AS "runId", c.id, c.tenant_id AS tenant, c.user_id AS "userId", c.channel, c.lane, c.step, c.status, c.reason,
+        c.attempt_no AS attempt, c.max_attempts AS "maxAttempts", c.expires_at AS "expiresAt", c.address_kind AS "addressKind", c.address,
+        CASE WHEN v.id IS NOT NULL THEN json_build_object('kind', v.kind, 'app', v.app, 'address', v.address, 'status', v.status) END AS device,
+        u.name AS "userName", r.workflow_key AS "workflowKey", r.category, r.collapse_key AS "collapseKey", r.content,
+        CASE WHEN c.channel = 'webhook' THEN (SELECT json_build_object('id', e.event_id, 'type', e.type, 'source', e.source, 'data', e.data)
+          FROM events e WHERE e.id = r.event_id) END AS event
+      FROM claimed c JOIN runs r ON r.id = c.run_id
+        LEFT JOIN users u ON u.tenant_id = c.tenant_id AND u.id = c.user_id
+        LEFT JOIN devices v ON v.tenant_id = c.tenant_id AND v.id = CASE WHEN c.address_kind = 'device' THEN c.address::uuid END`,
+    values: [
+      plainArray(sorted.map((key) => key.runId)),
+      plainArray(sorted.map((key) => key.id)),
+      options.leaseMs,
+    ],
+  })
+  return rows
+}
+
+/** What became of one attempt, as it is written. */
+export interface ClosedAttempt extends DeliveryKey {
+  attempt: number
+  status: Extract<DeliveryStatus, 'sent' | 'retrying' | 'failed' | 'expired'>
+  reason: Reason | null
+  detail: string | null
+  /** When it is tried again; null once it isn't. */
+  dueAtMs: number | null
+  provider: string | null
+  providerId: string | null
+  /** The verdict's kind, for the attempt's row. */
+  verdict: string
+  /** Attempts that don't count (a provider on hold) leave room for one more. */
+  extraAttempts: number
+}
+
+/** Closes attempts. A row that went on without us (its lease lapsed) is left alone and missing from the answer. */
+export async function closeAttempts(tx: Tx, attempts: readonly ClosedAttempt[]): Promise<Set<string>> {
+  const sorted = sortKeys(attempts)
+  const { rows } = await tx.queryArrays<[string]>({
+    name: 'delivery-close',
+    text: `WITH n AS (
+        SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::text[], $5::text[], $6::text[], $7::timestamptz[], $8::text[], $9::text[], $10::text[], $11::smallint[])
+          AS n (run_id, id, attempt_no, status, reason, detail, due_at, provider, provider_id, verdict, extra)
+      ), noted AS (
+        UPDATE attempts a SET verdict = n.verdict, reason = n.reason, detail = n.detail, provider = n.provider,
+          provider_id = n.provider_id, finished_at = now()
+        FROM n WHERE a.run_id = n.run_id AND a.delivery_id = n.id AND a.attempt_no = n.attempt_no AND a.finished_at IS NULL
+      )
+      UPDATE deliveries d SET status = n.status, reason = n.reason, detail = n.detail, due_at = n.due_at,
+        provider = coalesce(n.provider, d.provider), provider_id = coalesce(n.provider_id, d.provider_id),
+        max_attempts = d.max_attempts + n.extra, sent_at = CASE WHEN n.status = 'sent' THEN now() ELSE d.sent_at END, updated_at = now()
+      FROM n WHERE d.run_id = n.run_id AND d.id = n.id AND d.status = 'sending' AND d.attempt_no = n.attempt_no
+      RETURNING d.id`,
+    values: [
+      plainArray(sorted.map((row) => row.runId)),
+      plainArray(sorted.map((row) => row.id)),
+      plainArray(sorted.map((row) => row.attempt)),
+      textArray(sorted.map((row) => row.status)),
+      textArray(sorted.map((row) => row.reason)),
+      textArray(sorted.map((row) => row.detail)),
+      momentArray(sorted.map((row) => row.dueAtMs)),
+      textArray(sorted.map((row) => row.provider)),
+      textArray(sorted.map((row) => row.providerId)),
+      textArray(sorted.map((row) => row.verdict)),
+      plainArray(sorted.map((row) => row.extraAttempts)),
+    ],
+  })
+  return new Set(rows.map(([id]) => id))
+}
+
+/** A delivery that has ended or gone out, for receipts that a crash kept from being published. */
+export interface EndedDelivery extends DeliveryKey {
+  tenant: string
+  userId: string
+  channel: DeliveryChannel
+  status: Extract<DeliveryStatus, 'sent' | 'failed' | 'expired'>
+  reason: Reason | null
+  attempt: number
+  provider: string | null
+  providerId: string | null
+  updatedAt: Date
+}
+
+export async function loadEnded(
+  tx: Pick<Tx, 'query'>,
+  keys: readonly DeliveryKey[],
+): Promise<EndedDelivery[]> {
+  const sorted = sortKeys(keys)
+  const { rows } = await tx.query<EndedDelivery>({
+    text: `SELECT d.run_id AS "runId", d.id, d.tenant_id AS tenant, d.user_id AS "userId", d.channel, d.status, d.reason,
+        d.attempt_no AS attempt, d.provider, d.provider_id AS "providerId", d.updated_at AS "updatedAt"
+      FROM unnest($1::uuid[], $2::uuid[]) AS w (run_id, id) JOIN deliveries d USING (run_id, id)
+      WHERE d.status IN ('sent', 'failed', 'expired')`,
+    values: [plainArray(sorted.map((key) => key.runId)), plainArray(sorted.map((key) => key.id))],
+  })
+  return rows
+}
+
+/** A tenant's provider with its sealed credentials, for the workers. */
+export interface ProviderAccount {
+  tenant: string
+  id: string
+  kind: string
+  app: string
+  credentials: Buffer
+  settings: Record<string, unknown>
+  status: 'active' | 'paused'
+  heldUntil: Date | null
+  heldReason: string | null
+  updatedAt: Date
+}
+
+/** The providers of a batch's tenants. */
+export async function loadProviders(
+  tx: Pick<Tx, 'query'>,
+  tenants: readonly string[],
+  channel: DeliveryChannel,
+): Promise<ProviderAccount[]> {
+  const { rows } = await tx.query<ProviderAccount>({
+    name: 'delivery-providers',
+    text: `SELECT tenant_id AS tenant, id, kind, app, credentials, settings, status, held_until AS "heldUntil",
+        held_reason AS "heldReason", updated_at AS "updatedAt"
+      FROM providers WHERE tenant_id = ANY ($1::text[]) AND channel = $2 ORDER BY position, kind, app`,
+    values: [textArray(tenants), channel],
+  })
+  return rows
+}
+
+/** Holds one provider of one tenant: nothing is tried through it before that moment. Others go on. */
+export async function holdProvider(
+  tx: Pick<Tx, 'query'>,
+  provider: { tenant: string; id: string; untilMs: number; reason: string },
+): Promise<void> {
+  await tx.query({
+    text: 'UPDATE providers SET held_until = $3, held_reason = $4 WHERE tenant_id = $1 AND id = $2',
+    values: [provider.tenant, provider.id, new Date(provider.untilMs), provider.reason],
+  })
+}
+
+/** Marks devices whose address the provider called dead, unless they were registered after that moment. */
+export async function retireDevices(
+  tx: Pick<Tx, 'query'>,
+  devices: readonly {
+    tenant: string
+    id: string
+    status: 'gone' | 'suspended'
+    reason: string
+    beforeMs: number
+  }[],
+): Promise<number> {
+  const { rowCount } = await tx.query({
+    text: `UPDATE devices d SET status = n.status, reason = n.reason, updated_at = now()
+      FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::timestamptz[]) AS n (tenant_id, id, status, reason, before)
+      WHERE d.tenant_id = n.tenant_id AND d.id = n.id AND d.registered_at <= n.before AND d.status = 'active'`,
+    values: [
+      textArray(devices.map((device) => device.tenant)),
+      plainArray(devices.map((device) => device.id)),
+      textArray(devices.map((device) => device.status)),
+      textArray(devices.map((device) => device.reason)),
+      momentArray(devices.map((device) => device.beforeMs)),
+    ],
+  })
+  return rowCount
+}
+
+/** Batches take rows in one order, so that two of them can't wait in a circle. */
+function sortKeys<K extends DeliveryKey>(keys: readonly K[]): K[] {
+  return [...keys].sort((a, b) => (a.runId === b.runId ? compare(a.id, b.id) : compare(a.runId, b.runId)))
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
+}

@@ -1,0 +1,156 @@
+import type { Channel, DeliveryStatus, Receipt } from '@carillon/contracts'
+import { DELIVERY_RANK } from '@carillon/contracts'
+import { momentArray, plainArray, textArray } from './arrays.js'
+import type { Tx } from './tx.js'
+
+/** Writing what came back. Worker role. */
+
+/** A receipt with the tenant that its subject names. */
+export interface TenantReceipt extends Receipt {
+  tenant: string
+}
+
+/** Stores receipts and gives those that are new: one per delivery and status, however often it is told. */
+export async function insertReceipts(tx: Tx, receipts: readonly TenantReceipt[]): Promise<TenantReceipt[]> {
+  const key = (row: { runId: string; deliveryId: string; status: string }) =>
+    `${row.runId} ${row.deliveryId} ${row.status}`
+  const distinct = new Map<string, TenantReceipt>()
+  for (const receipt of receipts) if (!distinct.has(key(receipt))) distinct.set(key(receipt), receipt)
+  const sorted = [...distinct.values()].sort((a, b) => (key(a) < key(b) ? -1 : 1))
+  const { rows } = await tx.query<{ runId: string; deliveryId: string; status: string }>({
+    name: 'history-receipts',
+    text: `INSERT INTO receipts (run_id, delivery_id, status, tenant_id, channel, by, at, detail)
+      SELECT n.run_id, n.delivery_id, n.status, n.tenant_id, n.channel, n.by, n.at, n.detail
+      FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[], $8::text[])
+        AS n (run_id, delivery_id, status, tenant_id, channel, by, at, detail)
+      WHERE EXISTS (SELECT FROM deliveries d WHERE d.run_id = n.run_id AND d.id = n.delivery_id AND d.tenant_id = n.tenant_id)
+      ON CONFLICT DO NOTHING RETURNING run_id AS "runId", delivery_id AS "deliveryId", status`,
+    values: [
+      plainArray(sorted.map((row) => row.runId)),
+      plainArray(sorted.map((row) => row.deliveryId)),
+      textArray(sorted.map((row) => row.status)),
+      textArray(sorted.map((row) => row.tenant)),
+      textArray(sorted.map((row) => row.channel)),
+      textArray(sorted.map((row) => row.by)),
+      momentArray(sorted.map((row) => row.at)),
+      textArray(sorted.map((row) => row.detail ?? null)),
+    ],
+  })
+  return rows.map((row) => distinct.get(key(row)) as TenantReceipt)
+}
+
+/** One delivery's news of a batch, folded: the furthest status and the first time of each engagement. */
+export interface DeliveryNews {
+  runId: string
+  id: string
+  status: Extract<DeliveryStatus, 'delivered' | 'failed'> | null
+  reason: string | null
+  deliveredAtMs: number | null
+  openedAtMs: number | null
+  clickedAtMs: number | null
+}
+
+const RANK = `CASE d.status ${Object.entries(DELIVERY_RANK)
+  .map(([status, rank]) => `WHEN '${status}' THEN ${rank}`)
+  .join(' ')} END`
+
+/** Moves deliveries on; a status never goes back to a lower rank. Gives those whose status changed. */
+export async function applyDeliveryNews(
+  tx: Tx,
+  news: readonly DeliveryNews[],
+): Promise<
+  { runId: string; id: string; tenant: string; userId: string; channel: Channel; status: DeliveryStatus }[]
+> {
+  const sorted = [...news].sort((a, b) => (a.runId + a.id < b.runId + b.id ? -1 : 1))
+  const { rows } = await tx.query<{
+    runId: string
+    id: string
+    tenant: string
+    userId: string
+    channel: Channel
+    status: DeliveryStatus
+    changed: boolean
+  }>({
+    name: 'history-deliveries',
+    text: `WITH n AS (
+        SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::smallint[], $5::text[], $6::timestamptz[], $7::timestamptz[], $8::timestamptz[])
+          AS n (run_id, id, status, rank, reason, delivered_at, opened_at, clicked_at)
+      ), before AS (
+        SELECT d.run_id, d.id, d.status, n.rank > ${RANK} AS changed FROM n JOIN deliveries d USING (run_id, id)
+        ORDER BY d.run_id, d.id FOR UPDATE OF d
+      )
+      UPDATE deliveries d SET
+        status = CASE WHEN b.changed THEN n.status ELSE d.status END,
+        reason = CASE WHEN b.changed THEN n.reason ELSE d.reason END,
+        due_at = CASE WHEN b.changed THEN NULL ELSE d.due_at END,
+        delivered_at = coalesce(d.delivered_at, n.delivered_at), opened_at = coalesce(d.opened_at, n.opened_at),
+        clicked_at = coalesce(d.clicked_at, n.clicked_at), updated_at = now()
+      FROM n JOIN before b USING (run_id, id) WHERE d.run_id = n.run_id AND d.id = n.id
+      RETURNING d.run_id AS "runId", d.id, d.tenant_id AS tenant, d.user_id AS "userId", d.channel, d.status, coalesce(b.changed, false) AS changed`,
+    values: [
+      plainArray(sorted.map((row) => row.runId)),
+      plainArray(sorted.map((row) => row.id)),
+      textArray(sorted.map((row) => row.status)),
+      plainArray(sorted.map((row) => (row.status === null ? -1 : DELIVERY_RANK[row.status]))),
+      textArray(sorted.map((row) => row.reason)),
+      momentArray(sorted.map((row) => row.deliveredAtMs)),
+      momentArray(sorted.map((row) => row.openedAtMs)),
+      momentArray(sorted.map((row) => row.clickedAtMs)),
+    ],
+  })
+  return rows.filter((row) => row.changed)
+}
+
+/** Seen or read on a device is seen or read everywhere. Gives the notifications that changed. */
+export async function markEngaged(
+  tx: Tx,
+  runs: readonly { runId: string; seenAtMs: number; readAtMs: number | null }[],
+): Promise<{ id: string; tenant: string; userId: string; seenAt: Date | null; readAt: Date | null }[]> {
+  const sorted = [...runs].sort((a, b) => (a.runId < b.runId ? -1 : 1))
+  const { rows } = await tx.query<{
+    id: string
+    tenant: string
+    userId: string
+    seenAt: Date | null
+    readAt: Date | null
+  }>({
+    text: `UPDATE runs r SET seen_at = coalesce(r.seen_at, n.seen_at), read_at = coalesce(r.read_at, n.read_at)
+      FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[]) AS n (id, seen_at, read_at)
+      WHERE r.id = n.id AND r.user_id IS NOT NULL AND (r.seen_at IS NULL OR (r.read_at IS NULL AND n.read_at IS NOT NULL))
+      RETURNING r.id, r.tenant_id AS tenant, r.user_id AS "userId", r.seen_at AS "seenAt", r.read_at AS "readAt"`,
+    values: [
+      plainArray(sorted.map((row) => row.runId)),
+      momentArray(sorted.map((row) => row.seenAtMs)),
+      momentArray(sorted.map((row) => row.readAtMs)),
+    ],
+  })
+  return rows
+}
+
+/** Counts new receipts per tenant, day (UTC), channel and status. */
+export async function addStatistics(tx: Tx, receipts: readonly TenantReceipt[]): Promise<void> {
+  const counts = new Map<
+    string,
+    { tenant: string; day: string; channel: string; status: string; count: number }
+  >()
+  for (const { tenant, at, channel, status } of receipts) {
+    const day = new Date(at).toISOString().slice(0, 10)
+    const name = `${tenant} ${day} ${channel} ${status}`
+    const entry = counts.get(name) ?? { tenant, day, channel, status, count: 0 }
+    entry.count++
+    counts.set(name, entry)
+  }
+  const sorted = [...counts.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, entry]) => entry)
+  await tx.query({
+    text: `INSERT INTO statistics (tenant_id, day, channel, status, count)
+      SELECT * FROM unnest($1::text[], $2::date[], $3::text[], $4::text[], $5::bigint[])
+      ON CONFLICT (tenant_id, day, channel, status) DO UPDATE SET count = statistics.count + EXCLUDED.count`,
+    values: [
+      textArray(sorted.map((entry) => entry.tenant)),
+      plainArray(sorted.map((entry) => entry.day)),
+      textArray(sorted.map((entry) => entry.channel)),
+      textArray(sorted.map((entry) => entry.status)),
+      plainArray(sorted.map((entry) => entry.count)),
+    ],
+  })
+}
