@@ -16,6 +16,10 @@ const MAX_KEY = 255
 const PRINTABLE = /^[\x21-\x7e]{1,255}$/
 
 declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** The answer holds a secret that is shown once: it is never kept for a repetition. */
+    secretAnswer?: true
+  }
   interface FastifyRequest {
     /** The claim of this request's Idempotency-Key. */
     claim: IdempotencyKey | undefined
@@ -36,6 +40,7 @@ export function createRepetition(database: Database): Repetition {
     async preHandler(request, reply) {
       const header = request.headers['idempotency-key']
       if (header === undefined || request.method !== 'POST' || request.principal === undefined) return
+      if (request.routeOptions.config.secretAnswer) return
       if (typeof header !== 'string' || !PRINTABLE.test(header)) {
         throw new HttpProblem(
           400,

@@ -150,6 +150,7 @@ export function addUserRoutes(app: Edge, deps: EdgeDeps): void {
         body: TokenRequestSchema,
         response: answers({ 200: TokenAnswer }),
       },
+      config: { secretAnswer: true },
     },
     async (request) => {
       const principal = principalOf(request)
