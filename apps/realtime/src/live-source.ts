@@ -75,7 +75,7 @@ async function readHead(recovery: Connection): Promise<StreamHead> {
     // an answer of one run must not be taken for another's
     if (recovery.serverId !== run) continue
     return {
-      epoch: epochOf(sha256(`${state.createdAt}:${state.serverId}:${run}`)),
+      epoch: epochOf(sha256(`${state.createdAt}:${state.serverId}`)),
       firstSequence: state.firstSequence,
       lastSequence: state.lastSequence,
       maxPerSubject: state.maxPerSubject,
