@@ -41,7 +41,7 @@ export interface ClaimedDelivery extends DeliveryKey {
 
 /**
  * Takes deliveries for sending: counts the attempt, leases the row, writes the attempt without a verdict. What has
- * expired or has no attempts left ends here. Rows that somebody else took, sent or withdrew are missing from the
+ * expired or has no attempts left ends here. A lapsed lease is taken too: its attempt's outcome is unknown. Rows that somebody else took, sent or withdrew are missing from the
  * answer: their job is only a hint.
  */
 export async function claimDeliveries(
@@ -53,8 +53,11 @@ export async function claimDeliveries(
   const { rows } = await tx.query<ClaimedDelivery>({
     name: 'delivery-claim',
     text: `WITH wanted AS (
-        SELECT d.run_id, d.id FROM unnest($1::uuid[], $2::uuid[]) AS w (run_id, id) JOIN deliveries d USING (run_id, id)
-        WHERE d.status IN ('queued', 'retrying') ORDER BY d.run_id, d.id FOR UPDATE OF d SKIP LOCKED
+        SELECT d.run_id, d.id, d.status = 'sending' AS lapsed FROM unnest($1::uuid[], $2::uuid[]) AS w (run_id, id) JOIN deliveries d USING (run_id, id)
+        WHERE d.status IN ('queued', 'retrying') OR (d.status = 'sending' AND d.due_at <= now()) ORDER BY d.run_id, d.id FOR UPDATE OF d SKIP LOCKED
+      ), unanswered AS (
+        UPDATE attempts a SET verdict = 'unknown', reason = 'worker lost', finished_at = now()
+        FROM wanted w WHERE w.lapsed AND a.run_id = w.run_id AND a.delivery_id = w.id AND a.finished_at IS NULL
       ), claimed AS (
         UPDATE deliveries d SET
           status = CASE WHEN d.expires_at <= now() THEN 'expired' WHEN d.attempt_no >= d.max_attempts THEN 'failed' ELSE 'sending' END,
