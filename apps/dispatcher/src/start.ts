@@ -7,6 +7,7 @@ import {
   consume,
   createPublisher,
   createWindowPublisher,
+  moveAdvisories,
   wasPublished,
 } from '@carillon/jetstream'
 import { countDue, type Database, maintain } from '@carillon/postgres'
@@ -74,6 +75,11 @@ export async function start(config: DispatcherConfig, deps: DispatcherDeps): Pro
       },
     ),
   )
+  // what kills its worker never gets an outcome: the server's advisories tell of it
+  const advisories = moveAdvisories(connection, {
+    onFailure: (error) => events.failed('advisories', error),
+    onMissing: (error) => events.failed('topology', error),
+  })
   const waker = startWaker({
     everyMs: config.wakeEveryMs,
     due: () => countDue(database),
@@ -119,7 +125,7 @@ export async function start(config: DispatcherConfig, deps: DispatcherDeps): Pro
       : 'not bound to its durables yet',
   )
   const drain = async () => {
-    await Promise.all(consumptions.map((consumption) => consumption.drain()))
+    await Promise.all([...consumptions, advisories].map((consumption) => consumption.drain()))
     await waker.drain()
   }
   return {
