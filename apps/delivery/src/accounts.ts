@@ -51,10 +51,7 @@ export async function readAccounts(
     webhookSecrets(tenant) {
       const row = rows.find((candidate) => candidate.tenant === tenant && candidate.kind === 'webhook')
       if (row === undefined) return []
-      const { secrets } = unseal(row, deps.masterKey) as { secrets?: unknown }
-      return Array.isArray(secrets)
-        ? secrets.filter((secret): secret is string => typeof secret === 'string')
-        : []
+      return secretsOf(row, deps.masterKey)
     },
   }
 }
@@ -101,6 +98,16 @@ function openAccount(
       kind: 'missing',
       reason: `the ${wanted.provider} credentials can't be used: ${messageOf(error)}`,
     }
+  }
+}
+
+/** None when the credentials don't open: asking for the account then says why. */
+function secretsOf(row: ProviderAccount, masterKey: Buffer): string[] {
+  try {
+    const { secrets } = unseal(row, masterKey) as { secrets?: unknown }
+    return Array.isArray(secrets) ? secrets.filter((secret) => typeof secret === 'string') : []
+  } catch {
+    return []
   }
 }
 
