@@ -70,6 +70,13 @@ export const GatewayEngines = Type.Object({
     description: 'PostgreSQL address of the request login.',
     secret: true,
   }),
+  redisUrl: Type.Optional(
+    textKey({
+      env: 'REDIS_URL',
+      description: 'Where all gateways count requests together; without it each counts for itself.',
+      secret: true,
+    }),
+  ),
   host: textKey({ env: 'CARILLON_HOST', description: 'Address to listen on.', default: '127.0.0.1' }),
   port: integerKey({
     env: 'CARILLON_PORT',

@@ -5,7 +5,6 @@ export interface GatewayEvents {
   accepted(kind: 'event' | 'trigger' | 'notification' | 'receipt', count: number): void
   refused(why: 'limit' | 'scope' | 'broker'): void
   changed(action: string, tenant: string, correlationId: string): void
-  limiterFailed(error: unknown): void
   leftForRelay(count: number, error: unknown): void
   auditLost(action: string, error: unknown): void
 }
@@ -47,10 +46,6 @@ export function createGatewayEvents({
     changed(action, tenant, correlationId) {
       changed.inc({ action })
       logger.info({ action, tenant, correlationId }, 'change.made')
-    },
-    limiterFailed(error) {
-      failures.inc({ what: 'limiter' })
-      logger.warn({ err: error }, 'limits.local')
     },
     leftForRelay(count, error) {
       failures.inc({ what: 'outbox' })

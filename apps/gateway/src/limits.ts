@@ -15,7 +15,7 @@ export interface Taken {
   resetMs: number
 }
 
-/** Counts requests per name. Shared ones may fail: then a local window counts on. */
+/** Counts requests per name. Never rejects. */
 export interface RateLimiter {
   take(name: string, policy: LimitPolicy): Taken | Promise<Taken>
 }

@@ -7,6 +7,7 @@ import {
   streamState,
 } from '@carillon/jetstream'
 import type { Database } from '@carillon/postgres'
+import type { RedisConnection } from '@carillon/redis'
 import type { ProcessDeps, Service } from '@carillon/service'
 import type { FastifyInstance } from 'fastify'
 import { createTrail } from './audit.js'
@@ -16,21 +17,20 @@ import { addEdge } from './edge.js'
 import type { EdgeDeps, Position } from './edge-deps.js'
 import { createGatewayEvents } from './events.js'
 import { createGuard } from './guard.js'
-import { createLocalLimiter, type RateLimiter } from './limits.js'
+import { createLocalLimiter } from './limits.js'
+import { createLivePosition } from './live-position.js'
 import { createOutbox } from './outbox.js'
+import { createSharedLimiter } from './shared-limits.js'
 
 export interface GatewayDeps extends ProcessDeps {
   connection: Connection
   /** Opened with the request login. */
   database: Database
   http: FastifyInstance
-  /**
-   * Where LIVE stands at this moment, in the terms of the realtime role; without it pages carry no position and
-   * clients subscribe before they read.
-   */
+  /** Where LIVE stands at this moment, in the terms of the realtime role. The stream's head unless given. */
   position?: () => Promise<Position | undefined>
-  /** Shared counters; when they fail, or without them, this process counts for itself. */
-  limiter?: RateLimiter
+  /** Where all gateways count requests together; without it this process counts for itself. */
+  redis?: RedisConnection
   now?: () => number
 }
 
@@ -57,12 +57,12 @@ export async function start(config: GatewayConfig, deps: GatewayDeps): Promise<S
     trail,
     authenticator,
     events,
-    position: deps.position ?? (async () => undefined),
+    position: deps.position ?? createLivePosition(connection, now),
     masterKey: Buffer.from(config.masterKey, 'base64url'),
     receiptKey: Buffer.from(config.receiptKey, 'base64url'),
     now,
   }
-  const limiter = withFallback(deps.limiter, createLocalLimiter(now), events.limiterFailed)
+  const limiter = deps.redis === undefined ? createLocalLimiter(now) : createSharedLimiter(deps.redis, now)
   const guard = createGuard({ config, authenticator, limiter, trail, events })
   await addEdge(http, { config, edge, guard })
   const removeChecks = [
@@ -82,24 +82,6 @@ export async function start(config: GatewayConfig, deps: GatewayDeps): Promise<S
       for (const remove of removeChecks) remove()
       await publisher[Symbol.asyncDispose]()
       await frames[Symbol.asyncDispose]()
-    },
-  }
-}
-
-function withFallback(
-  shared: RateLimiter | undefined,
-  local: RateLimiter,
-  onFailure: (error: unknown) => void,
-): RateLimiter {
-  if (shared === undefined) return local
-  return {
-    async take(name, policy) {
-      try {
-        return await shared.take(name, policy)
-      } catch (error) {
-        onFailure(error)
-        return local.take(name, policy)
-      }
     },
   }
 }

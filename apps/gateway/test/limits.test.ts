@@ -1,0 +1,42 @@
+import { openRedis } from '@carillon/redis'
+import { useRedis } from '@carillon/testkit'
+import t from 'tap'
+import { createLocalLimiter, type RateLimiter } from '../src/limits.js'
+import { createSharedLimiter } from '../src/shared-limits.js'
+
+const allowedOf = async (limiters: RateLimiter[], times: number, limit: number): Promise<number> => {
+  const taken = await Promise.all(
+    Array.from({ length: times }, (_, n) =>
+      (limiters[n % limiters.length] as RateLimiter).take(`name-${limit}`, { limit, windowMs: 60_000 }),
+    ),
+  )
+  return taken.filter((one) => one.allowed).length
+}
+
+t.test('two gateways share a limit through Redis, and each counts for itself while it is away', async (t) => {
+  const server = await useRedis(t)
+  const redis = await openRedis({ url: server.url })
+  t.teardown(() => redis[Symbol.asyncDispose]())
+  const two = [createSharedLimiter(redis, Date.now), createSharedLimiter(redis, Date.now)]
+  t.equal(await allowedOf(two, 30, 10), 10)
+  t.equal(await allowedOf(two, 6_000, 5_000), 5_000, 'also when shares of it are taken')
+  await server.stop()
+  const allowed = await allowedOf(two, 60, 20)
+  t.ok(allowed >= 20 && allowed <= 40, `${allowed} of 60`)
+})
+
+t.test('the local window slides: a burst at its end counts into the next one', async (t) => {
+  let now = 1_000_000 * 60_000
+  const limiter = createLocalLimiter(() => now)
+  const policy = { limit: 10, windowMs: 60_000 }
+  const take = () => limiter.take('a', policy) as { allowed: boolean; resetMs: number }
+  now += 59_000
+  for (let n = 0; n < 10; n++) t.equal(take().allowed, true)
+  t.match(take(), { allowed: false, resetMs: 1_000 })
+  now += 1_000
+  t.equal(take().allowed, false)
+  now += 30_000
+  let allowed = 0
+  while (take().allowed) allowed++
+  t.equal(allowed, 5)
+})
