@@ -1,5 +1,6 @@
 import { decodeEventMessage } from '@carillon/contracts'
 import { eventually } from '@carillon/testkit'
+import { CloudEvent, HTTP } from 'cloudevents'
 import t from 'tap'
 import { text, useEdge } from './support.js'
 
@@ -79,6 +80,20 @@ t.test('every content type becomes the same event in the stream', async (t) => {
   const batch = await edge.call(key, 'POST /v1/events', [event('c1'), event('c2')], { 'content-type': BATCH })
   t.match(batch, { status: 202, body: { events: [{ id: 'c1' }, { id: 'c2' }] } })
   t.ok(await decoded('c2'))
+})
+
+t.test('what the official library sends is understood', async (t) => {
+  const made = new CloudEvent({
+    id: 'official "1" ü',
+    source: '/test',
+    type: 'rides.ride.accepted.v1',
+    data: { a: 'ü' },
+  })
+  for (const { headers, body } of [HTTP.binary(made), HTTP.structured(made)]) {
+    const plain = Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, String(value)]))
+    t.match(await edge.call(key, 'POST /v1/events', String(body), plain), { status: 202 })
+  }
+  t.same((await decoded('official "1" ü'))?.event.data, { a: 'ü' })
 })
 
 t.test('bad input is refused with the field that is wrong, and nothing is stored', async (t) => {
