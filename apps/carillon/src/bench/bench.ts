@@ -1,0 +1,35 @@
+import type { CommandContext } from '../cli.js'
+import { CommandError, EXIT } from '../terminal/failure.js'
+import { benchDispatch } from './dispatch.js'
+import { benchIdle } from './idle.js'
+import { type BenchRow, printRows, writeRows } from './rows.js'
+
+export interface BenchArguments {
+  suites: readonly string[]
+  json?: string
+  seconds?: number
+}
+
+type Suite = (args: BenchArguments, context: CommandContext) => Promise<BenchRow[]>
+
+const SUITES: Readonly<Record<string, Suite>> = { dispatch: benchDispatch, idle: benchIdle }
+
+/** `carillon bench`: runs suites one after another, each beside its reference in the same run. */
+export async function bench(args: BenchArguments, context: CommandContext): Promise<number> {
+  const names = args.suites.length === 0 ? Object.keys(SUITES) : args.suites
+  const unknown = names.find((name) => !Object.hasOwn(SUITES, name))
+  if (unknown !== undefined) {
+    throw new CommandError(`There is no suite "${unknown}".`, {
+      remedy: `Suites are ${Object.keys(SUITES).join(', ')}.`,
+      exitCode: EXIT.usage,
+    })
+  }
+  const rows: BenchRow[] = []
+  for (const name of names) {
+    const measured = await (SUITES[name] as Suite)(args, context)
+    printRows(measured, process.stdout)
+    rows.push(...measured)
+  }
+  if (args.json !== undefined) await writeRows(args.json, rows)
+  return EXIT.ok
+}

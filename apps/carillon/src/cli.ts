@@ -1,0 +1,183 @@
+import { Command, InvalidArgumentError } from 'commander'
+import { demo } from './commands/demo.js'
+import { doctor } from './commands/doctor.js'
+import { explainNotification } from './commands/explain.js'
+import { migrateDatabase } from './commands/migrate.js'
+import { publish } from './commands/publish.js'
+import { reset } from './commands/reset.js'
+import { serve, showConfig } from './commands/serve.js'
+import { tail } from './commands/tail.js'
+import { topology } from './commands/topology.js'
+import { up } from './commands/up.js'
+import { ROLE_NAMES } from './mesh/roles.js'
+import { describeFailure, EXIT, exitCodeOf } from './terminal/failure.js'
+
+/** Where a command works and what it is told by its environment. */
+export interface CommandContext {
+  base: string
+  env: NodeJS.ProcessEnv
+}
+
+/** Runs the command line and sets the exit code: 0 done, 1 failed, 2 wrong call or configuration. */
+export async function main(argv: readonly string[]): Promise<void> {
+  const context: CommandContext = { base: process.cwd(), env: process.env }
+  try {
+    process.exitCode = await run(argv, context)
+  } catch (error) {
+    process.stderr.write(`${describeFailure(error)}\n`)
+    process.exitCode = exitCodeOf(error)
+  }
+}
+
+async function run(argv: readonly string[], context: CommandContext): Promise<number> {
+  let result: Promise<number> = Promise.resolve(EXIT.ok)
+  const program = new Command('carillon')
+    .description('One event in, every bell rings: the notification mesh on NATS JetStream.')
+    .exitOverride()
+    .showHelpAfterError('(carillon --help shows every command)')
+  const does =
+    <A extends unknown[]>(work: (...args: A) => Promise<number>) =>
+    (...args: A) => {
+      result = work(...args)
+    }
+
+  program
+    .command('up')
+    .description(
+      'run the whole mesh on this machine: engines, roles, simulators and the dev inbox, on one port',
+    )
+    .option('--once', 'ring once, wait until every bell has rung, print one line per bell and stop')
+    .option('--port <port>', 'port to listen on; default: the one of last time, else a free one', port)
+    .option('--no-open', 'do not open the dev inbox in a browser')
+    .action(does((options: { once?: boolean; port?: number; open: boolean }) => up(options, context)))
+
+  program
+    .command('serve')
+    .description(`run roles alone, for production (${ROLE_NAMES.join(', ')})`)
+    .requiredOption('--roles <roles>', 'comma-separated roles, or all')
+    .action(does((options: { roles: string }) => serve(options, context)))
+
+  program
+    .command('publish')
+    .description('publish one event through the edge; data is JSON or - for standard input')
+    .argument('<type>', 'CloudEvents type, like rides.ride.accepted.v1')
+    .argument('[data]', 'JSON', '{}')
+    .option('--id <id>', 'event id; the same id again rings nobody twice')
+    .option('--source <source>', 'CloudEvents source', '/carillon/cli')
+    .option('--lane <lane>', 'high, normal or bulk', 'normal')
+    .action(
+      does((type: string, data: string, options: { id?: string; source: string; lane: string }) =>
+        publish({ type, data, ...options }, context),
+      ),
+    )
+
+  program
+    .command('tail')
+    .description('show what goes through the mesh, as it goes')
+    .argument('[stream]', 'events, jobs, live, receipts, audit or dead', 'events')
+    .option('--count <n>', 'stop after so many messages', integer)
+    .action(does((stream: string, options: { count?: number }) => tail({ stream, ...options }, context)))
+
+  program
+    .command('explain')
+    .description('why did, or did not, somebody get it: the story of a notification or of an event')
+    .argument('<id>', 'id of a notification or of an event')
+    .option('--json', 'as data')
+    .action(
+      does((id: string, options: { json?: boolean }) => explainNotification({ id, ...options }, context)),
+    )
+
+  const topologyCommand = program
+    .command('topology')
+    .description('streams and durables as code (nats/topology.yaml)')
+  for (const [action, description] of [
+    ['plan', 'show what apply would change; exit code 0: nothing, 3: something'],
+    ['apply', 'create and change what differs; deletes nothing unless --prune'],
+    ['drift', 'compare the server with the file; exit code 3 when it drifted'],
+    ['render', 'print permissions, JSON or NACK resources'],
+  ] as const) {
+    const command = topologyCommand
+      .command(action)
+      .description(description)
+      .option('--environment <name>', 'overlay in nats/environments', 'single')
+    if (action === 'apply')
+      command.option('--prune', 'also delete what carries our mark and is no longer in the file')
+    if (action === 'render') command.argument('[what]', 'permissions, json or nack', 'permissions')
+    command.action(
+      does((...args: unknown[]) => {
+        const what = action === 'render' ? (args[0] as string) : undefined
+        const options = (action === 'render' ? args[1] : args[0]) as { environment: string; prune?: boolean }
+        return topology({ action, ...options, ...(what === undefined ? {} : { what }) }, context)
+      }),
+    )
+  }
+
+  program
+    .command('migrate')
+    .description('bring the database (DATABASE_OWNER_URL) to this version and make partitions ahead')
+    .action(does(() => migrateDatabase(context)))
+
+  program
+    .command('doctor')
+    .description('check configuration, engines, versions, topology, schema, clock and disk')
+    .action(does(() => doctor(context)))
+
+  program
+    .command('config')
+    .description('print the effective configuration of roles, secrets masked')
+    .option('--roles <roles>', 'comma-separated roles, or all', 'all')
+    .action(does((options: { roles: string }) => showConfig(options, context)))
+
+  program
+    .command('reset')
+    .description("delete this folder's engines' data and keys (.carillon); fetched programs are kept")
+    .option('--yes', 'do not ask')
+    .action(does((options: { yes?: boolean }) => reset(options, context)))
+
+  program
+    .command('demo')
+    .description('play one ride through the ride-hailing backend and tell what rang where')
+    .option('--fast', 'do not wait between the steps')
+    .action(does((options: { fast?: boolean }) => demo(options, context)))
+
+  program
+    .command('bench')
+    .description('measure: dispatch, idle. Prints a table; --json writes the rows to a file')
+    .argument('[suites...]', 'dispatch, idle; all when none is named')
+    .option('--json <file>', 'write the rows as JSON')
+    .option('--seconds <n>', 'length of the idle measurement', integer)
+    .action(
+      does(async (suites: string[], options: { json?: string; seconds?: number }) => {
+        const { bench } = await import('./bench/bench.js')
+        return bench({ suites, ...options }, context)
+      }),
+    )
+
+  try {
+    await program.parseAsync([...argv])
+  } catch (error) {
+    return commanderExit(error)
+  }
+  return result
+}
+
+/** commander ends help and wrong calls by throwing; help is no failure. */
+function commanderExit(error: unknown): number {
+  const { code, exitCode } = error as { code?: string; exitCode?: number }
+  if (code === undefined || !code.startsWith('commander.')) throw error
+  return exitCode === 0 || code === 'commander.help' ? EXIT.ok : EXIT.usage
+}
+
+function integer(text: string): number {
+  const value = Number(text)
+  if (!Number.isInteger(value) || value < 1)
+    throw new InvalidArgumentError('It must be a whole number above 0.')
+  return value
+}
+
+function port(text: string): number {
+  const value = Number(text)
+  if (!Number.isInteger(value) || value < 0 || value > 65_535)
+    throw new InvalidArgumentError('It must be a port, 0 to 65535.')
+  return value
+}

@@ -1,0 +1,192 @@
+import { rm, writeFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { RidesConfig, start as startRides } from '@carillon/rides'
+import { type CarillonClient, connectHttp } from '@carillon/sdk'
+import {
+  createHealth,
+  createHttpServer,
+  createLogger,
+  createMetrics,
+  listen,
+  readConfig,
+  type Service,
+} from '@carillon/service'
+import { devInbox, type Simulators, startSimulators } from '@carillon/simulators'
+import type { Progress } from '../terminal/progress.js'
+import { openAdapters } from './adapters.js'
+import { choosePort } from './address.js'
+import { DEMO_USER, introduceDemo } from './demo-people.js'
+import { Disposal } from './disposal.js'
+import { type Engines, startEngines } from './engines.js'
+import { type MeshEnvironment, meshEnvironment } from './environment.js'
+import { openMeshFolder } from './folder.js'
+import { loadKeys, type MeshKeys, saveKeys } from './keys.js'
+import { lockFolder } from './lock.js'
+import { ROLE_NAMES, startRoles } from './roles.js'
+import { DEVELOPMENT_TENANT, prepareStorage, prepareTenant } from './storage.js'
+import { openWorkflowFiles, type WorkflowReports } from './workflow-files.js'
+
+export interface UpOptions {
+  /** The project's folder. */
+  base: string
+  env: MeshEnvironment
+  /** 0 or absent: the port of last time, else a free one. */
+  port?: number
+  workflows: WorkflowReports
+  progress: Progress
+}
+
+/** A whole mesh that runs: engines, roles, simulators, the dev inbox, the rides service. */
+export interface RunningMesh extends AsyncDisposable {
+  url: string
+  env: MeshEnvironment
+  engines: Engines
+  keys: MeshKeys
+  tenant: string
+  simulators: Simulators
+  carillon: CarillonClient
+  /** Rings every bell of the demonstration person, by the public interface. */
+  ring(text?: string): Promise<{ eventId: string; at: number }>
+  /** A pasteable line that rings. */
+  curl: string
+  workflowFile: string
+}
+
+const WORKFLOWS = 'workflows'
+
+/** Starts everything on one port of loopback. What was begun is stopped again when a later step fails. */
+export async function startMesh(options: UpOptions): Promise<RunningMesh> {
+  const { progress } = options
+  await using parts = new Disposal()
+  const folder = await openMeshFolder(options.base, options.env.CARILLON_DIR)
+  const lock = await lockFolder(folder.lock)
+  parts.defer(() => lock.release())
+  const keys = await loadKeys(folder.keys)
+  const engines = parts.use(await startEngines(folder, keys, options.env, progress))
+  const { natsUrl, ownerUrl, redisUrl } = engines
+  await writeFile(folder.addresses, JSON.stringify({ natsUrl, ownerUrl, redisUrl }), { mode: 0o600 })
+  parts.defer(() => rm(folder.addresses, { force: true }))
+  const storage = await prepareStorage(engines, keys, progress)
+  const apiKey = await prepareTenant(engines.ownerUrl, keys.apiKey)
+  await saveKeys(folder.keys, { ...keys, apiKey })
+  const simulators = parts.use(await startSimulators({ allow: 'development' }))
+  const port = await choosePort(folder.port, options.port)
+  const publicUrl = `http://127.0.0.1:${port}`
+  const env = meshEnvironment({
+    env: options.env,
+    engines,
+    storage,
+    keys,
+    publicUrl,
+    providerSettings: simulators.settingsForChannels,
+  })
+  const carillon = connectHttp({ url: publicUrl, apiKey, source: '/carillon/up' })
+  parts.use(carillon)
+  const ring = createRing(carillon)
+  const workflowFile = `${WORKFLOWS}/hello.yaml`
+  const curl = curlLine(publicUrl, apiKey)
+  const services = await progress.step('roles', () =>
+    startServices({ env, keys, simulators, carillon, ring, curl, workflowFile, apiKey, port, publicUrl }),
+  )
+  parts.use(services)
+  const files = openWorkflowFiles(resolve(options.base, WORKFLOWS), carillon, {
+    webhookUrl: simulators.webhook.url,
+    reports: options.workflows,
+  })
+  await progress.step('people, devices and workflows', async () => {
+    await introduceDemo(carillon, simulators)
+    await files.pushAll()
+  })
+  parts.defer(files.watch())
+  const owned = parts.move()
+  return {
+    url: publicUrl,
+    env,
+    engines,
+    keys: { ...keys, apiKey },
+    tenant: DEVELOPMENT_TENANT,
+    simulators,
+    carillon,
+    ring,
+    curl,
+    workflowFile,
+    [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose](),
+  }
+}
+
+interface ServiceParts {
+  env: MeshEnvironment
+  keys: MeshKeys
+  simulators: Simulators
+  carillon: CarillonClient
+  ring: RunningMesh['ring']
+  curl: string
+  workflowFile: string
+  apiKey: string
+  port: number
+  publicUrl: string
+}
+
+/** The roles, the rides service and the dev inbox in this process, on one HTTP server. */
+async function startServices(parts: ServiceParts): Promise<AsyncDisposable> {
+  const { env, carillon } = parts
+  await using stack = new Disposal()
+  const logger = createLogger({ name: 'carillon', level: env.CARILLON_LOG_LEVEL ?? 'warn' })
+  const metrics = createMetrics({ processMetrics: true })
+  const health = createHealth()
+  const deps = { logger, metrics, health }
+  const adapters = stack.use(openAdapters(env, deps))
+  const http = await createHttpServer(deps)
+  const roles = await startRoles(ROLE_NAMES, { ...deps, env, adapters, http })
+  const rides = await startRides(
+    readConfig(RidesConfig, {
+      env: {
+        ...env,
+        RIDES_DATABASE_URL: env.DATABASE_OWNER_URL,
+        RIDES_TOKEN: parts.keys.ridesToken,
+        CARILLON_URL: parts.publicUrl,
+        CARILLON_API_KEY: parts.apiKey,
+      },
+    }),
+    { ...deps, http },
+  )
+  await http.register(devInbox, {
+    simulators: parts.simulators,
+    ring: () => parts.ring(),
+    session: async () => ({
+      token: (await carillon.userToken(DEMO_USER)).token,
+      user: 'Ada',
+      curl: parts.curl,
+      workflowFile: parts.workflowFile,
+    }),
+    explain: (id: string) => carillon.call('GET', `/v1/notifications/${id}/explain`),
+  })
+  await listen(http, { host: '127.0.0.1', port: parts.port })
+  const services: Service[] = [...roles, rides]
+  stack.defer(async () => {
+    // nothing new comes in, what waits in sockets is told, then the roles finish in reverse order
+    for (const service of [...services].reverse()) await service.drain()
+    await http.close()
+    for (const service of [...services].reverse()) await service[Symbol.asyncDispose]()
+  })
+  return stack.move()
+}
+
+function createRing(carillon: CarillonClient): RunningMesh['ring'] {
+  return async (text = 'Every bell rings.') => {
+    const at = Date.now()
+    const { id } = await carillon.trigger('hello', {
+      to: DEMO_USER,
+      data: { userId: DEMO_USER, name: 'Ada', text },
+    })
+    return { eventId: id, at }
+  }
+}
+
+function curlLine(url: string, apiKey: string): string {
+  const event = JSON.stringify({
+    type: 'demo.hello.v1',
+    data: { userId: DEMO_USER, name: 'Ada', text: 'Rung from a terminal.' },
+  })
+  return `curl -X POST ${url}/v1/events -H 'authorization: Bearer ${apiKey}' -H 'content-type: application/json' -d '${event}'`
+}

@@ -1,0 +1,30 @@
+import { ConfigError, messageOf } from '@carillon/service'
+import pc from 'picocolors'
+
+/** Exit codes: 0 done, 1 it failed, 2 the call or the configuration was wrong. */
+export const EXIT = { ok: 0, failed: 1, usage: 2 } as const
+
+/** A failure of a command that people can do something about. */
+export class CommandError extends Error {
+  override readonly name = 'CommandError'
+  readonly remedy: string | undefined
+  readonly exitCode: number
+
+  constructor(message: string, options: { remedy?: string; exitCode?: number; cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.remedy = options.remedy
+    this.exitCode = options.exitCode ?? EXIT.failed
+  }
+}
+
+/** One line of what went wrong and one of what to do, for people. */
+export function describeFailure(error: unknown): string {
+  const remedy = (error as { remedy?: unknown } | null)?.remedy
+  const problem = pc.red(`✗ ${messageOf(error)}`)
+  return typeof remedy === 'string' && remedy !== '' ? `${problem}\n  ${remedy}` : problem
+}
+
+export function exitCodeOf(error: unknown): number {
+  if (error instanceof CommandError) return error.exitCode
+  return error instanceof ConfigError ? EXIT.usage : EXIT.failed
+}
