@@ -21,7 +21,12 @@ export async function introduceDemo(carillon: CarillonClient, simulators: Simula
   const iphone = simulators.apns.registerDevice({ name: "Ada's iPhone" })
   const desktop = simulators.webpush.registerDevice({ name: "Ada's laptop" })
   await carillon.putDevice(DEMO_USER, 'pixel', { kind: 'fcm', token: phone.token, app: 'customer' })
-  await carillon.putDevice(DEMO_USER, 'iphone', { kind: 'apns', token: iphone.token, app: 'customer' })
+  await carillon.putDevice(DEMO_USER, 'iphone', {
+    kind: 'apns',
+    token: iphone.token,
+    environment: iphone.environment,
+    app: 'customer',
+  })
   await carillon.putDevice(DEMO_USER, 'laptop', {
     kind: 'webpush',
     endpoint: desktop.subscription.endpoint,
