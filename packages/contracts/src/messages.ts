@@ -1,4 +1,3 @@
-import { ContractError } from './errors.js'
 import type { ReceiptStatus } from './subjects.js'
 import type { Channel, DeliveryStatus, Lane, Reason } from './words.js'
 
@@ -7,6 +6,10 @@ export interface Job {
   deliveryId: string
   runId: string
 }
+
+/** Who may say what became of a delivery. */
+export const RECEIPT_SOURCES = ['provider', 'device', 'worker'] as const
+export type ReceiptSource = (typeof RECEIPT_SOURCES)[number]
 
 /** A fact that came back from a provider or a device. Repeating one changes nothing. */
 export interface Receipt {
@@ -24,14 +27,17 @@ export interface Receipt {
   reason?: Reason
   detail?: string
   /** Who said so: the delivery worker for a provider, or the device with its receipt token. */
-  by: 'provider' | 'device' | 'worker'
+  by: ReceiptSource
 }
+
+/** Who may stand behind an audited action. */
+export const ACTOR_KINDS = ['key', 'user', 'system'] as const
 
 /** One action of consequence, for the hash-chained trail. Holds no payload and no secret. */
 export interface AuditFact {
   id: string
   at: number
-  actor: { kind: 'key' | 'user' | 'system'; id: string }
+  actor: { kind: (typeof ACTOR_KINDS)[number]; id: string }
   /** `<area>.<action>`, as in the subject. */
   action: string
   resource: string
@@ -75,73 +81,3 @@ export const HEADERS = {
   correlationId: 'Carillon-Correlation',
   traceparent: 'traceparent',
 } as const
-
-const text = new TextDecoder()
-
-function parseRecord(body: Uint8Array, what: string): Record<string, unknown> {
-  let value: unknown
-  try {
-    value = JSON.parse(text.decode(body))
-  } catch {
-    throw new ContractError('MESSAGE_INVALID', `The ${what} is not valid JSON.`)
-  }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new ContractError('MESSAGE_INVALID', `The ${what} is not a JSON object.`)
-  }
-  return value as Record<string, unknown>
-}
-
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
-
-/** True for a lower-case UUID, the form of every derived id. */
-export function isUuid(value: unknown): value is string {
-  return typeof value === 'string' && UUID.test(value)
-}
-
-function uuidField(record: Record<string, unknown>, field: string, what: string): string {
-  const value = record[field]
-  if (!isUuid(value))
-    throw new ContractError('MESSAGE_INVALID', `The ${what} has no valid "${field}".`, field)
-  return value
-}
-
-function textField(record: Record<string, unknown>, field: string, what: string): string {
-  const value = record[field]
-  if (typeof value !== 'string' || value === '') {
-    throw new ContractError('MESSAGE_INVALID', `The ${what} has no "${field}".`, field)
-  }
-  return value
-}
-
-/** @throws ContractError `MESSAGE_INVALID` */
-export function decodeJob(body: Uint8Array): Job {
-  const record = parseRecord(body, 'job')
-  return { deliveryId: uuidField(record, 'deliveryId', 'job'), runId: uuidField(record, 'runId', 'job') }
-}
-
-/** @throws ContractError `MESSAGE_INVALID` */
-export function decodeReceipt(body: Uint8Array): Receipt {
-  const record = parseRecord(body, 'receipt')
-  uuidField(record, 'deliveryId', 'receipt')
-  uuidField(record, 'runId', 'receipt')
-  uuidField(record, 'userId', 'receipt')
-  for (const field of ['channel', 'status', 'by']) textField(record, field, 'receipt')
-  if (typeof record['at'] !== 'number' || !Number.isFinite(record['at'])) {
-    throw new ContractError('MESSAGE_INVALID', 'The receipt has no "at" in milliseconds.', 'at')
-  }
-  return record as unknown as Receipt
-}
-
-/** @throws ContractError `MESSAGE_INVALID` */
-export function decodeAuditFact(body: Uint8Array): AuditFact {
-  const record = parseRecord(body, 'audit fact')
-  for (const field of ['id', 'action', 'resource', 'outcome']) textField(record, field, 'audit fact')
-  const actor = record['actor']
-  if (typeof actor !== 'object' || actor === null || typeof (actor as { id?: unknown }).id !== 'string') {
-    throw new ContractError('MESSAGE_INVALID', 'The audit fact has no "actor" with an id.', 'actor')
-  }
-  if (typeof record['at'] !== 'number' || !Number.isFinite(record['at'])) {
-    throw new ContractError('MESSAGE_INVALID', 'The audit fact has no "at" in milliseconds.', 'at')
-  }
-  return record as unknown as AuditFact
-}
