@@ -1,5 +1,6 @@
 import { ContractError } from './errors.js'
 import { parseEventSubject } from './subjects.js'
+import { isWellFormed } from './tokens.js'
 import type { Lane } from './words.js'
 
 /** Largest payload of one event, in bytes. The edge and the decoder use the same limit. */
@@ -182,23 +183,26 @@ function required(get: (name: string) => unknown, name: string): string {
 function optional(get: (name: string) => unknown, name: string): string | undefined {
   const value = get(name)
   if (value === undefined || value === null) return undefined
-  if (typeof value !== 'string' || value.length > MAX_ATTRIBUTE_LENGTH || hasControl(value)) {
+  if (typeof value !== 'string' || value.length > MAX_ATTRIBUTE_LENGTH || !isStorable(value)) {
     throw new ContractError(
       'EVENT_INVALID',
-      `The attribute "${name}" must be text of at most ${MAX_ATTRIBUTE_LENGTH} characters without control characters.`,
+      `The attribute "${name}" must be text of at most ${MAX_ATTRIBUTE_LENGTH} characters without control characters or broken surrogates.`,
       name,
     )
   }
   return value
 }
 
-/** Control characters break header lines, and PostgreSQL can't store NUL in text. */
-function hasControl(value: string): boolean {
+/**
+ * Control characters break header lines and PostgreSQL can't store NUL; a lone surrogate becomes U+FFFD in UTF-8, which
+ * would give two ids the same bytes and so the same hash.
+ */
+function isStorable(value: string): boolean {
   for (let index = 0; index < value.length; index++) {
     const code = value.charCodeAt(index)
-    if (code < 32 || code === 127) return true
+    if (code < 32 || code === 127) return false
   }
-  return false
+  return isWellFormed(value)
 }
 
 function tooLarge(bytes: number): ContractError {

@@ -136,6 +136,7 @@ t.test('refuses a type that is empty, has too many parts or too many bytes', asy
   t.equal(typeToTokens('a'.repeat(MAX_TYPE_BYTES)).length, MAX_TYPE_BYTES)
   t.throws(() => typeToTokens('a'.repeat(MAX_TYPE_BYTES + 1)), { code: 'EVENT_TYPE_INVALID' })
   t.throws(() => typeToTokens('ö'.repeat(40)), { code: 'EVENT_TYPE_INVALID' }, 'bytes count once escaped')
+  t.throws(() => typeToTokens('a.\ud800'), { code: 'EVENT_TYPE_INVALID' }, 'half a character')
   t.throws(() => typeToTokens(''), { code: 'EVENT_TYPE_INVALID', field: 'type' })
 })
 

@@ -1,5 +1,5 @@
 import { ContractError } from './errors.js'
-import { assertToken } from './tokens.js'
+import { assertToken, isWellFormed } from './tokens.js'
 import { CHANNELS, type Channel, DELIVERY_CHANNELS, type DeliveryChannel, LANES, type Lane } from './words.js'
 
 /** Most parts a CloudEvents type may have, and most bytes it may take in a subject once escaped. */
@@ -31,15 +31,17 @@ function unescapeToken(token: string): string {
 /**
  * The last tokens of an event's subject: the dot-separated parts of its CloudEvents type, other characters
  * percent-escaped.
- * @throws ContractError `EVENT_TYPE_INVALID` over 12 parts or 200 bytes
+ * @throws ContractError `EVENT_TYPE_INVALID` over 12 parts or 200 bytes, or when it isn't well-formed text
  */
 export function typeToTokens(type: string): string {
   const parts = type.split('.')
   const tokens = parts.map(escapeToken).join('.')
-  if (type === '' || parts.length > MAX_TYPE_TOKENS || tokens.length > MAX_TYPE_BYTES) {
+  const fits = type !== '' && parts.length <= MAX_TYPE_TOKENS && tokens.length <= MAX_TYPE_BYTES
+  // a lone surrogate would share the subject of U+FFFD
+  if (!fits || !isWellFormed(type)) {
     throw new ContractError(
       'EVENT_TYPE_INVALID',
-      `The event type must have 1 to ${MAX_TYPE_TOKENS} parts and at most ${MAX_TYPE_BYTES} bytes once escaped.`,
+      `The event type must be well-formed text and have 1 to ${MAX_TYPE_TOKENS} parts and at most ${MAX_TYPE_BYTES} bytes once escaped.`,
       'type',
     )
   }

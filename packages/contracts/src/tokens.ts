@@ -23,3 +23,10 @@ export function assertToken(value: string, what: string): string {
   }
   return value
 }
+
+const HALF_CHARACTER = /\p{Surrogate}/u
+
+/** True when no character is half there: with `u`, a whole pair is one code point and no surrogate. */
+export function isWellFormed(text: string): boolean {
+  return !HALF_CHARACTER.test(text)
+}
