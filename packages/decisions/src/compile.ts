@@ -20,15 +20,22 @@ export interface StepOptions {
   maxAttempts?: number
 }
 
-export type CompiledStep =
-  | { type: 'wait'; waitMs: number; wait: string }
-  | {
-      type: Exclude<Channel, 'sms'>
-      options: StepOptions
-      condition: Expression | undefined
-      /** The step's own texts; undefined when it shows the workflow's. */
-      texts: LocalisedTexts | undefined
-    }
+export interface WaitStep {
+  type: 'wait'
+  waitMs: number
+  /** As it is written, like `20s`. */
+  wait: string
+}
+
+export interface ChannelStep {
+  type: Exclude<Channel, 'sms'>
+  options: StepOptions
+  condition: Expression | undefined
+  /** The step's own texts; undefined when it shows the workflow's. */
+  texts: LocalisedTexts | undefined
+}
+
+export type CompiledStep = WaitStep | ChannelStep
 
 /** One published version of a workflow, ready to judge events. Immutable: keep it for as long as the version lives. */
 export interface CompiledWorkflow {

@@ -58,7 +58,7 @@ export function explain(input: ExplainInput): Explanation {
       why: `workflow "${input.workflow.key}" version ${input.workflow.version} matched it for ${input.recipient}`,
     },
     ...input.passes.flatMap((pass) => pass.steps.map((step) => explainStep(step, pass.at))),
-    ...input.deliveries.flatMap(explainDelivery),
+    ...input.deliveries.flatMap((delivery) => explainDelivery(delivery, passOf(input, delivery.step))),
     ...moment(input.seenAt, 'it was seen'),
     ...moment(input.readAt, 'it was read'),
   ]
@@ -93,7 +93,14 @@ function explainStep(step: StepOutcome, at: number): ExplainedReason {
   }
 }
 
-function explainDelivery(delivery: ExplainedDelivery): ExplainedReason[] {
+/** When the pass was judged that sent a step on its way. */
+function passOf(input: ExplainInput, step: number): number {
+  return (
+    input.passes.find((pass) => pass.steps.some((outcome) => outcome.step === step))?.at ?? input.event.seenAt
+  )
+}
+
+function explainDelivery(delivery: ExplainedDelivery, plannedAt: number): ExplainedReason[] {
   const name = `${delivery.channel} to ${delivery.address}`
   const story: ExplainedReason[] = delivery.attempts.map((attempt) => ({
     at: attempt.at,
@@ -107,14 +114,14 @@ function explainDelivery(delivery: ExplainedDelivery): ExplainedReason[] {
     if (receipt.status !== 'accepted')
       story.push({ at: receipt.at, what: `${name}: ${receipt.status}`, why: 'it was reported back' })
   }
-  const last = story.reduce((latest, entry) => Math.max(latest, entry.at), 0)
+  const last = story.reduce((latest, entry) => Math.max(latest, entry.at), plannedAt)
   const why = [
     delivery.reason === null || delivery.reason === undefined ? undefined : delivery.reason,
     delivery.detail === null || delivery.detail === undefined ? undefined : delivery.detail,
     delivery.nextAttemptAt ? `next attempt at ${iso(delivery.nextAttemptAt)}` : undefined,
   ].filter((part) => part !== undefined)
   story.push({
-    at: last === 0 ? Number.MAX_SAFE_INTEGER : last,
+    at: last,
     what: `${name} is ${delivery.status}`,
     why: why.length === 0 ? 'nothing stands against it' : why.join(', '),
     ...(delivery.reason === null || delivery.reason === undefined ? {} : { reason: delivery.reason }),

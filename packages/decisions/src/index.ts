@@ -1,5 +1,6 @@
 export type { CelScope } from './cel.js'
 export {
+  type ChannelStep,
   type CompiledStep,
   type CompiledWorkflow,
   CompileError,
@@ -7,8 +8,10 @@ export {
   type StepOptions,
   stepOf,
   type Templates,
+  type WaitStep,
 } from './compile.js'
 export type { RenderedContent } from './content.js'
+export { planForFailure, planForUnknown } from './ended-plans.js'
 export { RenderError } from './errors.js'
 export {
   type ExplainedDelivery,
@@ -24,11 +27,9 @@ export {
   type PlanInput,
   type PlannedAddress,
   plan,
-  planForFailure,
-  planForUnknown,
   type StepOutcome,
 } from './plan.js'
-export { judgePreferences } from './preferences.js'
+export { judgePreferences, type PreferenceVerdict } from './preferences.js'
 export { type RecipientSelection, recipientsOf } from './recipients.js'
 export {
   createWorkflowValidator,

@@ -19,7 +19,7 @@ export function createMatcher(workflows: readonly CompiledWorkflow[]): Matcher {
   const exact = new Map<string, CompiledWorkflow[]>()
   const prefixes: { prefix: string; workflow: CompiledWorkflow }[] = []
   for (const workflow of workflows) {
-    for (const type of workflow.types) {
+    for (const type of new Set(workflow.types)) {
       if (type.endsWith('.*')) prefixes.push({ prefix: type.slice(0, -1), workflow })
       else exact.set(type, [...(exact.get(type) ?? []), workflow])
     }

@@ -1,4 +1,4 @@
-import type { Channel } from '@carillon/contracts'
+import type { Channel, Reason } from '@carillon/contracts'
 import type { Facts, Preference } from './facts.js'
 
 /** What the preferences say of one category and channel, and which layer decided. */
@@ -6,61 +6,86 @@ export interface PreferenceVerdict {
   enabled: boolean
   /** One sentence that names the layer and what it says. */
   decidedBy: string
+  /** Present when not enabled: whether the person said no, or never said yes to what is off by default. */
+  reason?: Extract<Reason, 'UNSUBSCRIBED' | 'OPT_IN_REQUIRED'>
 }
 
 /**
- * Layers in order: a critical category can't be switched off; the person's word, the exact one before the general; the
- * tenant's default; the category's default; on.
+ * A critical category can't be switched off. Otherwise the person's word on exactly this category and channel decides.
+ * Without one, two questions are asked, and the first "no" is the answer: of the category (the person, else the tenant's
+ * default, else the category's default), then of the channel (the person, else the tenant's default). Nobody's word is yes.
+ *
+ * @param category the workflow's; it counts even when it stands in no directory
  */
-export function judgePreferences(facts: Facts, channel: Channel): PreferenceVerdict {
-  const category = facts.category
-  if (category?.critical === true) {
-    return { enabled: true, decidedBy: `category "${category.key}" is critical and can't be switched off` }
-  }
-  const own = mostExact(facts.preferences, category?.key ?? null, channel)
-  if (own !== undefined) return verdict(own, 'the person')
-  const tenant = mostExact(facts.tenantDefaults, category?.key ?? null, channel)
-  if (tenant !== undefined) return verdict(tenant, "the tenant's default")
-  const standard = category?.defaults[channel]
-  if (category !== null && standard !== undefined) {
+export function judgePreferences(
+  facts: Pick<Facts, 'category' | 'preferences' | 'tenantDefaults'>,
+  channel: Channel,
+  category: string | null = facts.category?.key ?? null,
+): PreferenceVerdict {
+  if (facts.category?.critical === true) {
     return {
-      enabled: standard,
-      decidedBy: `the default of category "${category.key}" has ${channel} ${standard ? 'on' : 'off'}`,
+      enabled: true,
+      decidedBy: `category "${facts.category.key}" is critical and can't be switched off`,
     }
   }
-  return { enabled: true, decidedBy: 'nobody switched it off' }
+  const exact = category === null ? undefined : word(facts.preferences, category, channel)
+  if (exact !== undefined) return ofPerson(exact)
+  const ofCategory = category === null ? undefined : judgeCategory(facts, category, channel)
+  if (ofCategory?.enabled === false) return ofCategory
+  const ofChannel = judgeChannel(facts, channel)
+  if (ofChannel?.enabled === false) return ofChannel
+  return ofCategory ?? ofChannel ?? { enabled: true, decidedBy: 'nobody switched it off' }
 }
 
-/** Category and channel, then category alone, then channel alone, then everything. */
-function mostExact(
+function judgeCategory(
+  facts: Pick<Facts, 'category' | 'preferences' | 'tenantDefaults'>,
+  category: string,
+  channel: Channel,
+): PreferenceVerdict | undefined {
+  const own = word(facts.preferences, category, null)
+  if (own !== undefined) return ofPerson(own)
+  const tenant = word(facts.tenantDefaults, category, channel) ?? word(facts.tenantDefaults, category, null)
+  if (tenant !== undefined) return byDefault(tenant.enabled, `the tenant's default has ${named(tenant)}`)
+  const standard = facts.category?.defaults[channel]
+  return standard === undefined
+    ? undefined
+    : byDefault(standard, `the default of category "${category}" has ${channel}`)
+}
+
+function judgeChannel(
+  facts: Pick<Facts, 'preferences' | 'tenantDefaults'>,
+  channel: Channel,
+): PreferenceVerdict | undefined {
+  const own = word(facts.preferences, null, channel) ?? word(facts.preferences, null, null)
+  if (own !== undefined) return ofPerson(own)
+  const tenant = word(facts.tenantDefaults, null, channel) ?? word(facts.tenantDefaults, null, null)
+  return tenant === undefined
+    ? undefined
+    : byDefault(tenant.enabled, `the tenant's default has ${named(tenant)}`)
+}
+
+function word(
   preferences: readonly Preference[],
   category: string | null,
-  channel: Channel,
+  channel: Channel | null,
 ): Preference | undefined {
-  let best: Preference | undefined
-  let rank = -1
-  for (const preference of preferences) {
-    if (preference.category !== null && preference.category !== category) continue
-    if (preference.channel !== null && preference.channel !== channel) continue
-    const exactness = (preference.category === null ? 0 : 2) + (preference.channel === null ? 0 : 1)
-    if (exactness > rank) {
-      best = preference
-      rank = exactness
-    }
-  }
-  return best
+  return preferences.find((candidate) => candidate.category === category && candidate.channel === channel)
 }
 
-function verdict(preference: Preference, layer: string): PreferenceVerdict {
-  const what = [
-    preference.category === null ? undefined : `category "${preference.category}"`,
-    preference.channel === null ? undefined : preference.channel,
-  ]
-    .filter((part) => part !== undefined)
-    .join(' by ')
-  const object = what === '' ? 'everything' : what
-  return {
-    enabled: preference.enabled,
-    decidedBy: `${layer} has ${object} ${preference.enabled ? 'on' : 'off'}`,
-  }
+function ofPerson(preference: Preference): PreferenceVerdict {
+  const decidedBy = `the person has ${named(preference)} ${preference.enabled ? 'on' : 'off'}`
+  return preference.enabled
+    ? { enabled: true, decidedBy }
+    : { enabled: false, decidedBy, reason: 'UNSUBSCRIBED' }
+}
+
+function byDefault(enabled: boolean, says: string): PreferenceVerdict {
+  return enabled
+    ? { enabled, decidedBy: `${says} on` }
+    : { enabled, decidedBy: `${says} off`, reason: 'OPT_IN_REQUIRED' }
+}
+
+function named({ category, channel }: Preference): string {
+  if (category === null) return channel ?? 'everything'
+  return channel === null ? `category "${category}"` : `category "${category}" by ${channel}`
 }

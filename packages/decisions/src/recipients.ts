@@ -1,6 +1,7 @@
 import type { DomainEvent, RecipientInput } from '@carillon/contracts'
 import type { CompiledWorkflow } from './compile.js'
 import { celScope } from './match.js'
+import { isStorable, storable } from './storable.js'
 
 /** Whom a workflow wants to tell. Roles and topics are looked up by who has the directory. */
 export type RecipientSelection =
@@ -29,25 +30,36 @@ export function recipientsOf(event: DomainEvent, workflow: CompiledWorkflow): Re
   return users.size === 0 ? none(`${to} names nobody`) : { kind: 'users', users: [...users.values()] }
 }
 
-const INLINE = ['email', 'phone', 'name', 'locale', 'timezone'] as const
+/** Most characters of what identifies a recipient on the way. */
+const INLINE = { email: 320, phone: 32, name: 256, locale: 35, timezone: 64 } as const
 const MAX_ID = 256
+const MAX_ROLES = 50
+const MAX_ROLE = 64
 
+/** Undefined for what is no recipient. An inline field that can't be kept is left out; an id is kept as it is or not at all. */
 function toRecipient(value: unknown): RecipientInput | undefined {
-  if (typeof value === 'string') return value !== '' && value.length <= MAX_ID ? value : undefined
-  if (typeof value === 'number' || typeof value === 'bigint') return String(value)
-  if (typeof value !== 'object' || value === null) return undefined
+  if (typeof value !== 'object' || value === null) return toId(value)
   const fields = value as Record<string, unknown>
-  const id = typeof fields.id === 'number' ? String(fields.id) : fields.id
-  if (typeof id !== 'string' || id === '' || id.length > MAX_ID) return undefined
+  const id = Object.hasOwn(fields, 'id') ? toId(fields.id) : undefined
+  if (id === undefined) return undefined
   const recipient: Exclude<RecipientInput, string> = { id }
-  for (const field of INLINE) {
-    const text = fields[field]
-    if (typeof text === 'string' && text.length <= 320) recipient[field] = text
+  for (const [field, longest] of Object.entries(INLINE) as [keyof typeof INLINE, number][]) {
+    const text = Object.hasOwn(fields, field) ? fields[field] : undefined
+    if (typeof text === 'string' && text.length <= longest) recipient[field] = storable(text)
   }
-  if (Array.isArray(fields.roles)) {
-    recipient.roles = fields.roles.filter((role): role is string => typeof role === 'string').slice(0, 50)
+  if (Object.hasOwn(fields, 'roles') && Array.isArray(fields.roles)) {
+    recipient.roles = fields.roles
+      .filter(
+        (role): role is string => typeof role === 'string' && role.length <= MAX_ROLE && isStorable(role),
+      )
+      .slice(0, MAX_ROLES)
   }
   return recipient
+}
+
+function toId(value: unknown): string | undefined {
+  const id = typeof value === 'number' || typeof value === 'bigint' ? String(value) : value
+  return typeof id === 'string' && id !== '' && id.length <= MAX_ID && isStorable(id) ? id : undefined
 }
 
 function none(detail: string): RecipientSelection {

@@ -1,7 +1,10 @@
-import { Liquid, type Template } from 'liquidjs'
+import { Liquid, type Template, UndefinedVariableError } from 'liquidjs'
 import { RenderError } from './errors.js'
+import { restrict } from './filters.js'
+import { plainText } from './plain-text.js'
+import { storable } from './storable.js'
 
-/** What texts see. */
+/** What texts see. A null is as good as nothing: `{{ user.name }}` of somebody without a name is a missing variable. */
 export interface TextScope {
   data: unknown
   user: { id: string; name: string | null; email: string | null; locale: string; timezone: string | null }
@@ -15,7 +18,10 @@ export interface Text {
 }
 
 export interface TextCompiler {
-  /** `html` escapes what is put in. @throws RenderError when the template's syntax is wrong */
+  /**
+   * `html` escapes what is put in.
+   * @throws RenderError when the template's syntax is wrong, or when it names something that texts never see
+   */
   compile(source: string, field: string, options: { html: boolean }): Text
 }
 
@@ -24,35 +30,52 @@ const MAX_HTML = 262_144
 const RENDER_MS = 50
 const MEMORY = 2_000_000
 
-/** Liquid with its built-in filters, `money` in the reader's locale, no file system, and limits that hold. */
+/** Names under each root; undefined: whatever the event brings. */
+const ROOTS: Readonly<Record<string, readonly string[] | undefined>> = {
+  data: undefined,
+  user: ['id', 'name', 'email', 'locale', 'timezone'],
+  event: ['id', 'type', 'source', 'subject', 'time'],
+}
+
+/** Liquid with the filters of filters.ts, no file system, no clock, and limits that hold. */
 export function createTextCompiler(): TextCompiler {
   const plain = createEngine(false)
   const escaping = createEngine(true)
+  const withoutNulls = createNullRemover()
   return {
     compile(source, field, { html }) {
-      // most short texts hold no Liquid at all: they cost nothing at run time
-      if (!source.includes('{')) return fixedText(clean(source, field, html))
+      // a text without Liquid costs nothing at run time
+      if (!source.includes('{{') && !source.includes('{%')) {
+        const text = clean(source, field, html)
+        return { render: () => text }
+      }
       const engine = html ? escaping : plain
-      return renderedText(engine, parse(engine, source, field), field, html)
+      const templates = parse(engine, source, field)
+      assertNamesKnown(engine, templates, field)
+      const plainly = html ? undefined : plainText(source)
+      return {
+        render: (scope) =>
+          clean(plainly?.(scope) ?? renderTwice(engine, templates, withoutNulls(scope), field), field, html),
+      }
     },
   }
 }
 
-function fixedText(text: string): Text {
-  return { render: () => text }
-}
-
-function renderedText(engine: Liquid, templates: Template[], field: string, html: boolean): Text {
-  return {
-    render(scope) {
-      let output: string
-      try {
-        output = engine.renderSync(templates, scope) as string
-      } catch (error) {
-        throw toRenderError(error, field)
-      }
-      return clean(output, field, html)
-    },
+/**
+ * The time limit is the only one that depends on the machine: a process that was stopped in mid-render would fail a text
+ * that takes microseconds, so only a text that takes too long twice is refused.
+ */
+function renderTwice(engine: Liquid, templates: Template[], scope: object, field: string): string {
+  try {
+    return engine.renderSync(templates, scope) as string
+  } catch (error) {
+    const first = toRenderError(error, field)
+    if (first.code !== 'LIMIT') throw first
+    try {
+      return engine.renderSync(templates, scope) as string
+    } catch (again) {
+      throw toRenderError(again, field)
+    }
   }
 }
 
@@ -61,6 +84,29 @@ function parse(engine: Liquid, source: string, field: string): Template[] {
     return engine.parse(source)
   } catch (error) {
     throw new RenderError('TEMPLATE', field, `${field}: ${messageOf(error)}`, error)
+  }
+}
+
+/** A name that no event can bring is known to be missing when the workflow is saved. */
+function assertNamesKnown(engine: Liquid, templates: Template[], field: string): void {
+  for (const segments of engine.globalVariableSegmentsSync(templates)) {
+    const [root, name] = segments
+    if (typeof root !== 'string') continue
+    if (!Object.hasOwn(ROOTS, root)) {
+      throw new RenderError(
+        'VARIABLE_MISSING',
+        field,
+        `${field} names "${root}"; texts see data, user and event, so write data.${root} if the event brings it.`,
+      )
+    }
+    const names = ROOTS[root]
+    if (names !== undefined && typeof name === 'string' && !names.includes(name)) {
+      throw new RenderError(
+        'VARIABLE_MISSING',
+        field,
+        `${field} names ${root}.${name}; ${root} has ${names.join(', ')}.`,
+      )
+    }
   }
 }
 
@@ -75,50 +121,85 @@ function createEngine(escapes: boolean): Liquid {
     memoryLimit: MEMORY,
     relativeReference: false,
     templates: {},
+    locale: 'en',
+    timezoneOffset: 0,
     ...(escapes ? { outputEscape: 'escape' as const } : {}),
   })
-  const formats = new Map<string, Intl.NumberFormat>()
-  engine.registerFilter('money', function (amount: unknown, currency: unknown) {
-    const locale = String(this.context.getSync(['user', 'locale']))
-    const key = `${locale} ${String(currency)}`
-    let format = formats.get(key)
-    if (format === undefined) {
-      format = new Intl.NumberFormat(locale, { style: 'currency', currency: String(currency) })
-      formats.set(key, format)
-    }
-    return format.format(Number(amount))
-  })
+  restrict(engine)
   return engine
+}
+
+/** Leaves nulls out of a scope, so that strictness sees them. Data is gone through once an event, not once a reader. */
+function createNullRemover(): (scope: TextScope) => object {
+  const seen = new WeakMap<object, unknown>()
+  return ({ data, user, event }) => {
+    let known: unknown = data
+    if (typeof data === 'object' && data !== null) {
+      known = seen.get(data)
+      if (known === undefined) {
+        known = withoutNull(data, 0)
+        seen.set(data, known)
+      }
+    }
+    return { data: known ?? undefined, user: withoutNull(user, 0), event: withoutNull(event, 0) }
+  }
+}
+
+/** Deeper than any event may nest. */
+const MAX_DEPTH = 200
+
+/** The value itself when it holds no null; list entries stay, since leaving one out would move the others. */
+function withoutNull(value: unknown, depth: number): unknown {
+  if (typeof value !== 'object' || value === null || depth > MAX_DEPTH) return value
+  if (Array.isArray(value)) {
+    let copy: unknown[] | undefined
+    for (let index = 0; index < value.length; index++) {
+      const part = withoutNull(value[index], depth + 1)
+      if (part === value[index]) continue
+      copy ??= [...value]
+      copy[index] = part
+    }
+    return copy ?? value
+  }
+  const record = value as Record<string, unknown>
+  let copy: Record<string, unknown> | undefined
+  for (const name in record) {
+    const part = withoutNull(record[name], depth + 1)
+    if (part !== null && part === record[name]) continue
+    copy ??= Object.assign(Object.create(null), record) as Record<string, unknown>
+    if (part === null) delete copy[name]
+    else copy[name] = part
+  }
+  return copy ?? value
 }
 
 function toRenderError(error: unknown, field: string): RenderError {
   const message = messageOf(error)
-  const missing = /undefined variable: ([^,\s]+)/.exec(message)?.[1]
-  if (missing !== undefined) {
+  if (error instanceof UndefinedVariableError) {
+    const missing = /undefined variable: ([^,\s]+)/.exec(message)?.[1] ?? 'a variable'
+    const whose = missing.startsWith('user.') ? 'the recipient' : 'the event'
     return new RenderError(
       'VARIABLE_MISSING',
       field,
-      `${field} needs ${missing}, which the event doesn't have.`,
+      `${field} needs ${missing}, which ${whose} doesn't have.`,
       error,
     )
   }
+  // the library has no class for it: "template render limit exceeded", "memory alloc limit exceeded"
   if (/limit exceeded/i.test(message)) {
     return new RenderError('LIMIT', field, `${field} takes too much time or memory to render.`, error)
   }
   return new RenderError('TEMPLATE', field, `${field}: ${message}`, error)
 }
 
-// Control characters: PostgreSQL's text can't hold NUL, and the others have no meaning in a notification.
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is taken out
-const CONTROL = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/g
-const LONE_SURROGATE = /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g
+// what stands in one line: a line break in a subject or an address would begin a header or another address
 const ONE_LINE = new Set(['title', 'subject', 'url', 'imageUrl'])
 
 function clean(output: string, field: string, html: boolean): string {
   if (output.length > (html ? MAX_HTML : MAX_TEXT)) {
     throw new RenderError('LIMIT', field, `${field} is longer than ${html ? MAX_HTML : MAX_TEXT} characters.`)
   }
-  const text = output.replace(CONTROL, '').replace(LONE_SURROGATE, '\ufffd')
+  const text = storable(output)
   return ONE_LINE.has(field.slice(field.lastIndexOf('.') + 1))
     ? text.replace(/\s*[\r\n]+\s*/g, ' ').trim()
     : text.trim()
