@@ -3,6 +3,7 @@ import { type CarillonClient, connectHttp } from '@carillon/sdk'
 import { CommandError, EXIT } from '../terminal/failure.js'
 import { openMeshFolder } from './folder.js'
 import { readKeys } from './keys.js'
+import { holder } from './lock.js'
 
 /** How commands reach a mesh: by CARILLON_URL and CARILLON_API_KEY, else the one that runs in this folder. */
 export async function reachEdge(
@@ -14,8 +15,8 @@ export async function reachEdge(
   const folder = await openMeshFolder(context.base, context.env.CARILLON_DIR)
   const keys = await readKeys(folder.keys)
   const port = Number.parseInt(await readFile(folder.port, 'utf8').catch(() => ''), 10)
-  if (keys.apiKey === undefined || !Number.isInteger(port)) {
-    throw new CommandError('No mesh is known here.', {
+  if (keys.apiKey === undefined || !Number.isInteger(port) || (await holder(folder.lock)) === undefined) {
+    throw new CommandError('No mesh runs here.', {
       remedy: 'Run npm start in another terminal, or set CARILLON_URL and CARILLON_API_KEY.',
       exitCode: EXIT.usage,
     })
@@ -40,13 +41,16 @@ export async function readAddresses(context: { base: string; env: NodeJS.Process
   redisUrl: string
 }> {
   const folder = await openMeshFolder(context.base, context.env.CARILLON_DIR)
-  try {
-    return JSON.parse(await readFile(folder.addresses, 'utf8'))
-  } catch (cause) {
+  // a mesh that was killed leaves its addresses behind
+  const text =
+    (await holder(folder.lock)) === undefined
+      ? undefined
+      : await readFile(folder.addresses, 'utf8').catch(() => undefined)
+  if (text === undefined) {
     throw new CommandError('No mesh runs here.', {
       remedy: 'Run npm start in another terminal, or set NATS_URL, DATABASE_OWNER_URL and REDIS_URL.',
       exitCode: EXIT.usage,
-      cause,
     })
   }
+  return JSON.parse(text)
 }

@@ -1,4 +1,4 @@
-import { rm, writeFile } from 'node:fs/promises'
+import { rm, stat, writeFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { RidesConfig, start as startRides } from '@carillon/rides'
 import { type CarillonClient, connectHttp } from '@carillon/sdk'
@@ -12,6 +12,8 @@ import {
   type Service,
 } from '@carillon/service'
 import { devInbox, type Simulators, startSimulators } from '@carillon/simulators'
+import type { FastifyInstance } from 'fastify'
+import { CommandError, EXIT } from '../terminal/failure.js'
 import type { Progress } from '../terminal/progress.js'
 import { openAdapters } from './adapters.js'
 import { choosePort } from './address.js'
@@ -57,10 +59,12 @@ const WORKFLOWS = 'workflows'
 /** Starts everything on one port of loopback. What was begun is stopped again when a later step fails. */
 export async function startMesh(options: UpOptions): Promise<RunningMesh> {
   const { progress } = options
+  const workflows = await findWorkflows(options.base)
   await using parts = new Disposal()
   const folder = await openMeshFolder(options.base, options.env.CARILLON_DIR)
   const lock = await lockFolder(folder.lock)
   parts.defer(() => lock.release())
+  const port = await choosePort(folder.port, options.port)
   const keys = await loadKeys(folder.keys)
   const engines = parts.use(await startEngines(folder, keys, options.env, progress))
   const { natsUrl, ownerUrl, redisUrl } = engines
@@ -70,7 +74,6 @@ export async function startMesh(options: UpOptions): Promise<RunningMesh> {
   const apiKey = await prepareTenant(engines.ownerUrl, keys.apiKey)
   await saveKeys(folder.keys, { ...keys, apiKey })
   const simulators = parts.use(await startSimulators({ allow: 'development' }))
-  const port = await choosePort(folder.port, options.port)
   const publicUrl = `http://127.0.0.1:${port}`
   const env = meshEnvironment({
     env: options.env,
@@ -89,7 +92,7 @@ export async function startMesh(options: UpOptions): Promise<RunningMesh> {
     startServices({ env, keys, simulators, carillon, ring, curl, workflowFile, apiKey, port, publicUrl }),
   )
   parts.use(services)
-  const files = openWorkflowFiles(resolve(options.base, WORKFLOWS), carillon, {
+  const files = openWorkflowFiles(workflows, carillon, {
     webhookUrl: simulators.webhook.url,
     reports: options.workflows,
   })
@@ -112,6 +115,16 @@ export async function startMesh(options: UpOptions): Promise<RunningMesh> {
     workflowFile,
     [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose](),
   }
+}
+
+async function findWorkflows(base: string): Promise<string> {
+  const folder = resolve(base, WORKFLOWS)
+  const found = await stat(folder).catch(() => undefined)
+  if (found?.isDirectory() === true) return folder
+  throw new CommandError(`There is no folder ${WORKFLOWS} in ${base}.`, {
+    remedy: "Start Carillon in the project's folder, or make that folder and put workflow files into it.",
+    exitCode: EXIT.usage,
+  })
 }
 
 interface ServiceParts {
@@ -137,7 +150,9 @@ async function startServices(parts: ServiceParts): Promise<AsyncDisposable> {
   const deps = { logger, metrics, health }
   const adapters = stack.use(openAdapters(env, deps))
   const http = await createHttpServer(deps)
-  const roles = await startRoles(ROLE_NAMES, { ...deps, env, adapters, http })
+  const services: Service[] = []
+  stack.defer(() => stopServices(services, http))
+  services.push(...(await startRoles(ROLE_NAMES, { ...deps, env, adapters, http })))
   const rides = await startRides(
     readConfig(RidesConfig, {
       env: {
@@ -150,6 +165,7 @@ async function startServices(parts: ServiceParts): Promise<AsyncDisposable> {
     }),
     { ...deps, http },
   )
+  services.push(rides)
   await http.register(devInbox, {
     simulators: parts.simulators,
     ring: () => parts.ring(),
@@ -162,14 +178,16 @@ async function startServices(parts: ServiceParts): Promise<AsyncDisposable> {
     explain: (id: string) => carillon.call('GET', `/v1/notifications/${id}/explain`),
   })
   await listen(http, { host: '127.0.0.1', port: parts.port })
-  const services: Service[] = [...roles, rides]
-  stack.defer(async () => {
-    // nothing new comes in, what waits in sockets is told, then the roles finish in reverse order
-    for (const service of [...services].reverse()) await service.drain()
-    await http.close()
-    for (const service of [...services].reverse()) await service[Symbol.asyncDispose]()
-  })
   return stack.move()
+}
+
+/** Nothing new comes in, what waits in sockets is told, then the roles finish; one that fails stops no other. */
+async function stopServices(services: readonly Service[], http: FastifyInstance): Promise<void> {
+  // closed in reverse order
+  await using order = new Disposal()
+  for (const service of services) order.use(service)
+  order.defer(() => http.close())
+  for (const service of services) order.defer(() => service.drain())
 }
 
 function createRing(carillon: CarillonClient): RunningMesh['ring'] {
