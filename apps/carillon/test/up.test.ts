@@ -1,0 +1,198 @@
+import { cp, readFile, writeFile } from 'node:fs/promises'
+import { createServer, type Server } from 'node:net'
+import { join } from 'node:path'
+import type { SimulatedProvider } from '@carillon/simulators'
+import { eventually, useFolder } from '@carillon/testkit'
+import t, { type Test } from 'tap'
+import { type RunningMesh, startMesh } from '../src/mesh/up.js'
+import { BELLS } from '../src/ring/bells.js'
+import { addressesOf, answering, edgeOf, inboxOf, PROJECT, runCli, startUp } from './support.js'
+
+/** A second start has to be done, bells and all, within this. */
+const SECOND_START_S = 8
+
+t.test('one ring rings every bell, and the next start finds its data again', async (t) => {
+  await occupyDefaultPorts(t)
+  const directory = join(await useFolder(t), 'mesh')
+  const first = await runCli(t, ['up', '--once'], { directory })
+  t.equal(first.code, 0, first.stderr)
+  t.same(bellsOf(first.stdout), BELLS, 'a line for each, in order')
+  const second = await runCli(t, ['up', '--once'], { directory })
+  t.equal(second.code, 0, second.stderr)
+  t.same(bellsOf(second.stdout), BELLS)
+  t.ok(second.seconds <= SECOND_START_S, `the second start took ${second.seconds.toFixed(1)} s`)
+  t.comment(`first ${first.seconds.toFixed(1)} s, second ${second.seconds.toFixed(1)} s`)
+
+  const mesh = await startUp(t, { directory })
+  t.equal((await inboxOf(directory)).length, 2, 'both rings are in the inbox')
+
+  await t.test('a second mesh in the same folder is refused with what to do', async (t) => {
+    const refused = await runCli(t, ['up', '--once'], { directory })
+    t.equal(refused.code, 1)
+    t.match(refused.stderr, /A mesh is running here already \(process \d+\)\.\n.*CARILLON_DIR/)
+    t.same((await answering(await addressesOf(directory))).length, 3, 'and the first goes on')
+  })
+
+  await t.test('a second mesh in another folder runs beside it', async (t) => {
+    const other = await runCli(t, ['up', '--once'], { directory: join(await useFolder(t), 'mesh') })
+    t.equal(other.code, 0, other.stderr)
+    t.same(bellsOf(other.stdout), BELLS)
+    t.equal((await inboxOf(directory)).length, 2, 'what rings there does not ring here')
+  })
+
+  await t.test('a port that is taken is said, and nothing of the attempt stays', async (t) => {
+    const { url } = await edgeOf(directory)
+    const elsewhere = join(await useFolder(t), 'mesh')
+    const refused = await runCli(t, ['up', '--once', '--port', new URL(url).port], { directory: elsewhere })
+    t.equal(refused.code, 1)
+    t.match(refused.stderr, /port \d+ .*taken.*\n.*--port/i)
+    t.same(await leftovers(elsewhere), [])
+  })
+
+  await t.test('the printed curl line rings an event of your own', async (t) => {
+    const line = await mesh.says(/curl -X POST .*/)
+    const [, url = '', key = '', body = ''] =
+      /POST (\S+) -H 'authorization: (Bearer \S+)' .* -d '(.*)'$/.exec(line) ?? []
+    const headers = { authorization: key, 'content-type': 'application/json' }
+    t.equal((await fetch(url, { method: 'POST', headers, body })).status, 202)
+    await eventually(async () => (await inboxOf(directory))[0]?.body === 'Rung from a terminal.')
+  })
+
+  await t.test('Ctrl-C stops everything', async (t) => {
+    const addresses = await addressesOf(directory)
+    mesh.interrupt()
+    const { code, stderr } = await mesh.exited
+    t.equal(code, 0, stderr)
+    t.equal(stderr, '')
+    t.same(await answering(addresses), [], 'no engine takes connections')
+    t.same(await leftovers(directory), [], 'neither lock nor addresses stay')
+  })
+})
+
+t.test('a saved workflow reads differently at the next ring', async (t) => {
+  const cwd = await useFolder(t)
+  const directory = join(cwd, '.carillon')
+  await cp(join(PROJECT, 'workflows'), join(cwd, 'workflows'), { recursive: true })
+  const file = join(cwd, 'workflows', 'hello.yaml')
+  const original = await readFile(file, 'utf8')
+  const mesh = await startUp(t, { cwd })
+  const { carillon } = await edgeOf(directory)
+  const ring = () => carillon.trigger('hello', { to: 'ada', data: { userId: 'ada', name: 'Ada' } })
+  const titles = async () => (await inboxOf(directory)).map(({ title }) => title)
+
+  await ring()
+  await eventually(async () => (await titles())[0] === 'Hello Ada')
+  await writeFile(file, original.replace('"Hello ', '"Good morning '))
+  await mesh.says(/✓ hello\.yaml is version 2 now/)
+  await ring()
+  await eventually(async () => (await titles())[0] === 'Good morning Ada')
+
+  await writeFile(file, original.replace('- inbox', '- pigeon'))
+  t.match(await mesh.says(/✗ hello\.yaml: .+/), /pigeon|steps/, 'a broken one is refused, saying where')
+  await ring()
+  await eventually(async () => (await titles()).length === 3)
+  t.equal((await titles())[0], 'Good morning Ada', 'and the last good one goes on')
+  await writeFile(file, original)
+  await mesh.says(/✓ hello\.yaml is version 3 now/)
+
+  await t.test('kill -9 takes the engines along, and the next start works', async (t) => {
+    const addresses = await addressesOf(directory)
+    mesh.kill('SIGKILL')
+    await mesh.exited
+    await eventually(async () => (await answering(addresses)).length === 0)
+    const refused = await runCli(t, ['tail', '--count', '1'], { cwd })
+    t.equal(refused.code, 2, 'commands say that nothing runs')
+    t.match(refused.stderr, /No mesh runs here\.\n.*npm start/)
+    const next = await runCli(t, ['up', '--once'], { cwd })
+    t.equal(next.code, 0, next.stderr)
+    t.same(bellsOf(next.stdout), BELLS)
+  })
+})
+
+t.test('outside of a project the start says where to go', async (t) => {
+  const cwd = await useFolder(t)
+  const refused = await runCli(t, ['up', '--once'], { cwd })
+  t.equal(refused.code, 2)
+  t.match(refused.stderr, /no folder workflows/i)
+  t.match(refused.stderr, /\n {2}\S+/, 'with a remedy')
+})
+
+t.test('a broken provider is tried again with reasons until it is healed', async (t) => {
+  const directory = join(await useFolder(t), 'mesh')
+  await using mesh = await startMesh({
+    base: PROJECT,
+    env: { CARILLON_DIR: directory },
+    workflows: { pushed: () => undefined, refused: (file, problem) => t.fail(`${file}: ${problem}`) },
+    progress: { step: (_name, work) => work(() => undefined) },
+  })
+  mesh.simulators.break('fcm')
+  await mesh.ring()
+  const item = await eventually(async () => (await inboxOf(directory))[0])
+  const path = `/v1/notifications/${item.id}`
+  const deliveryTo = async (address: string) => {
+    const { deliveries } = await mesh.carillon.call<{ deliveries: DeliveryStatus[] }>('GET', `${path}/status`)
+    return deliveries.find((delivery) => delivery.address?.startsWith(address))
+  }
+  const why = async () => (await mesh.carillon.call<{ text: string }>('GET', `${path}/explain`)).text
+
+  const retrying = await eventually(async () => {
+    const delivery = await deliveryTo('fcm')
+    return delivery?.status === 'retrying' && delivery
+  })
+  t.ok(retrying.attempts >= 1, 'an attempt was made')
+  t.type(retrying.reason, 'string', 'and its reason kept')
+  t.match(await why(), new RegExp(`fcm[^]*${retrying.reason}`), 'the story tells it')
+  await eventually(async () => (await deliveryTo('apns'))?.status === 'sent')
+  t.equal(rungOn(mesh, 'fcm'), 0, 'the other phone rang, this one did not')
+
+  mesh.simulators.heal('fcm')
+  const sent = await eventually(
+    async () => {
+      const delivery = await deliveryTo('fcm')
+      return delivery?.status === 'sent' && delivery
+    },
+    { timeoutMs: 30_000 },
+  )
+  t.ok(sent.attempts > retrying.attempts, `sent by attempt ${sent.attempts}`)
+  t.equal(rungOn(mesh, 'fcm'), 1, 'it rings once')
+})
+
+interface DeliveryStatus {
+  address: string | null
+  status: string
+  reason: string | null
+  attempts: number
+}
+
+function rungOn(mesh: RunningMesh, provider: SimulatedProvider): number {
+  return mesh.simulators.inbox.list().filter((message) => message.provider === provider).length
+}
+
+/** Names of the bells in lines like `rang inbox 41 ms`. */
+function bellsOf(output: string): string[] {
+  return [...output.matchAll(/^rang (\w+) \d+ ms$/gm)].map(([, bell]) => bell as string)
+}
+
+async function leftovers(directory: string): Promise<string[]> {
+  const found = await Promise.all(
+    ['running', 'addresses.json'].map((name) =>
+      readFile(join(directory, name)).then(
+        () => name,
+        () => '',
+      ),
+    ),
+  )
+  return found.filter((name) => name !== '')
+}
+
+/** Takes the ports at which engines usually listen; those that are taken already serve as well. */
+async function occupyDefaultPorts(t: Test): Promise<void> {
+  for (const port of [4222, 5432, 6379, 8080]) {
+    const server = createServer()
+    const listening = await new Promise<Server | undefined>((resolve) => {
+      server.once('error', () => resolve(undefined))
+      server.listen(port, '127.0.0.1', () => resolve(server))
+    })
+    if (listening !== undefined) t.teardown(() => new Promise((resolve) => listening.close(resolve)))
+  }
+}
