@@ -145,7 +145,7 @@ async function writeFresh(
     deps.now(),
   )
   for (const run of judged) {
-    if (run.problem !== undefined) dead.set(run.index, run.problem)
+    if (run.problem !== undefined) dead.set(run.candidate.index, run.problem)
   }
   const counts = new Map<Assigned['assignments'][number], number>()
   flat.forEach(({ assignment }, place) => {

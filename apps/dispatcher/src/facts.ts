@@ -23,20 +23,20 @@ export interface Directory {
 
 /** Three statements for any number of users. */
 export async function lookUp(tx: Tx, keys: readonly UserKey[]): Promise<Directory> {
-  const distinct = [...new Map(keys.map((key) => [nameOf(key.tenant, key.id), key])).values()]
+  // internal ids are derived from tenant and name, so they need no tenant beside them here
+  const distinct = [...new Map(keys.map((key) => [key.id, key])).values()]
   if (distinct.length === 0) return { factsOf: () => undefined }
   const users = await loadUsers(tx, distinct)
   const devices = await loadDevices(tx, distinct)
   const preferences = await loadPreferences(tx, distinct)
-  const userOf = new Map(users.map((user) => [nameOf(user.tenant, user.id), user]))
+  const userOf = new Map(users.map((user) => [user.id, user]))
   const devicesOf = groupBy(devices)
   const preferencesOf = groupBy(preferences)
   return {
     factsOf(rules, userId, run) {
-      const name = nameOf(rules.tenant, userId)
-      const user = userOf.get(name)
-      if (user === undefined) return undefined
-      return toFacts(rules, user, devicesOf.get(name) ?? [], preferencesOf.get(name) ?? [], run)
+      const user = userOf.get(userId)
+      if (user === undefined || user.tenant !== rules.tenant) return undefined
+      return toFacts(rules, user, devicesOf.get(userId) ?? NOTHING, preferencesOf.get(userId) ?? NOTHING, run)
     },
   }
 }
@@ -72,17 +72,14 @@ function toFacts(
   }
 }
 
-function groupBy<R extends { tenant: string; userId: string }>(rows: readonly R[]): Map<string, R[]> {
+const NOTHING: readonly never[] = []
+
+function groupBy<R extends { userId: string }>(rows: readonly R[]): Map<string, R[]> {
   const groups = new Map<string, R[]>()
   for (const row of rows) {
-    const name = nameOf(row.tenant, row.userId)
-    const group = groups.get(name)
-    if (group === undefined) groups.set(name, [row])
+    const group = groups.get(row.userId)
+    if (group === undefined) groups.set(row.userId, [row])
     else group.push(row)
   }
   return groups
-}
-
-function nameOf(tenant: string, id: string): string {
-  return `${tenant} ${id}`
 }

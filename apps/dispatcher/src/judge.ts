@@ -1,4 +1,4 @@
-import type { DomainEvent } from '@carillon/contracts'
+import { type DomainEvent, runId } from '@carillon/contracts'
 import {
   type CompiledWorkflow,
   type Facts,
@@ -9,6 +9,7 @@ import {
   RenderError,
 } from '@carillon/decisions'
 import type { Tx } from '@carillon/postgres'
+import { sha256 } from '@carillon/service'
 import { countTowardsCaps } from './caps.js'
 import { lookUp } from './facts.js'
 import type { Recipient } from './recipients.js'
@@ -27,7 +28,10 @@ export interface Candidate {
   recipient: Recipient
 }
 
-export interface Judged extends Candidate {
+export interface Judged {
+  candidate: Candidate
+  /** Derived id of the run: it meets itself on every pass. */
+  id: string
   plan: Plan
   /** False when the directory doesn't know the recipient. */
   known: boolean
@@ -54,24 +58,23 @@ export async function judge(tx: Tx, candidates: readonly Candidate[], now: numbe
 }
 
 function judgeOne(candidate: Candidate, facts: Facts | undefined, now: number): Judged {
-  const { workflow, event, recipient } = candidate
+  const { workflow, event, recipient, firstSeenMs, eventRow } = candidate
+  const id = runId(sha256, { firstSeenMs, eventRow, workflow: workflow.key, recipient: recipient.userId })
   if (facts === undefined) {
-    return {
-      ...candidate,
-      known: false,
-      plan: planForUnknown({ event, workflow, now, recipient: recipient.name }),
-    }
+    const skipped = planForUnknown({ event, workflow, now, recipient: recipient.name })
+    return { candidate, id, known: false, plan: skipped }
   }
   try {
-    return { ...candidate, known: true, plan: plan({ event, workflow, facts, now }) }
+    return { candidate, id, known: true, plan: plan({ event, workflow, facts, now }) }
   } catch (error) {
     if (!(error instanceof RenderError)) throw error
-    const problem = `workflow "${workflow.key}": ${error.message}`
+    const failed = planForFailure({ event, workflow, now, problem: error.message })
     return {
-      ...candidate,
+      candidate,
+      id,
       known: true,
-      problem,
-      plan: planForFailure({ event, workflow, now, problem: error.message }),
+      plan: failed,
+      problem: `workflow "${workflow.key}": ${error.message}`,
     }
   }
 }
@@ -79,25 +82,27 @@ function judgeOne(candidate: Candidate, facts: Facts | undefined, now: number): 
 /** Judges again, with the count, those runs whose cap was reached. */
 async function applyCaps(
   tx: Tx,
-  judged: Judged[],
+  judged: readonly Judged[],
   facts: readonly (Facts | undefined)[],
   now: number,
 ): Promise<void> {
+  if (!judged.some(({ candidate }) => candidate.workflow.definition.cap !== undefined)) return
   const counts = await countTowardsCaps(
     tx,
-    judged.map((run) => ({
-      tenant: run.rules.tenant,
-      userId: run.recipient.userId,
-      workflow: run.workflow,
-      plan: run.plan,
+    judged.map(({ candidate, plan: judgedPlan }) => ({
+      tenant: candidate.rules.tenant,
+      userId: candidate.recipient.userId,
+      workflow: candidate.workflow,
+      plan: judgedPlan,
     })),
     now,
   )
   counts.forEach((capCount, place) => {
     const run = judged[place] as Judged
     const known = facts[place]
+    const { workflow, event } = run.candidate
     if (capCount === undefined || known === undefined) return
-    if (capCount < (run.workflow.definition.cap?.count ?? 0)) return
-    run.plan = plan({ event: run.event, workflow: run.workflow, facts: { ...known, capCount }, now })
+    if (capCount < (workflow.definition.cap?.count ?? 0)) return
+    run.plan = plan({ event, workflow, facts: { ...known, capCount }, now })
   })
 }

@@ -1,5 +1,5 @@
-import { type DeliveryChannel, type DomainEvent, deliveryId, runId } from '@carillon/contracts'
-import type { Plan, StepOutcome, WorkflowOutcome } from '@carillon/decisions'
+import { type DeliveryChannel, type DomainEvent, deliveryId } from '@carillon/contracts'
+import type { Plan, WorkflowOutcome } from '@carillon/decisions'
 import type { DeliveryRow, EventRow, RunRow, StoredDelivery, StoredRun } from '@carillon/postgres'
 import { sha256 } from '@carillon/service'
 import type { Assigned } from './assign.js'
@@ -38,17 +38,16 @@ export function eventRow(
   }
 }
 
-/** The run's row. Its id meets itself on every pass. */
-export function runRow(run: Judged): RunRow {
-  const { plan } = run
+/** The run's row. */
+export function runRow({ candidate, id, plan, known }: Judged): RunRow {
   return {
-    id: idOf(run),
-    tenant: run.rules.tenant,
-    eventId: run.eventRow,
-    workflowKey: run.workflow.key,
-    workflowVersion: run.workflow.version,
-    userId: run.known ? run.recipient.userId : null,
-    recipient: run.recipient.name,
+    id,
+    tenant: candidate.rules.tenant,
+    eventId: candidate.eventRow,
+    workflowKey: candidate.workflow.key,
+    workflowVersion: candidate.workflow.version,
+    userId: known ? candidate.recipient.userId : null,
+    recipient: candidate.recipient.name,
     lane: plan.lane,
     category: plan.category,
     state: plan.state,
@@ -60,7 +59,7 @@ export function runRow(run: Judged): RunRow {
     inInbox: plan.inInbox,
     expiresAtMs: plan.expiresAt ?? null,
     collapseKey: plan.collapseKey ?? null,
-    createdAtMs: run.firstSeenMs,
+    createdAtMs: candidate.firstSeenMs,
   }
 }
 
@@ -79,14 +78,10 @@ export interface DeliveryDefaults {
 }
 
 /** One row per step and address that is delivered in this pass. */
-export function deliveryRows(run: Judged, defaults: DeliveryDefaults): DeliveryRow[] {
-  if (run.plan.steps.every((step) => step.addresses === undefined)) return []
-  return deliveriesOf(
-    { id: idOf(run), tenant: run.rules.tenant, userId: run.recipient.userId, createdAtMs: run.firstSeenMs },
-    run.plan,
-    run.plan.at,
-    defaults,
-  )
+export function deliveryRows({ candidate, id, plan }: Judged, defaults: DeliveryDefaults): DeliveryRow[] {
+  const { rules, recipient, firstSeenMs } = candidate
+  const run = { id, tenant: rules.tenant, userId: recipient.userId, createdAtMs: firstSeenMs }
+  return deliveriesOf(run, plan, plan.at, defaults)
 }
 
 /** The deliveries of one pass of a run. `now` is when they begin to be due. */
@@ -96,23 +91,28 @@ export function deliveriesOf(
   now: number,
   defaults: DeliveryDefaults,
 ): DeliveryRow[] {
-  return plan.steps.flatMap((step: StepOutcome) =>
-    (step.outcome === 'deliver' ? (step.addresses ?? []) : []).map((address) => ({
-      runId: run.id,
-      id: deliveryId(sha256, { run: run.id, step: step.step, address: `${address.kind}:${address.id}` }),
-      tenant: run.tenant,
-      userId: run.userId,
-      channel: step.type as DeliveryChannel,
-      lane: plan.lane,
-      step: step.step,
-      addressKind: address.kind,
-      address: address.id,
-      maxAttempts: step.maxAttempts ?? defaults.maxAttempts,
-      dueAtMs: now + defaults.respoolAfterMs,
-      expiresAtMs: plan.expiresAt ?? null,
-      createdAtMs: now,
-    })),
-  )
+  const rows: DeliveryRow[] = []
+  for (const step of plan.steps) {
+    if (step.outcome !== 'deliver' || step.addresses === undefined) continue
+    for (const address of step.addresses) {
+      rows.push({
+        runId: run.id,
+        id: deliveryId(sha256, { run: run.id, step: step.step, address: `${address.kind}:${address.id}` }),
+        tenant: run.tenant,
+        userId: run.userId,
+        channel: step.type as DeliveryChannel,
+        lane: plan.lane,
+        step: step.step,
+        addressKind: address.kind,
+        address: address.id,
+        maxAttempts: step.maxAttempts ?? defaults.maxAttempts,
+        dueAtMs: now + defaults.respoolAfterMs,
+        expiresAtMs: plan.expiresAt ?? null,
+        createdAtMs: now,
+      })
+    }
+  }
+  return rows
 }
 
 /** What publication needs of a row that was just written; `content` is the plan's, as it was stored. */
@@ -136,13 +136,4 @@ export function storedRun(row: RunRow, content: Plan['content']): StoredRun {
 
 export function storedDelivery(row: DeliveryRow): StoredDelivery {
   return { runId: row.runId, id: row.id, tenant: row.tenant, channel: row.channel, lane: row.lane }
-}
-
-function idOf(run: Judged): string {
-  return runId(sha256, {
-    firstSeenMs: run.firstSeenMs,
-    eventRow: run.eventRow,
-    workflow: run.workflow.key,
-    recipient: run.recipient.userId,
-  })
 }

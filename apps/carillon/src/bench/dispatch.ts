@@ -23,6 +23,12 @@ const USERS = 2_000
 const TENANT = 'bench'
 const TYPE = 'rides.ride.accepted.v1'
 const GOAL_SHARE = 0.6
+/** As deploy/Dockerfile runs workers: a batch outlives several scavenges of the default young generation. */
+const NODE_FLAGS = ['--min-semi-space-size=64', '--max-semi-space-size=64']
+/** Nobody takes the jobs away here, so the queue needs room for all of them. */
+const ROOM = 'streams: { JOBS_PUSH: { max_msgs_per_subject: 10000000, max_bytes: 4GiB } }'
+/** … and no delivery is ever brought again for lack of a worker. */
+const RESPOOL_AFTER_MS = String(60 * 60 * 1000)
 
 type Mode = 'raw' | 'carillon'
 const MODES: readonly Mode[] = ['raw', 'carillon']
@@ -55,7 +61,7 @@ export async function benchDispatch(_args: BenchArguments, _context: CommandCont
       workerLogin: { name: 'bench_worker', password: 'bench-worker' },
     })
     await using connection = await openConnection({ servers: nats.url, name: 'bench' })
-    await applyTopology(connection, await readTopology('single'))
+    await applyTopology(connection, await readTopology('single', [ROOM]))
     await using owner = openDatabase({ url: postgres.url, max: 2 })
     await arrange(owner)
     await using publisher = createPublisher(connection)
@@ -167,9 +173,14 @@ interface Worker extends AsyncDisposable {
 /** A process of its own, as in production: its CPU is its own and its event loop shares nothing. */
 async function startWorker(mode: Mode, addresses: { natsUrl: string; workerUrl: string }): Promise<Worker> {
   const script = new URL('./dispatch-worker.js', import.meta.url).pathname
-  const child: ChildProcess = spawn(process.execPath, [script, mode], {
+  const child: ChildProcess = spawn(process.execPath, [...NODE_FLAGS, script, mode], {
     stdio: ['pipe', 'pipe', 'inherit'],
-    env: { ...process.env, NATS_URL: addresses.natsUrl, DATABASE_WORKER_URL: addresses.workerUrl },
+    env: {
+      ...process.env,
+      NATS_URL: addresses.natsUrl,
+      DATABASE_WORKER_URL: addresses.workerUrl,
+      CARILLON_RESPOOL_AFTER_MS: RESPOOL_AFTER_MS,
+    },
   })
   const lines = createInterface({ input: child.stdout as NodeJS.ReadableStream })
   const iterator = lines[Symbol.asyncIterator]()
