@@ -1,6 +1,5 @@
 import { execFile } from 'node:child_process'
-import { cp, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { cp, mkdir, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -11,6 +10,7 @@ import { GatewayConfig } from '@carillon/gateway'
 import { HistoryConfig } from '@carillon/history'
 import { configSchema as RealtimeConfig } from '@carillon/realtime'
 import { readConfig } from '@carillon/service'
+import { useFolder } from '@carillon/testkit'
 import t, { type Test } from 'tap'
 import type { TObject } from 'typebox'
 import { parse } from 'yaml'
@@ -122,8 +122,7 @@ t.test(
 
 /** Runs the script on a copy of itself, so that the checkout stays clean. Gives the variables of each file. */
 async function makeSecrets(t: Test): Promise<Record<string, Record<string, string>>> {
-  const base = await mkdtemp(join(tmpdir(), 'carillon-deploy-'))
-  t.teardown(() => rm(base, { recursive: true, force: true }))
+  const base = await useFolder(t)
   await mkdir(join(base, 'deploy'))
   const script = join(base, 'deploy', 'make-secrets.mjs')
   await cp(join(DEPLOY, 'make-secrets.mjs'), script)
