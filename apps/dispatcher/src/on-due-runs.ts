@@ -1,21 +1,11 @@
-import type { DomainEvent, Reason, RunState } from '@carillon/contracts'
-import {
-  type CompiledWorkflow,
-  type Plan,
-  type PlanInput,
-  plan,
-  planForFailure,
-  planForUnknown,
-  RenderError,
-  type StepOutcome,
-} from '@carillon/decisions'
+import type { Reason, RunState } from '@carillon/contracts'
+import type { Plan, StepOutcome } from '@carillon/decisions'
 import {
   claimDueRuns,
   type Database,
   type DeliveryRow,
   type DueRun,
   insertDeliveries,
-  loadTenants,
   markRefused,
   type StoredRun,
   settleWokenRuns,
@@ -24,23 +14,17 @@ import {
   type WokenRun,
 } from '@carillon/postgres'
 import type { Failpoint } from '@carillon/service'
-import { asWorkflowSees, type DirectWorkflows, directWorkflow, NOTIFICATION_TYPE } from './assign.js'
-import { countTowardsCaps } from './caps.js'
 import type { DispatchEvents } from './events.js'
-import { type Directory, lookUp } from './facts.js'
+import { deliveredBefore, type JudgeAgainDeps, judgeAgain } from './judge-again.js'
 import { type Publishing, publishStored } from './publish-stored.js'
 import { type DeliveryDefaults, deliveriesOf, storedDelivery } from './rows.js'
-import type { RulesCache, TenantRules } from './rules.js'
 import type { DueWork } from './waker.js'
 
-export interface DueRunsDeps {
+export interface DueRunsDeps extends JudgeAgainDeps {
   database: Database
-  rules: RulesCache
-  direct: DirectWorkflows
   publishing: Publishing
   events: DispatchEvents
   failpoint: Failpoint
-  now: () => number
   defaults: DeliveryDefaults
   refusedAgainMs: number
 }
@@ -72,7 +56,7 @@ export function createOnDueRuns(deps: DueRunsDeps): DueWork {
       )
       const unpublished = claimed.filter((run) => run.publishPending)
       const waiting = claimed.filter((run) => !run.publishPending)
-      const woken = await deps.database.inTransaction((tx) => judgeAgain(tx, waiting, deps))
+      const woken = await deps.database.inTransaction((tx) => wake(tx, waiting, deps))
       deps.failpoint('dispatcher.after-wake')
       await publishWoken(woken, unpublished, deps)
       if (claimed.length > 0) deps.events.woken('runs', claimed.length)
@@ -81,19 +65,10 @@ export function createOnDueRuns(deps: DueRunsDeps): DueWork {
   }
 }
 
-async function judgeAgain(tx: Tx, runs: readonly DueRun[], deps: DueRunsDeps): Promise<Woken[]> {
+async function wake(tx: Tx, runs: readonly DueRun[], deps: DueRunsDeps): Promise<Woken[]> {
   if (runs.length === 0) return []
-  const tenants = await loadTenants(tx, [...new Set(runs.map((run) => run.tenant))])
-  const rulesOf = await deps.rules.forTenants(tx, tenants)
-  const directory = await lookUp(
-    tx,
-    runs.flatMap((run) => (run.userId === null ? [] : [{ tenant: run.tenant, id: run.userId }])),
-  )
-  const judged: { run: DueRun; plan: Plan; input: PlanInput | undefined }[] = []
-  for (const run of runs)
-    judged.push({ run, ...(await judgeRun(tx, run, rulesOf.get(run.tenant), directory, deps)) })
-  await capAgain(tx, judged, deps.now())
-  const woken = judged.map(({ run, plan: pass }) => toWoken(run, pass, deps))
+  const judged = await judgeAgain(tx, runs, deps)
+  const woken = judged.map(({ run, plan }) => toWoken(run, plan, deps))
   const moved = await updateWokenRuns(
     tx,
     woken.map(({ update }) => update),
@@ -104,86 +79,6 @@ async function judgeAgain(tx: Tx, runs: readonly DueRun[], deps: DueRunsDeps): P
     mine.flatMap(({ deliveries }) => deliveries),
   )
   return mine
-}
-
-async function judgeRun(
-  tx: Tx,
-  run: DueRun,
-  rules: TenantRules | undefined,
-  directory: Directory,
-  deps: DueRunsDeps,
-): Promise<{ plan: Plan; input: PlanInput | undefined }> {
-  const now = deps.now()
-  const event = eventOf(run)
-  const workflow = event === undefined ? undefined : await workflowOf(tx, run, event, rules, deps)
-  if (event === undefined || workflow === undefined || rules === undefined) {
-    return {
-      plan: lostPlan(run, now, event === undefined ? 'its event' : 'its workflow version'),
-      input: undefined,
-    }
-  }
-  const facts =
-    run.userId === null
-      ? undefined
-      : directory.factsOf(rules, run.userId, {
-          category: run.category,
-          seenAt: run.seenAt?.getTime() ?? null,
-        })
-  if (facts === undefined) {
-    return { plan: planForUnknown({ event, workflow, now, recipient: run.recipient }), input: undefined }
-  }
-  const input: PlanInput = {
-    event: asWorkflowSees(event),
-    workflow,
-    facts,
-    now,
-    begunAt: run.createdAtMs,
-    fromStep: run.nextStep ?? 0,
-  }
-  try {
-    return { plan: plan(input), input }
-  } catch (error) {
-    if (!(error instanceof RenderError)) throw error
-    return { plan: planForFailure({ event, workflow, now, problem: error.message }), input: undefined }
-  }
-}
-
-async function workflowOf(
-  tx: Tx,
-  run: DueRun,
-  event: DomainEvent,
-  rules: TenantRules | undefined,
-  deps: DueRunsDeps,
-): Promise<CompiledWorkflow | undefined> {
-  if (event.type === NOTIFICATION_TYPE) return directWorkflow(event, deps.direct)
-  const current = rules?.workflows.get(run.workflowKey)
-  if (current?.version === run.workflowVersion) return current
-  return deps.rules.version(tx, { tenant: run.tenant, key: run.workflowKey, version: run.workflowVersion })
-}
-
-/** Caps count what goes out, whenever it goes out. */
-async function capAgain(
-  tx: Tx,
-  judged: { run: DueRun; plan: Plan; input: PlanInput | undefined }[],
-  now: number,
-): Promise<void> {
-  const capped = judged.filter((entry) => entry.input !== undefined && !deliveredBefore(entry.run))
-  const counts = await countTowardsCaps(
-    tx,
-    capped.map(({ run, plan: pass, input }) => ({
-      tenant: run.tenant,
-      userId: run.userId as string,
-      workflow: (input as PlanInput).workflow,
-      plan: pass,
-    })),
-    now,
-  )
-  counts.forEach((capCount, place) => {
-    const entry = capped[place] as (typeof capped)[number]
-    const input = entry.input as PlanInput
-    if (capCount === undefined || capCount < (input.workflow.definition.cap?.count ?? 0)) return
-    entry.plan = plan({ ...input, facts: { ...input.facts, capCount } })
-  })
 }
 
 function toWoken(run: DueRun, pass: Plan, deps: DueRunsDeps): Woken {
@@ -217,14 +112,6 @@ function finalState(run: DueRun, pass: Plan): { state: RunState; reason: Reason 
   if (pass.state === 'skipped' && deliveredBefore(run))
     return { state: 'completed', reason: pass.reason ?? null }
   return { state: pass.state, reason: pass.reason ?? null }
-}
-
-function deliveredBefore(run: DueRun): boolean {
-  return (
-    (run.plan as { steps: StepOutcome[] }[]).some((earlier) =>
-      earlier.steps.some((step) => step.outcome === 'deliver' && step.type !== 'inbox'),
-    ) || run.inInbox
-  )
 }
 
 async function publishWoken(
@@ -264,43 +151,4 @@ function lastWait(run: DueRun): number | null {
   if (run.nextStep === null) return null
   const last = (run.plan as { steps: StepOutcome[] }[]).at(-1)?.steps.at(-1)
   return last?.outcome === 'wait' ? (last.at ?? null) : null
-}
-
-/** A run whose event or workflow is gone ends, and says so. */
-function lostPlan(run: DueRun, now: number, what: string): Plan {
-  return {
-    state: 'failed',
-    reason: 'CONFIGURATION',
-    at: now,
-    steps: [
-      {
-        step: run.nextStep ?? 0,
-        type: 'inbox',
-        outcome: 'skip',
-        reason: 'CONFIGURATION',
-        detail: `${what} is no longer kept`,
-      },
-    ],
-    content: {},
-    inInbox: false,
-    lane: run.lane,
-    category: run.category,
-  }
-}
-
-function eventOf(run: DueRun): DomainEvent | undefined {
-  const stored = run.event
-  if (stored === null) return undefined
-  return {
-    tenant: run.tenant,
-    lane: run.lane,
-    id: stored.eventId,
-    source: stored.source,
-    type: stored.type,
-    time: stored.time ?? undefined,
-    subject: stored.subject ?? undefined,
-    data: stored.data,
-    dataJson: JSON.stringify(stored.data),
-    traceparent: undefined,
-  }
 }

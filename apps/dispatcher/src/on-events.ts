@@ -1,7 +1,7 @@
 import { ContractError, type DomainEvent, decodeEventMessage } from '@carillon/contracts'
 import { DONE, dead, type Outcome, type Received, retryAfter } from '@carillon/jetstream'
-import { type Database, isTransient, markRefused } from '@carillon/postgres'
-import { type Failpoint, messageOf } from '@carillon/service'
+import { type Database, markRefused, whenThere } from '@carillon/postgres'
+import type { Failpoint } from '@carillon/service'
 import { type DecideDeps, type Decided, decideBatch } from './decide-batch.js'
 import type { DispatchEvents } from './events.js'
 import { type Publishing, publishStored } from './publish-stored.js'
@@ -38,7 +38,9 @@ export function createOnEvents(deps: OnEventsDeps): (batch: readonly Received[])
     })
     if (events.length === 0) return outcomes as Outcome[]
     deps.failpoint('dispatcher.before-commit')
-    const decided = await decide(events, deps)
+    const decided = await whenThere(() =>
+      deps.database.inTransaction((tx) => decideBatch(tx, events, deps.decide)),
+    )
     deps.failpoint('dispatcher.after-commit')
     const failed = await publish(decided, deps)
     deps.failpoint('dispatcher.after-publish')
@@ -58,21 +60,6 @@ export function createOnEvents(deps: OnEventsDeps): (batch: readonly Received[])
       ms: performance.now() - began,
     })
     return outcomes as Outcome[]
-  }
-}
-
-/** The database is away: no message is to blame, and the batch is held until it is back. */
-class DatabaseAway extends Error {
-  override readonly name = 'DatabaseAway'
-  readonly transient = true
-}
-
-async function decide(events: readonly DomainEvent[], deps: OnEventsDeps): Promise<Decided> {
-  try {
-    return await deps.database.inTransaction((tx) => decideBatch(tx, events, deps.decide))
-  } catch (error) {
-    if (isTransient(error)) throw new DatabaseAway(messageOf(error), { cause: error })
-    throw error
   }
 }
 

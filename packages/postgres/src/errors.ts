@@ -66,3 +66,23 @@ export function isDeadlock(error: unknown): boolean {
 function hasNoPartition(error: unknown): boolean {
   return error instanceof pg.DatabaseError && error.code === '23514' && error.constraint === undefined
 }
+
+/**
+ * The database is away: nothing that was being handled is to blame. Consumers hold what they have (the consumer loop
+ * knows `transient`) until it is back.
+ */
+export class DatabaseAway extends Error {
+  override readonly name = 'DatabaseAway'
+  readonly code = 'DATABASE_AWAY'
+  readonly transient = true
+}
+
+/** Runs `work` and says of failures that may pass that the database is away. @throws DatabaseAway, or what work threw */
+export async function whenThere<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (!isTransient(error)) throw error
+    throw new DatabaseAway(error instanceof Error ? error.message : String(error), { cause: error })
+  }
+}
