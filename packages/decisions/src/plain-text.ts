@@ -6,6 +6,9 @@ type Part = string | { path: readonly string[]; instead: string | undefined }
 const OUTPUT =
   /\{\{\s*((?:data|user|event)(?:\.[A-Za-z_]\w*)+)\s*(?:\|\s*default:\s*(?:'([^'{}]*)'|"([^"{}]*)")\s*)?\}\}/g
 
+/** What Liquid works out when it isn't there. */
+const COMPUTED = new Set(['size', 'first', 'last'])
+
 /**
  * Most texts only put values between words. Those are joined directly, in under a microsecond; Liquid takes ten. Gives
  * undefined for a text that uses more of Liquid. What is returned gives undefined when a value isn't a plain one: then
@@ -21,7 +24,9 @@ function partsOf(source: string): Part[] | undefined {
   let end = 0
   for (const match of source.matchAll(OUTPUT)) {
     parts.push(source.slice(end, match.index))
-    parts.push({ path: (match[1] as string).split('.'), instead: match[2] ?? match[3] })
+    const path = (match[1] as string).split('.')
+    if (path.some((name) => COMPUTED.has(name))) return undefined
+    parts.push({ path, instead: match[2] ?? match[3] })
     end = match.index + match[0].length
   }
   parts.push(source.slice(end))

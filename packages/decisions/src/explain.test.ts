@@ -1,0 +1,127 @@
+import t from 'tap'
+import { eventOf, factsOf, NOW, workflowOf } from './fixtures/facts.js'
+import { type ExplainedDelivery, type ExplainInput, explain, plan } from './index.js'
+
+const SECOND = 1_000
+const workflow = workflowOf({
+  category: 'rides',
+  stop: 'seen',
+  steps: ['inbox', 'push', { wait: '20s' }, 'email'],
+})
+const event = eventOf({ customerId: 'ada' })
+const first = plan({ event, workflow, facts: factsOf(), now: NOW })
+const second = plan({
+  event,
+  workflow,
+  facts: factsOf({ seenAt: NOW + 5 * SECOND }),
+  now: NOW + 20 * SECOND,
+  begunAt: NOW,
+  fromStep: 3,
+})
+const delivery = (changes: Partial<ExplainedDelivery> = {}): ExplainedDelivery => ({
+  id: 'd1',
+  channel: 'push',
+  step: 1,
+  address: "Ada's Pixel (fcm)",
+  status: 'delivered',
+  attempts: [
+    { number: 1, provider: 'fcm', verdict: 'retry', reason: '503', at: NOW + SECOND },
+    { number: 2, provider: 'fcm', verdict: 'accepted', at: NOW + 3 * SECOND },
+  ],
+  receipts: [
+    { status: 'accepted', at: NOW + 3 * SECOND },
+    { status: 'delivered', at: NOW + 4 * SECOND },
+  ],
+  ...changes,
+})
+const told = (changes: Partial<ExplainInput> = {}) =>
+  explain({
+    event: { type: event.type, id: event.id, source: event.source, seenAt: NOW - SECOND },
+    workflow: { key: workflow.key, version: workflow.version },
+    recipient: 'ada',
+    state: 'completed',
+    reason: null,
+    passes: [first, second],
+    deliveries: [delivery()],
+    seenAt: NOW + 5 * SECOND,
+    readAt: null,
+    ...changes,
+  })
+
+t.test('the story of a run is one paragraph that support can paste', async (t) => {
+  t.equal(
+    told().text,
+    [
+      'The event rides.ride.accepted.v1 (e1) arrived from /rides: workflow "ride-accepted" version 3 matched it for ada.',
+      'Step 1 (inbox) was sent on its way: nobody switched it off.',
+      'Step 2 (push) was sent on its way: nobody switched it off; to 2 devices.',
+      'Step 3 (wait) began to wait: waits 20s, until 2026-11-21T12:00:20.000Z.',
+      "Push to Ada's Pixel (fcm): attempt 1 through fcm: retry (503).",
+      "Push to Ada's Pixel (fcm): attempt 2 through fcm: accepted.",
+      "Push to Ada's Pixel (fcm): delivered: it was reported back.",
+      "Push to Ada's Pixel (fcm) is delivered: nothing stands against it.",
+      'It was seen: in the inbox or on a device.',
+      'Step 4 (email) was skipped: it was seen at 2026-11-21T12:00:05.000Z.',
+      'The run is complete.',
+    ].join(' '),
+  )
+})
+
+t.test('the reasons come in the order in which things happened, each with what decided', async (t) => {
+  const { reasons } = told()
+  t.strictSame(
+    reasons.map(({ at }) => at),
+    reasons.map(({ at }) => at).sort((a, b) => a - b),
+  )
+  t.ok(reasons.every(({ what, why }) => what !== '' && why !== ''))
+  t.match(reasons.at(-1), { what: 'step 4 (email) was skipped', reason: 'ALREADY_SEEN' })
+})
+
+t.test('a delivery without an attempt stands where it was planned, at a moment that is one', async (t) => {
+  const { reasons } = told({ deliveries: [delivery({ status: 'queued', attempts: [], receipts: [] })] })
+  const [queued] = reasons.filter(({ what }) => what.endsWith('is queued'))
+  t.equal(queued?.at, NOW)
+  t.doesNotThrow(() => reasons.map(({ at }) => new Date(at).toISOString()))
+})
+
+t.test('what went wrong is said with its reason and what comes next', async (t) => {
+  const retrying = delivery({
+    status: 'retrying',
+    reason: 'PROVIDER_UNAVAILABLE',
+    detail: 'FCM answers 503',
+    nextAttemptAt: NOW + 30 * SECOND,
+    attempts: [{ number: 1, provider: 'fcm', verdict: null, at: NOW + SECOND }],
+    receipts: [],
+  })
+  const { text, reasons } = told({ deliveries: [retrying], state: 'waiting', passes: [first], seenAt: null })
+  t.match(text, /attempt 1 through fcm: no answer is known\./)
+  t.match(
+    text,
+    /is retrying: PROVIDER_UNAVAILABLE, FCM answers 503, next attempt at 2026-11-21T12:00:30\.000Z\./,
+  )
+  t.match(text, /The run is waiting for its next step\.$/)
+  t.match(
+    reasons.find(({ what }) => what.includes('retrying')),
+    { reason: 'PROVIDER_UNAVAILABLE' },
+  )
+})
+
+t.test('a run that said nothing says why', async (t) => {
+  const skipped = plan({
+    event,
+    workflow: workflowOf({ category: 'rides', steps: ['push'] }),
+    facts: factsOf({ preferences: [{ category: 'rides', channel: null, enabled: false }] }),
+    now: NOW,
+  })
+  const { text } = told({
+    passes: [skipped],
+    deliveries: [],
+    seenAt: null,
+    state: 'skipped',
+    reason: 'UNSUBSCRIBED',
+  })
+  t.match(
+    text,
+    /Step 1 \(push\) was skipped: the person has category "rides" off\. The run was skipped \(UNSUBSCRIBED\)\.$/,
+  )
+})
