@@ -40,6 +40,19 @@ t.test('every problem is reported at once, with its key and what it is', async (
   }
 })
 
+t.test('every missing key is named, not the first alone', async (t) => {
+  const two = Type.Object({
+    one: textKey({ env: 'ONE', description: 'The first.' }),
+    other: textKey({ env: 'OTHER', description: 'The second.' }),
+  })
+  t.throws(() => readConfig(two, { env: {} }), {
+    problems: [
+      { key: 'ONE', problem: 'is missing.', remedy: 'It is: The first.' },
+      { key: 'OTHER', problem: 'is missing.', remedy: 'It is: The second.' },
+    ],
+  })
+})
+
 t.test('a file that is not YAML is a problem of its own', async (t) => {
   t.throws(() => readConfig(schema, { env: { NATS_URL: 'x' }, file: 'a: [' }), { code: 'CONFIG_INVALID' })
 })

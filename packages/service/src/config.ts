@@ -63,14 +63,16 @@ export function readConfig<T extends TObject>(schema: T, sources: ConfigSources)
   const complete = Value.Default(schema, values) as Record<string, unknown>
   const validator = Compile(schema)
   for (const error of validator.Errors(complete)) {
-    const key = errorKey(error)
-    const property = (schema.properties as Record<string, TSchema>)[key]
-    const { env, description } = property === undefined ? {} : keyOptions(property)
-    problems.push({
-      key: env ?? key,
-      problem: `${error.message}.`,
-      remedy: description === undefined ? 'Remove it or mend its value.' : `It is: ${description}`,
-    })
+    const missing = missingKeys(error)
+    for (const key of missing ?? [keyOf(error)]) {
+      const property = (schema.properties as Record<string, TSchema>)[key]
+      const { env, description } = property === undefined ? {} : keyOptions(property)
+      problems.push({
+        key: env ?? key,
+        problem: missing === undefined ? `${error.message}.` : 'is missing.',
+        remedy: description === undefined ? 'Remove it or mend its value.' : `It is: ${description}`,
+      })
+    }
   }
   if (problems.length > 0) throw new ConfigError(dedupe(problems))
   return Object.freeze(complete) as Readonly<Static<T>>
@@ -93,11 +95,15 @@ function parseFile(text: string | undefined, problems: ConfigProblem[]): Record<
   return {}
 }
 
-function errorKey(error: { instancePath: string; params?: unknown }): string {
+/** One error names all keys that are not there. */
+function missingKeys(error: { instancePath: string; params?: unknown }): string[] | undefined {
+  if (error.instancePath !== '') return undefined
+  return (error.params as { requiredProperties?: string[] } | undefined)?.requiredProperties
+}
+
+function keyOf(error: { instancePath: string }): string {
   const [, first] = error.instancePath.split('/')
-  if (first !== undefined) return first
-  const missing = (error.params as { requiredProperties?: string[] } | undefined)?.requiredProperties?.[0]
-  return missing ?? 'configuration'
+  return first ?? 'configuration'
 }
 
 function dedupe(problems: readonly ConfigProblem[]): ConfigProblem[] {
