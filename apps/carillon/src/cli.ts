@@ -1,15 +1,5 @@
 import { Command, InvalidArgumentError } from 'commander'
-import { demo } from './commands/demo.js'
-import { doctor } from './commands/doctor.js'
-import { explainNotification } from './commands/explain.js'
-import { migrateDatabase } from './commands/migrate.js'
-import { publish } from './commands/publish.js'
-import { reset } from './commands/reset.js'
-import { serve, showConfig } from './commands/serve.js'
-import { tail } from './commands/tail.js'
-import { topology } from './commands/topology.js'
-import { up } from './commands/up.js'
-import { ROLE_NAMES } from './mesh/roles.js'
+import { ROLE_NAMES } from './mesh/role-names.js'
 import { describeFailure, EXIT, exitCodeOf } from './terminal/failure.js'
 
 /** Where a command works and what it is told by its environment. */
@@ -18,9 +8,17 @@ export interface CommandContext {
   env: NodeJS.ProcessEnv
 }
 
+/** Source of events that `publish` makes. */
+const CLI_SOURCE = '/carillon/cli'
+
 /** Runs the command line and sets the exit code: 0 done, 1 failed, 2 wrong call or configuration. */
 export async function main(argv: readonly string[]): Promise<void> {
   const context: CommandContext = { base: process.cwd(), env: process.env }
+  // a reader like head went away: nobody wants the rest
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
+    process.exit(EXIT.ok)
+  })
   try {
     process.exitCode = await run(argv, context)
   } catch (error) {
@@ -49,13 +47,23 @@ async function run(argv: readonly string[], context: CommandContext): Promise<nu
     .option('--once', 'ring once, wait until every bell has rung, print one line per bell and stop')
     .option('--port <port>', 'port to listen on; default: the one of last time, else a free one', port)
     .option('--no-open', 'do not open the dev inbox in a browser')
-    .action(does((options: { once?: boolean; port?: number; open: boolean }) => up(options, context)))
+    .action(
+      does(async (options: { once?: boolean; port?: number; open: boolean }) => {
+        const { up } = await import('./commands/up.js')
+        return up(options, context)
+      }),
+    )
 
   program
     .command('serve')
     .description(`run roles alone, for production (${ROLE_NAMES.join(', ')})`)
     .requiredOption('--roles <roles>', 'comma-separated roles, or all')
-    .action(does((options: { roles: string }) => serve(options, context)))
+    .action(
+      does(async (options: { roles: string }) => {
+        const { serve } = await import('./commands/serve.js')
+        return serve(options, context)
+      }),
+    )
 
   program
     .command('publish')
@@ -63,12 +71,13 @@ async function run(argv: readonly string[], context: CommandContext): Promise<nu
     .argument('<type>', 'CloudEvents type, like rides.ride.accepted.v1')
     .argument('[data]', 'JSON', '{}')
     .option('--id <id>', 'event id; the same id again rings nobody twice')
-    .option('--source <source>', 'CloudEvents source', '/carillon/cli')
+    .option('--source <source>', 'CloudEvents source', CLI_SOURCE)
     .option('--lane <lane>', 'high, normal or bulk', 'normal')
     .action(
-      does((type: string, data: string, options: { id?: string; source: string; lane: string }) =>
-        publish({ type, data, ...options }, context),
-      ),
+      does(async (type: string, data: string, options: { id?: string; source: string; lane: string }) => {
+        const { publish } = await import('./commands/publish.js')
+        return publish({ type, data, ...options }, context)
+      }),
     )
 
   program
@@ -76,15 +85,24 @@ async function run(argv: readonly string[], context: CommandContext): Promise<nu
     .description('show what goes through the mesh, as it goes')
     .argument('[stream]', 'events, jobs, live, receipts, audit or dead', 'events')
     .option('--count <n>', 'stop after so many messages', integer)
-    .action(does((stream: string, options: { count?: number }) => tail({ stream, ...options }, context)))
+    .action(
+      does(async (stream: string, options: { count?: number }) => {
+        const { tail } = await import('./commands/tail.js')
+        return tail({ stream, ...options }, context)
+      }),
+    )
 
   program
     .command('explain')
     .description('why did, or did not, somebody get it: the story of a notification or of an event')
     .argument('<id>', 'id of a notification or of an event')
+    .option('--source <source>', 'CloudEvents source of the event', CLI_SOURCE)
     .option('--json', 'as data')
     .action(
-      does((id: string, options: { json?: boolean }) => explainNotification({ id, ...options }, context)),
+      does(async (id: string, options: { source: string; json?: boolean }) => {
+        const { explainNotification } = await import('./commands/explain.js')
+        return explainNotification({ id, ...options }, context)
+      }),
     )
 
   const topologyCommand = program
@@ -104,7 +122,8 @@ async function run(argv: readonly string[], context: CommandContext): Promise<nu
       command.option('--prune', 'also delete what carries our mark and is no longer in the file')
     if (action === 'render') command.argument('[what]', 'permissions, json or nack', 'permissions')
     command.action(
-      does((...args: unknown[]) => {
+      does(async (...args: unknown[]) => {
+        const { topology } = await import('./commands/topology.js')
         const what = action === 'render' ? (args[0] as string) : undefined
         const options = (action === 'render' ? args[1] : args[0]) as { environment: string; prune?: boolean }
         return topology({ action, ...options, ...(what === undefined ? {} : { what }) }, context)
@@ -115,30 +134,55 @@ async function run(argv: readonly string[], context: CommandContext): Promise<nu
   program
     .command('migrate')
     .description('bring the database (DATABASE_OWNER_URL) to this version and make partitions ahead')
-    .action(does(() => migrateDatabase(context)))
+    .action(
+      does(async () => {
+        const { migrateDatabase } = await import('./commands/migrate.js')
+        return migrateDatabase(context)
+      }),
+    )
 
   program
     .command('doctor')
     .description('check configuration, engines, versions, topology, schema, clock and disk')
-    .action(does(() => doctor(context)))
+    .action(
+      does(async () => {
+        const { doctor } = await import('./commands/doctor.js')
+        return doctor(context)
+      }),
+    )
 
   program
     .command('config')
     .description('print the effective configuration of roles, secrets masked')
     .option('--roles <roles>', 'comma-separated roles, or all', 'all')
-    .action(does((options: { roles: string }) => showConfig(options, context)))
+    .action(
+      does(async (options: { roles: string }) => {
+        const { showConfig } = await import('./commands/serve.js')
+        return showConfig(options, context)
+      }),
+    )
 
   program
     .command('reset')
     .description("delete this folder's engines' data and keys (.carillon); fetched programs are kept")
     .option('--yes', 'do not ask')
-    .action(does((options: { yes?: boolean }) => reset(options, context)))
+    .action(
+      does(async (options: { yes?: boolean }) => {
+        const { reset } = await import('./commands/reset.js')
+        return reset(options, context)
+      }),
+    )
 
   program
     .command('demo')
     .description('play one ride through the ride-hailing backend and tell what rang where')
     .option('--fast', 'do not wait between the steps')
-    .action(does((options: { fast?: boolean }) => demo(options, context)))
+    .action(
+      does(async (options: { fast?: boolean }) => {
+        const { demo } = await import('./commands/demo.js')
+        return demo(options, context)
+      }),
+    )
 
   program
     .command('bench')

@@ -14,7 +14,8 @@ import { useFolder } from '@carillon/testkit'
 import t, { type Test } from 'tap'
 import type { TObject } from 'typebox'
 import { parse } from 'yaml'
-import { parseRoles, ROLE_NAMES } from '../src/mesh/roles.js'
+import { ROLE_NAMES } from '../src/mesh/role-names.js'
+import { parseRoles } from '../src/mesh/roles.js'
 
 interface ComposeService {
   image: string

@@ -5,6 +5,8 @@ import { GatewayConfig } from '@carillon/gateway'
 import { HistoryConfig } from '@carillon/history'
 import { configSchema as RealtimeConfig } from '@carillon/realtime'
 import {
+  ConfigError,
+  type ConfigProblem,
   createHttpServer,
   integerKey,
   listen,
@@ -15,9 +17,13 @@ import {
   runProcess,
   textKey,
 } from '@carillon/service'
+import pc from 'picocolors'
 import { type TObject, Type } from 'typebox'
 import type { CommandContext } from '../cli.js'
-import { openAdapters } from '../mesh/adapters.js'
+import { EngineAddresses, openAdapters } from '../mesh/adapters.js'
+import { Disposal } from '../mesh/disposal.js'
+import type { MeshEnvironment } from '../mesh/environment.js'
+import type { RoleName } from '../mesh/role-names.js'
 import { parseRoles, startRoles } from '../mesh/roles.js'
 import { EXIT } from '../terminal/failure.js'
 
@@ -42,35 +48,37 @@ const ServeConfig = Type.Object({
 export async function serve(args: { roles: string }, context: CommandContext): Promise<number> {
   const names = parseRoles(args.roles)
   const env = await readSecretFiles(context.env)
+  checkConfig(names, env)
   const config = readConfig(ServeConfig, { env })
   await runProcess({
-    name: names.length === 1 ? (names[0] as string) : 'carillon',
+    name: names.length === 1 ? (names[0] as RoleName) : 'carillon',
     logLevel: config.logLevel,
     start: async (deps) => {
-      const adapters = openAdapters(env, deps)
+      await using stack = new Disposal()
+      const adapters = stack.use(openAdapters(env, deps))
       const http = await createHttpServer({
         ...deps,
         ...(config.trustProxy.length === 0 ? {} : { trustProxy: config.trustProxy }),
       })
+      stack.defer(() => http.close())
       const services = await startRoles(names, { ...deps, env, adapters, http })
+      for (const service of services) stack.use(service)
       deps.logger.info({ url: await listen(http, config), roles: names }, 'http.listening')
+      const owned = stack.move()
       return {
         name: 'carillon',
         async drain() {
           for (const service of [...services].reverse()) await service.drain()
           await http.close()
         },
-        async [Symbol.asyncDispose]() {
-          for (const service of [...services].reverse()) await service[Symbol.asyncDispose]()
-          await adapters[Symbol.asyncDispose]()
-        },
+        [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose](),
       }
     },
   })
   return (process.exitCode as number | undefined) ?? EXIT.ok
 }
 
-const SCHEMAS: Readonly<Record<string, TObject>> = {
+const SCHEMAS: Readonly<Record<RoleName, TObject>> = {
   audit: AuditConfig,
   history: HistoryConfig,
   delivery: DeliveryConfig,
@@ -79,21 +87,47 @@ const SCHEMAS: Readonly<Record<string, TObject>> = {
   gateway: GatewayConfig,
 }
 
-/** `carillon config`: what each role would run with. Every problem of every role is told at once. */
+/** What a process reads besides its roles. */
+const PROCESS: readonly TObject[] = [ServeConfig, EngineAddresses]
+
+/** @throws ConfigError with every problem of the process and of all its roles at once */
+function checkConfig(names: readonly RoleName[], env: MeshEnvironment): void {
+  const problems = new Map<string, ConfigProblem>()
+  for (const schema of [...PROCESS, ...names.map((name) => SCHEMAS[name])]) {
+    try {
+      readConfig(schema, { env })
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error
+      for (const problem of error.problems) problems.set(problem.key, problem)
+    }
+  }
+  if (problems.size > 0) throw new ConfigError([...problems.values()])
+}
+
+/** `carillon config`: what a process and each role would run with. Every problem is told at once. */
 export async function showConfig(args: { roles: string }, context: CommandContext): Promise<number> {
   const env = await readSecretFiles(context.env)
-  let failed = false
-  for (const name of parseRoles(args.roles)) {
-    const schema = SCHEMAS[name] as TObject
-    process.stdout.write(`${name}\n`)
+  const names = parseRoles(args.roles)
+  const shown = [show('process', PROCESS, env), ...names.map((name) => show(name, [SCHEMAS[name]], env))]
+  return shown.every((complete) => complete) ? EXIT.ok : EXIT.usage
+}
+
+/** Whether all of it can be read. */
+function show(title: string, schemas: readonly TObject[], env: MeshEnvironment): boolean {
+  let complete = true
+  process.stdout.write(`${title}\n`)
+  for (const schema of schemas) {
     try {
       for (const [key, value] of Object.entries(maskConfig(schema, readConfig(schema, { env })))) {
         process.stdout.write(`  ${key}: ${JSON.stringify(value)}\n`)
       }
     } catch (error) {
-      failed = true
-      process.stdout.write(`  ${error instanceof Error ? error.message : String(error)}\n`)
+      if (!(error instanceof ConfigError)) throw error
+      complete = false
+      for (const { key, problem, remedy } of error.problems) {
+        process.stdout.write(`  ${pc.red('✗')} ${key} ${problem} ${remedy}\n`)
+      }
     }
   }
-  return failed ? EXIT.usage : EXIT.ok
+  return complete
 }

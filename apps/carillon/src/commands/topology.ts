@@ -23,7 +23,9 @@ const DIFFERS = 3
 
 /** `carillon topology …`: streams and durables as code. */
 export async function topology(args: TopologyArguments, context: CommandContext): Promise<number> {
-  const wanted = await readTopology(args.environment)
+  const wanted = await readTopology(args.environment).catch((error: unknown) => {
+    throw unknownEnvironment(args.environment, error)
+  })
   if (args.action === 'render') {
     const what = args.what ?? 'permissions'
     if (what !== 'permissions' && what !== 'json' && what !== 'nack') {
@@ -52,6 +54,16 @@ export async function topology(args: TopologyArguments, context: CommandContext)
     return EXIT.ok
   }
   return DIFFERS
+}
+
+/** The failure itself unless there is no such overlay. */
+function unknownEnvironment(name: string, cause: unknown): unknown {
+  if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') return cause
+  return new CommandError(`There is no environment "${name}".`, {
+    remedy: 'Environments are the files in nats/environments, like single or cluster.',
+    exitCode: EXIT.usage,
+    cause,
+  })
 }
 
 const MARKS: Readonly<Record<string, string>> = {

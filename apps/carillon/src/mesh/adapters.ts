@@ -5,7 +5,8 @@ import { type Health, type Logger, readConfig, textKey } from '@carillon/service
 import { Type } from 'typebox'
 import type { MeshEnvironment } from './environment.js'
 
-const EngineAddresses = Type.Object({
+/** What every process of roles is told of the engines. */
+export const EngineAddresses = Type.Object({
   natsUrl: textKey({ env: 'NATS_URL', description: 'Address of NATS, like nats://127.0.0.1:4222.' }),
   databaseUrl: textKey({
     env: 'DATABASE_URL',

@@ -9,6 +9,7 @@ import type { FastifyInstance } from 'fastify'
 import { CommandError, EXIT } from '../terminal/failure.js'
 import type { Adapters } from './adapters.js'
 import type { MeshEnvironment } from './environment.js'
+import { ROLE_NAMES, type RoleName } from './role-names.js'
 
 /** What a role is started with. */
 export interface RoleContext extends ProcessDeps {
@@ -19,8 +20,7 @@ export interface RoleContext extends ProcessDeps {
 
 type StartRole = (context: RoleContext) => Promise<Service>
 
-/** The roles of the mesh in the order of an event's way; started in this order, stopped in reverse. */
-export const ROLES: Readonly<Record<string, StartRole>> = {
+const ROLES: Readonly<Record<RoleName, StartRole>> = {
   audit: async (context) =>
     startAudit(readConfig(AuditConfig, { env: context.env }), await workerDeps(context)),
   history: async (context) =>
@@ -46,11 +46,9 @@ export const ROLES: Readonly<Record<string, StartRole>> = {
     }),
 }
 
-export const ROLE_NAMES = Object.keys(ROLES)
-
 /** `all`, or a list like `gateway,realtime`. @throws CommandError for a name that no role has */
-export function parseRoles(text: string): string[] {
-  const wanted = text === 'all' ? ROLE_NAMES : text.split(',').map((name) => name.trim())
+export function parseRoles(text: string): RoleName[] {
+  const wanted: readonly string[] = text === 'all' ? ROLE_NAMES : text.split(',').map((name) => name.trim())
   const unknown = wanted.filter((name) => !Object.hasOwn(ROLES, name))
   if (unknown.length > 0) {
     throw new CommandError(`There is no role ${unknown.map((name) => `"${name}"`).join(', ')}.`, {
@@ -62,10 +60,10 @@ export function parseRoles(text: string): string[] {
 }
 
 /** Starts roles one after another; when one fails, those that run are stopped again. */
-export async function startRoles(names: readonly string[], context: RoleContext): Promise<Service[]> {
+export async function startRoles(names: readonly RoleName[], context: RoleContext): Promise<Service[]> {
   const services: Service[] = []
   try {
-    for (const name of names) services.push(await (ROLES[name] as StartRole)(context))
+    for (const name of names) services.push(await ROLES[name](context))
     return services
   } catch (error) {
     for (const service of [...services].reverse()) await service[Symbol.asyncDispose]()
