@@ -141,7 +141,7 @@ t.test('a broken provider is tried again with reasons until it is healed', async
   })
   t.ok(retrying.attempts >= 1, 'an attempt was made')
   t.type(retrying.reason, 'string', 'and its reason kept')
-  t.match(await why(), new RegExp(`fcm[^]*${retrying.reason}`), 'the story tells it')
+  t.match(await why(), new RegExp(`fcm[\\s\\S]*${retrying.reason}`), 'the story tells it')
   await eventually(async () => (await deliveryTo('apns'))?.status === 'sent')
   t.equal(rungOn(mesh, 'fcm'), 0, 'the other phone rang, this one did not')
 
