@@ -2,7 +2,13 @@ import { CloudEvent, HTTP } from 'cloudevents'
 import fc from 'fast-check'
 import t from 'tap'
 import { ContractError } from './errors.js'
-import { decodeEventMessage, type EventMessage, MAX_EVENT_BYTES, parseStructured } from './events.js'
+import {
+  decodeEventMessage,
+  type EventMessage,
+  MAX_EVENT_BYTES,
+  MAX_EVENT_DEPTH,
+  parseStructured,
+} from './events.js'
 
 const SUBJECT = 'evt.high.demo.rides.ride.accepted.v1'
 
@@ -208,6 +214,26 @@ t.test('takes data of exactly the limit', async (t) => {
   const body = JSON.stringify('x'.repeat(MAX_EVENT_BYTES - 2))
   t.equal(decodeEventMessage(message({}, body)).dataJson.length, MAX_EVENT_BYTES)
 })
+
+t.test(
+  'data that nests without end is refused in every binding, before anything recurses into it',
+  async (t) => {
+    const nested = (levels: number) => `${'{"a":['.repeat(levels / 2)}${']}'.repeat(levels / 2)}`
+    const deep = nested(40_000)
+    for (const body of [nested(MAX_EVENT_DEPTH + 2), deep]) {
+      for (const sent of [
+        message({}, body),
+        message(BINARY, body),
+        message(
+          { 'content-type': 'application/cloudevents+json' },
+          `${JSON.stringify(STRUCTURED).slice(0, -1)},"data":${body}}`,
+        ),
+      ])
+        t.throws(() => decodeEventMessage(sent), { code: 'EVENT_INVALID', field: 'data' })
+    }
+    t.doesNotThrow(() => decodeEventMessage(message({}, nested(MAX_EVENT_DEPTH))))
+  },
+)
 
 t.test('whatever arrives is decoded or refused, never anything else', async (t) => {
   let refused = 0

@@ -6,6 +6,9 @@ import type { Lane } from './words.js'
 /** Largest payload of one event, in bytes. The edge and the decoder use the same limit. */
 export const MAX_EVENT_BYTES = 256 * 1024
 
+/** Deepest nesting of an event's data: JSON.parse has no limit, but what reads the value again recurses. */
+export const MAX_EVENT_DEPTH = 64
+
 const MAX_ATTRIBUTE_LENGTH = 512
 
 /** An event as the rest of Carillon sees it, whatever its binding was. */
@@ -92,6 +95,7 @@ export function parseStructured(value: unknown): CloudEvent {
   }
   const data =
     record['data'] ?? (record['data_base64'] === undefined ? null : { base64: record['data_base64'] })
+  assertShallow(data)
   const traceparent = record['traceparent']
   return {
     ...attributes,
@@ -129,7 +133,24 @@ export function parseData(
   const isJson = type === '' || type.endsWith('/json') || type.endsWith('+json')
   const text = decodeText(body)
   if (!isJson) return { data: text, text: JSON.stringify(text) }
-  return { data: parseJsonText(text), text }
+  const data = parseJsonText(text)
+  assertShallow(data)
+  return { data, text }
+}
+
+function assertShallow(data: unknown): void {
+  if (!isDeeper(data, MAX_EVENT_DEPTH)) return
+  throw new ContractError('EVENT_INVALID', `The data nests deeper than ${MAX_EVENT_DEPTH} levels.`, 'data')
+}
+
+function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  if (levels === 0) return true
+  if (Array.isArray(value)) return value.some((part) => isDeeper(part, levels - 1))
+  for (const name in value) {
+    if (isDeeper((value as Record<string, unknown>)[name], levels - 1)) return true
+  }
+  return false
 }
 
 function parseJson(body: Uint8Array): unknown {
