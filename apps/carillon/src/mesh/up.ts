@@ -1,7 +1,7 @@
 import { rm, stat, writeFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { RidesConfig, start as startRides } from '@carillon/rides'
-import { type CarillonClient, connectHttp } from '@carillon/sdk'
+import { type CarillonClient, CarillonClientError, connectHttp } from '@carillon/sdk'
 import {
   createHealth,
   createHttpServer,
@@ -176,10 +176,25 @@ async function startServices(parts: ServiceParts): Promise<AsyncDisposable> {
       curl: parts.curl,
       workflowFile: parts.workflowFile,
     }),
-    explain: (id: string) => carillon.call('GET', `/v1/notifications/${id}/explain`),
+    explain: (id: string) => explain(carillon, id),
   })
   await listen(http, { host: '127.0.0.1', port: parts.port })
   return stack.move()
+}
+
+/** The story as text and as data; undefined for an id that nothing is known of. */
+async function explain(
+  carillon: CarillonClient,
+  id: string,
+): Promise<{ text: string; data: unknown } | undefined> {
+  const path = `/v1/notifications/${encodeURIComponent(id)}/explain`
+  try {
+    const { text, ...data } = await carillon.call<{ text: string }>('GET', path)
+    return { text, data }
+  } catch (error) {
+    if (error instanceof CarillonClientError && error.status === 404) return undefined
+    throw error
+  }
 }
 
 /** Nothing new comes in, what waits in sockets is told, then the roles finish; one that fails stops no other. */
