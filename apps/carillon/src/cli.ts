@@ -185,6 +185,19 @@ async function run(argv: readonly string[], context: CommandContext): Promise<nu
     )
 
   program
+    .command('chaos')
+    .description('kill every process at random under a steady load, then check what must hold')
+    .option('--minutes <n>', 'how long; every kind of fault comes at least once', Number)
+    .option('--seed <n>', 'the same seed gives the same faults', integer)
+    .option('--json <file>', 'write the report as JSON')
+    .action(
+      does(async (options: { minutes?: number; seed?: number; json?: string }) => {
+        const { chaos } = await import('./chaos/chaos.js')
+        return chaos(options)
+      }),
+    )
+
+  program
     .command('bench')
     .description('measure: dispatch, idle. Prints a table; --json writes the rows to a file')
     .argument('[suites...]', 'dispatch, idle; all when none is named')

@@ -1,0 +1,114 @@
+import { type Database, verifyAudit } from '@carillon/postgres'
+import type { Journal } from './load.js'
+
+/** One thing that must hold after every fault (the numbers are those of the design's list of invariants). */
+export interface Invariant {
+  name: string
+  checked: number
+  broken: number
+  /** First few that break it. */
+  examples: string[]
+}
+
+export interface Observed {
+  database: Database
+  /** How often each delivery rang on a device or in a mailbox. */
+  rung: ReadonlyMap<string, number>
+  tenant: string
+  journal: Journal
+}
+
+/** Looks at everything once the mesh is quiet. */
+export async function checkInvariants(observed: Observed): Promise<Invariant[]> {
+  return [
+    ...(await eventsOnce(observed)),
+    await runsOnce(observed),
+    await deliveriesEnded(observed),
+    await ringsOnce(observed),
+    ...(await chainHolds(observed)),
+  ]
+}
+
+/** Set algebra over the journal: lost = acknowledged − observed, unexpected = observed − attempted. */
+async function eventsOnce({ database, journal, tenant }: Observed): Promise<Invariant[]> {
+  const { rows } = await database.query<{ id: string; count: number }>({
+    text: `SELECT event_id AS id, count(*)::int AS count FROM events WHERE tenant_id = $1 AND source = '/chaos' GROUP BY 1`,
+    values: [tenant],
+  })
+  const seen = new Map(rows.map((row) => [row.id, row.count]))
+  const lost = [...journal.acknowledged].filter((id) => !seen.has(id))
+  const unexpected = [...seen.keys()].filter((id) => !journal.attempted.has(id))
+  const doubled = rows.filter((row) => row.count > 1).map((row) => row.id)
+  return [
+    invariant('1 every acknowledged event is there', journal.acknowledged.size, lost),
+    invariant('1 nothing is there that nobody sent', seen.size, unexpected),
+    invariant('1 no event is there twice', seen.size, doubled),
+  ]
+}
+
+/** Accepted event × matching workflow × recipient = exactly one run, with a state that explains itself. */
+async function runsOnce({ database, tenant }: Observed): Promise<Invariant> {
+  const { rows } = await database.query<{ id: string; runs: number }>({
+    text: `SELECT e.event_id AS id, count(r.id) FILTER (WHERE r.state = 'completed')::int AS runs
+      FROM events e LEFT JOIN runs r ON r.event_id = e.id WHERE e.tenant_id = $1 AND e.source = '/chaos' GROUP BY e.id, e.event_id`,
+    values: [tenant],
+  })
+  return invariant(
+    '1 every event has exactly one run',
+    rows.length,
+    rows.filter((row) => row.runs !== 1).map((row) => row.id),
+  )
+}
+
+async function deliveriesEnded({ database, tenant }: Observed): Promise<Invariant> {
+  const { rows } = await database.query<{ id: string; status: string }>({
+    text: `SELECT d.id, d.status FROM deliveries d WHERE d.tenant_id = $1`,
+    values: [tenant],
+  })
+  const open = rows.filter((row) => row.status !== 'sent' && row.status !== 'delivered')
+  return invariant(
+    '3 every delivery was sent',
+    rows.length,
+    open.map((row) => `${row.id} ${row.status}`),
+  )
+}
+
+/** A device rings once per delivery, and once more at most for each attempt whose outcome nobody knows. */
+async function ringsOnce({ database, rung, tenant }: Observed): Promise<Invariant> {
+  const { rows } = await database.query<{ id: string; unknown: number }>({
+    text: `SELECT delivery_id AS id, count(*) FILTER (WHERE verdict IS NULL OR verdict = 'unknown')::int AS unknown
+      FROM attempts WHERE tenant_id = $1 GROUP BY 1`,
+    values: [tenant],
+  })
+  const allowed = new Map(rows.map((row) => [row.id, 1 + row.unknown]))
+  const tooOften = [...rung].filter(([id, count]) => count > (allowed.get(id) ?? 1))
+  return invariant(
+    '3 nothing rings twice without an unknown attempt',
+    rung.size,
+    tooOften.map(([id, count]) => `${id} ×${count}`),
+  )
+}
+
+async function chainHolds({ database, journal, tenant }: Observed): Promise<Invariant[]> {
+  const verdict = await verifyAudit(database, tenant)
+  const problem = verdict.ok ? [] : [`entry ${verdict.sequence}: ${verdict.problem}`]
+  const { rows } = await database.query<{ id: string }>({
+    text: 'SELECT fact_id AS id FROM audit WHERE tenant_id = $1',
+    values: [tenant],
+  })
+  const kept = new Set(rows.map((row) => row.id))
+  return [
+    invariant('7 the audit chain verifies', rows.length, problem),
+    invariant(
+      '7 every audited action is in the chain',
+      journal.audited.size,
+      [...journal.audited].filter((id) => !kept.has(id)),
+    ),
+  ]
+}
+
+const EXAMPLES = 5
+
+function invariant(name: string, checked: number, broken: readonly string[]): Invariant {
+  return { name, checked, broken: broken.length, examples: broken.slice(0, EXAMPLES) }
+}

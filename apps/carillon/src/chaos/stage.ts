@@ -1,0 +1,194 @@
+import { randomBytes } from 'node:crypto'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { sealCredentials } from '@carillon/channels'
+import { deviceId, dispatcherDurable, userId, type WorkflowDefinition } from '@carillon/contracts'
+import { type EngineServer, startNats, startPostgres, startRedis } from '@carillon/engines'
+import {
+  applyTopology,
+  backlogOf,
+  type Connection,
+  createPublisher,
+  openConnection,
+  type Publisher,
+} from '@carillon/jetstream'
+import {
+  createLogins,
+  createTenant,
+  type Database,
+  migrate,
+  openDatabase,
+  putDevice,
+  putProvider,
+  putUser,
+  putWorkflow,
+} from '@carillon/postgres'
+import { sha256 } from '@carillon/service'
+import { type Simulators, startSimulators } from '@carillon/simulators'
+import { Disposal } from '../mesh/disposal.js'
+import { readTopology } from '../mesh/topology-files.js'
+import type { Progress } from '../terminal/progress.js'
+import { createRoleProcess, type RoleProcess } from './role-process.js'
+
+/** Everything that is under fire: engines, roles as processes, providers, one tenant with its people. */
+export interface Stage extends AsyncDisposable {
+  tenant: string
+  users: string[]
+  roles: RoleProcess[]
+  engines: { name: string; server: EngineServer }[]
+  simulators: Simulators
+  /** How often each delivery rang, counted as it rings: the simulators forget. */
+  rung: Map<string, number>
+  /** The owner's, for looking. */
+  database: Database
+  publisher: Publisher
+  connection: Connection
+}
+
+const TENANT = 'chaos'
+const USERS = 50
+const ROLES = ['dispatcher', 'delivery', 'history', 'audit']
+/** What a dead worker held comes again after this, so that a short run sees recovery too. */
+const ACK_WAIT = 'defaults: { consumer: { ack_wait: 5s } }'
+
+export async function startStage(folder: string, progress: Progress): Promise<Stage> {
+  await using parts = new Disposal()
+  const nats = await progress.step('NATS', () =>
+    startNats({ dataDir: join(folder, 'nats'), maxStore: '20G' }),
+  )
+  parts.defer(() => nats.stop())
+  const postgres = await progress.step('PostgreSQL', () =>
+    startPostgres({ dataDir: join(folder, 'postgres') }),
+  )
+  parts.defer(() => postgres.stop())
+  const redis = await progress.step('Redis', () => startRedis({ dataDir: join(folder, 'redis') }))
+  parts.defer(() => redis.stop())
+  await migrate({ ownerUrl: postgres.url })
+  const logins = await createLogins({
+    ownerUrl: postgres.url,
+    requestLogin: { name: 'chaos_request', password: 'chaos-request' },
+    workerLogin: { name: 'chaos_worker', password: 'chaos-worker' },
+  })
+  const connection = parts.use(await openConnection({ servers: nats.url, name: 'chaos' }))
+  await applyTopology(connection, await readTopology('single', [ACK_WAIT]))
+  const simulators = parts.use(await startSimulators({ allow: 'development' }))
+  const rung = new Map<string, number>()
+  simulators.inbox.onMessage(({ did }) => {
+    if (did !== undefined) rung.set(did, (rung.get(did) ?? 0) + 1)
+  })
+  const database = parts.use(openDatabase({ url: postgres.url, max: 2, applicationName: 'chaos' }))
+  const masterKey = randomBytes(32)
+  const users = await arrange(database, simulators, masterKey)
+  const env = {
+    NATS_URL: nats.url,
+    REDIS_URL: redis.url,
+    DATABASE_URL: logins.requestUrl,
+    DATABASE_WORKER_URL: logins.workerUrl,
+    CARILLON_ENVIRONMENT: 'development',
+    CARILLON_MASTER_KEY: masterKey.toString('base64url'),
+    CARILLON_RECEIPT_KEY: randomBytes(32).toString('base64url'),
+    CARILLON_TOKEN_KEY: randomBytes(32).toString('base64url'),
+    CARILLON_PROVIDER_SETTINGS: JSON.stringify(simulators.settingsForChannels),
+    CARILLON_DELIVERY_LEASE_MS: '10000',
+    CARILLON_RESPOOL_AFTER_MS: '10000',
+    CARILLON_RETRY_BASE_MS: '500',
+    CARILLON_MAX_ATTEMPTS: '10',
+  }
+  const roles = ROLES.map((role) => createRoleProcess(role, env))
+  parts.defer(() => Promise.all(roles.map((role) => role.stop())))
+  await progress.step('roles', () => Promise.all(roles.map((role) => role.start())))
+  const publisher = parts.use(createPublisher(connection, { giveUpMs: 20_000 }))
+  const owned = parts.move()
+  return {
+    tenant: TENANT,
+    users,
+    roles,
+    engines: [
+      { name: 'nats', server: nats },
+      { name: 'postgres', server: postgres },
+      { name: 'redis', server: redis },
+    ],
+    simulators,
+    rung,
+    database,
+    publisher,
+    connection,
+    [Symbol.asyncDispose]: () => owned[Symbol.asyncDispose](),
+  }
+}
+
+/** A tenant with people, phones and mailboxes, and one workflow that rings all of them. */
+async function arrange(database: Database, simulators: Simulators, masterKey: Buffer): Promise<string[]> {
+  const users = Array.from({ length: USERS }, (_, index) => `u${index}`)
+  await database.inTenant(TENANT, async (tx) => {
+    await createTenant(tx, { id: TENANT, name: 'Chaos' })
+    for (const kind of ['fcm', 'smtp'] as const) {
+      await putProvider(tx, {
+        tenant: TENANT,
+        channel: kind === 'fcm' ? 'push' : 'email',
+        kind,
+        credentials: sealCredentials(masterKey, simulators.credentials[kind], {
+          tenant: TENANT,
+          provider: kind,
+        }),
+      })
+    }
+    for (const name of users) {
+      const id = userId(sha256, TENANT, name)
+      await putUser(tx, { tenant: TENANT, id, externalId: name }, { email: `${name}@example.com` })
+      const { token } = simulators.fcm.registerDevice({ name })
+      await putDevice(tx, {
+        tenant: TENANT,
+        id: deviceId(sha256, TENANT, 'fcm', token),
+        userId: id,
+        kind: 'fcm',
+        address: { token },
+        addressHash: sha256(token),
+      })
+    }
+    await putWorkflow(tx, { tenant: TENANT, definition: WORKFLOW })
+  })
+  return users
+}
+
+const WORKFLOW: WorkflowDefinition = {
+  key: 'tick',
+  on: 'chaos.tick.v1',
+  to: 'data.user',
+  content: { title: 'Tick {{ data.n }}', body: 'for {{ user.id }}' },
+  steps: ['inbox', 'push', 'email'],
+}
+
+const QUIET_WITHIN_MS = 120_000
+
+/** Waits until nothing is on its way any more: no event unhandled, no delivery open, no receipt missing. */
+export async function quiet(
+  stage: Pick<Stage, 'connection' | 'database' | 'tenant'>,
+): Promise<{ ok: boolean; left: string[] }> {
+  const until = performance.now() + QUIET_WITHIN_MS
+  for (;;) {
+    const left = await whatIsLeft(stage).catch((error: unknown) => [String(error)])
+    if (left.length === 0) return { ok: true, left }
+    if (performance.now() > until) return { ok: false, left }
+    await sleep(200)
+  }
+}
+
+async function whatIsLeft(stage: Pick<Stage, 'connection' | 'database' | 'tenant'>): Promise<string[]> {
+  const left: string[] = []
+  for (const durable of [
+    { stream: 'EVENTS', durable: dispatcherDurable('normal') },
+    { stream: 'RECEIPTS', durable: 'history' },
+    { stream: 'AUDIT', durable: 'audit' },
+  ]) {
+    const { waiting, inFlight } = await backlogOf(stage.connection, durable)
+    if (waiting + inFlight > 0) left.push(`${waiting + inFlight} messages of ${durable.durable}`)
+  }
+  const { rows } = await stage.database.query<{ open: number }>({
+    text: `SELECT count(*)::int AS open FROM deliveries WHERE tenant_id = $1 AND status IN ('queued', 'sending', 'retrying')`,
+    values: [stage.tenant],
+  })
+  const open = rows[0]?.open ?? 0
+  if (open > 0) left.push(`${open} deliveries`)
+  return left
+}
