@@ -29,6 +29,7 @@ const decoded = async (id: string, lane = 'normal', type = 'rides.ride.accepted.
       header: (name) => message.headers.get(name.toLowerCase()),
       stream: 'EVENTS',
       sequence: index + 1,
+      timestampMs: 1_790_000_000_000,
     }),
   }))
   return events.find((one) => one.event.id === id)

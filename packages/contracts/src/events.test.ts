@@ -25,6 +25,7 @@ function message(
     header: (name) => known.get(name.toLowerCase()),
     stream: 'EVENTS',
     sequence: 42,
+    timestampMs: 1_790_000_000_000,
   }
 }
 
@@ -133,7 +134,7 @@ t.test('a bare publish becomes an event of the subject, with an id of its own', 
   t.same(decodeEventMessage(message({}, '{"a":1}')), {
     tenant: 'demo',
     lane: 'high',
-    id: 'EVENTS-42',
+    id: 'EVENTS-42-1790000000000',
     source: 'nats:EVENTS',
     type: 'rides.ride.accepted.v1',
     time: undefined,

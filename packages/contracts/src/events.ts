@@ -35,6 +35,8 @@ export interface EventMessage {
   header(name: string): string | undefined
   stream: string
   sequence: number
+  /** When the stream stored it, milliseconds; the same on every delivery. */
+  timestampMs: number
 }
 
 const decoder = new TextDecoder('utf-8', { fatal: true })
@@ -42,7 +44,7 @@ const decoder = new TextDecoder('utf-8', { fatal: true })
 /**
  * Decodes one message on an `evt.…` subject: CloudEvents 1.0 in the NATS binding (binary `ce-*` headers or
  * structured `application/cloudevents+json`), or plain JSON, whose type comes from the subject and whose id
- * from stream and sequence, so that `nats pub` is enough to begin with.
+ * from stream, sequence and moment, so that `nats pub` is enough to begin with.
  * @throws ContractError when the message can never be processed
  */
 export function decodeEventMessage(message: EventMessage): DomainEvent {
@@ -66,7 +68,8 @@ export function decodeEventMessage(message: EventMessage): DomainEvent {
   return {
     tenant,
     lane,
-    id: `${message.stream}-${message.sequence}`,
+    // sequences begin anew with a stream that was made again; with its moment the id stays one of a kind
+    id: `${message.stream}-${message.sequence}-${message.timestampMs}`,
     source: `nats:${message.stream}`,
     type,
     time: undefined,
@@ -90,13 +93,12 @@ export function parseStructured(value: unknown): CloudEvent {
   }
   const record = value as Record<string, unknown>
   const attributes = checkAttributes((name) => record[name])
-  if (record['data'] !== undefined && record['data_base64'] !== undefined) {
+  if (record.data !== undefined && record.data_base64 !== undefined) {
     throw new ContractError('EVENT_INVALID', 'Only one of "data" and "data_base64" may be there.', 'data')
   }
-  const data =
-    record['data'] ?? (record['data_base64'] === undefined ? null : { base64: record['data_base64'] })
+  const data = record.data ?? (record.data_base64 === undefined ? null : { base64: record.data_base64 })
   assertShallow(data)
-  const traceparent = record['traceparent']
+  const traceparent = record.traceparent
   return {
     ...attributes,
     data,
