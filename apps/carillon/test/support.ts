@@ -46,7 +46,9 @@ export interface CliProcess {
 /** Starts a command of the command line as its own process group; it ends with the test. */
 export function startCli(t: TestScope, args: readonly string[], options: CliOptions = {}): CliProcess {
   const began = performance.now()
-  const child = spawn(process.execPath, [options.script ?? CLI, ...args], {
+  // what watches over the test's own process is not to be loaded into this one; env gives way to node, pid and all
+  const command = ['-u', 'NODE_OPTIONS', process.execPath, options.script ?? CLI, ...args]
+  const child = spawn('env', command, {
     cwd: options.cwd ?? PROJECT,
     env: environment(options),
     stdio: ['pipe', 'pipe', 'pipe'],
