@@ -1,5 +1,4 @@
 import { type Address, type Message, type Outgoing, signReceiptToken } from '@carillon/channels'
-import { timeOfId } from '@carillon/contracts'
 import type { ClaimedDelivery } from '@carillon/postgres'
 
 /** A delivery that can't be addressed: nothing is asked of a provider. */
@@ -45,7 +44,12 @@ function addressOf(delivery: ClaimedDelivery, secrets: readonly string[]): Addre
     }
   }
   if (delivery.addressKind === 'webhook') {
-    return { kind: 'webhook', url: delivery.address, secrets: [...secrets], event: webhookEvent(delivery) }
+    return {
+      kind: 'webhook',
+      url: delivery.address,
+      secrets: [...secrets],
+      ...(delivery.event === null ? {} : { event: delivery.event }),
+    }
   }
   const { device } = delivery
   if (device === null || device.status !== 'active') return { reason: 'the device is signed out or gone' }
@@ -61,24 +65,6 @@ function addressOf(delivery: ClaimedDelivery, secrets: readonly string[]): Addre
     kind: 'apns',
     token,
     ...(environment === 'production' || environment === 'sandbox' ? { environment } : {}),
-  }
-}
-
-/** What a webhook's receiver gets: the notification and the event behind it. */
-function webhookEvent(delivery: ClaimedDelivery): unknown {
-  const { title, body, url, data } = contentOf(delivery)
-  return {
-    type: 'notification.sent',
-    timestamp: new Date(timeOfId(delivery.runId)).toISOString(),
-    data: {
-      notificationId: delivery.runId,
-      deliveryId: delivery.id,
-      workflow: delivery.workflowKey,
-      category: delivery.category,
-      userId: delivery.userId,
-      notification: { title, body, url, data },
-      event: delivery.event,
-    },
   }
 }
 

@@ -51,7 +51,7 @@ export type Address =
   | { kind: 'apns'; token: string; environment?: 'production' | 'sandbox' }
   | { kind: 'webpush'; endpoint: string; p256dh: string; auth: string }
   | { kind: 'email'; email: string; name?: string }
-  /** `secrets`: newest first, `whsec_…`; each signs, so that the receiver can rotate. `event`: the body when given. */
+  /** `secrets`: newest first, `whsec_…`; each signs, so that the receiver can rotate. `event`: told along with the message. */
   | { kind: 'webhook'; url: string; secrets: string[]; event?: unknown }
 
 /** One attempt of one delivery. */

@@ -4,7 +4,7 @@ import type { OutgoingTo } from '../message.js'
 
 export const WEBHOOK_MAX_BYTES = 262_144
 
-/** The body: the event itself when the address asks for it, otherwise the notification in our words. */
+/** The body: the notification in our words and, when the address carries it, the event behind it. */
 export function webhookBody(outgoing: OutgoingTo<'webhook'>): string {
   const { address, message } = outgoing
   const { overrides, listUnsubscribeUrl: _mailOnly, ...shown } = message
@@ -12,7 +12,8 @@ export function webhookBody(outgoing: OutgoingTo<'webhook'>): string {
     nid: outgoing.notificationId,
     did: outgoing.deliveryId,
     rt: outgoing.receiptToken,
-    ...(address.event === undefined ? { message: shown } : { event: address.event }),
+    message: shown,
+    ...(address.event === undefined ? {} : { event: address.event }),
   }
   return JSON.stringify(mergeDeep({ type: 'notification', data }, overrides?.webhook))
 }
