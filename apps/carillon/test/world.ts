@@ -1,0 +1,197 @@
+import { randomBytes } from 'node:crypto'
+import { dispatcherDurable } from '@carillon/contracts'
+import {
+  applyTopology,
+  backlogOf,
+  type Connection,
+  createPublisher,
+  openConnection,
+  type Publisher,
+  readSubject,
+} from '@carillon/jetstream'
+import {
+  createApiKey,
+  createLogins,
+  createTenant,
+  type Database,
+  migrate,
+  openDatabase,
+} from '@carillon/postgres'
+import { type CarillonClient, connectHttp } from '@carillon/sdk'
+import { type Simulators, startSimulators } from '@carillon/simulators'
+import {
+  eventually,
+  type NodeProcess,
+  type TestScope,
+  useNats,
+  useNodeProcess,
+  usePostgres,
+  useRedis,
+} from '@carillon/testkit'
+import { readTopology } from '../src/mesh/topology-files.js'
+
+const CLI = new URL('../../bin/carillon.mjs', import.meta.url).pathname
+
+export const TENANT = 'acme'
+/** Names of the people whom `introduce` makes known, each with a phone and a mailbox. */
+export const PEOPLE = ['ada', 'bob', 'eve'] as const
+
+/** A mesh of real processes, to be killed one by one. */
+export interface World {
+  /** Address of gateway and realtime. */
+  url: string
+  carillon: CarillonClient
+  nats: Awaited<ReturnType<typeof useNats>>
+  postgres: { restart(): Promise<void> }
+  connection: Connection
+  publisher: Publisher
+  simulators: Simulators
+  /** How often each delivery rang, counted as it rings. */
+  rung: Map<string, number>
+  rows<R>(text: string, values?: unknown[]): Promise<R[]>
+  /** One process with these roles. */
+  start(roles: string, env?: Record<string, string>): Promise<NodeProcess>
+  deadLetters(): Promise<{ reason: string; subject: string }[]>
+}
+
+const LOGINS = {
+  requestLogin: { name: 'test_world_request', password: 'request' },
+  workerLogin: { name: 'test_world_worker', password: 'worker' },
+}
+
+const secret = () => randomBytes(32).toString('base64url')
+
+/**
+ * Real engines and simulated providers, gateway and realtime as one process, one tenant with people. The other roles are
+ * for the test to start. A message that a dead worker held comes again after `ackWait`.
+ */
+export async function useWorld(t: TestScope, ackWait = '2s'): Promise<World> {
+  const [nats, redis, postgres, simulators] = await Promise.all([
+    useNats(t, { maxStore: '20G' }),
+    useRedis(t),
+    usePostgres(t, { migrate: (ownerUrl) => migrate({ ownerUrl }), template: 'carillon', durable: true }),
+    startSimulators({ allow: 'development' }),
+  ])
+  t.teardown(() => simulators[Symbol.asyncDispose]())
+  const { requestUrl, workerUrl } = await createLogins({ ownerUrl: postgres.url, ...LOGINS })
+  const connection = await openConnection({ servers: nats.url, name: 'test' })
+  const owner = openDatabase({ url: postgres.url, max: 3 })
+  const publisher = createPublisher(connection)
+  t.teardown(async () => {
+    await publisher[Symbol.asyncDispose]()
+    await connection[Symbol.asyncDispose]()
+    await owner[Symbol.asyncDispose]()
+  })
+  await applyTopology(
+    connection,
+    await readTopology('single', [`defaults: { consumer: { ack_wait: ${ackWait} } }`]),
+  )
+  const rung = new Map<string, number>()
+  simulators.inbox.onMessage(({ did }) => {
+    if (did !== undefined) rung.set(did, (rung.get(did) ?? 0) + 1)
+  })
+  const shared = {
+    NATS_URL: nats.url,
+    REDIS_URL: redis.url,
+    DATABASE_URL: requestUrl,
+    DATABASE_WORKER_URL: workerUrl,
+    CARILLON_PORT: '0',
+    CARILLON_ENVIRONMENT: 'development',
+    CARILLON_MASTER_KEY: secret(),
+    CARILLON_RECEIPT_KEY: secret(),
+    CARILLON_TOKEN_KEY: secret(),
+    CARILLON_PROVIDER_SETTINGS: JSON.stringify(simulators.settingsForChannels),
+    CARILLON_WAKE_EVERY_MS: '50',
+    CARILLON_RETRY_BASE_MS: '200',
+    CARILLON_RESPOOL_AFTER_MS: '3000',
+    CARILLON_DELIVERY_LEASE_MS: '2000',
+    CARILLON_MAX_ATTEMPTS: '10',
+    CARILLON_LOG_LEVEL: 'info',
+  }
+  const start = (roles: string, env: Record<string, string> = {}) =>
+    useNodeProcess(t, {
+      script: CLI,
+      args: ['serve', `--roles=${roles}`],
+      env: { ...shared, ...env },
+      ready: /"msg":"http\.listening"/,
+    })
+  const apiKey = await createKey(owner)
+  const edge = await start('gateway,realtime')
+  const url = /"url":"([^"]+)"/.exec(await edge.line(/http\.listening/))?.[1] ?? ''
+  const carillon = connectHttp({ url, apiKey, source: '/test' })
+  t.teardown(() => carillon[Symbol.asyncDispose]())
+  await introduce(carillon, simulators)
+  return {
+    url,
+    carillon,
+    nats,
+    postgres: { restart: async () => postgres.server?.restart() },
+    connection,
+    publisher,
+    simulators,
+    rung,
+    start,
+    rows: async <R>(text: string, values: unknown[] = []) => (await owner.query<R>({ text, values })).rows,
+    async deadLetters() {
+      const read = { stream: 'DEAD_LETTERS', subject: 'dlq.>', fromSequence: 1, limit: 1_000 }
+      return (await readSubject(connection, read)).map(({ headers }) => ({
+        reason: headers.get('carillon-reason') ?? '',
+        subject: headers.get('carillon-subject') ?? '',
+      }))
+    },
+  }
+}
+
+function createKey(owner: Database): Promise<string> {
+  const scopes = [
+    'events:write',
+    'users:write',
+    'users:read',
+    'workflows:write',
+    'inbox:read',
+    'admin',
+  ] as const
+  return owner.inTenant(TENANT, async (tx) => {
+    await createTenant(tx, { id: TENANT, name: 'Acme' })
+    return (await createApiKey(tx, { tenant: TENANT, name: 'test', scopes: [...scopes] })).key
+  })
+}
+
+async function introduce(carillon: CarillonClient, simulators: Simulators): Promise<void> {
+  const credentials = { ...simulators.credentials, webhook: { secrets: [simulators.webhook.secret] } }
+  for (const kind of ['fcm', 'smtp', 'webhook'] as const) {
+    await carillon.call('PUT', `/v1/providers/${kind}`, { credentials: credentials[kind] })
+  }
+  for (const name of PEOPLE) {
+    await carillon.putUser(name, { email: `${name}@example.com` })
+    const { token } = simulators.fcm.registerDevice({ name })
+    await carillon.putDevice(name, 'phone', { kind: 'fcm', token })
+  }
+}
+
+/** Resolves once nothing is on its way any more: no event unhandled, no receipt unread, no delivery open. */
+export async function quiet(world: Pick<World, 'connection' | 'rows'>, timeoutMs = 60_000): Promise<void> {
+  const durables = [
+    ...(['high', 'normal', 'bulk'] as const).map((lane) => ({
+      stream: 'EVENTS',
+      durable: dispatcherDurable(lane),
+    })),
+    { stream: 'RECEIPTS', durable: 'history' },
+    { stream: 'AUDIT', durable: 'audit' },
+  ]
+  await eventually(
+    async () => {
+      for (const durable of durables) {
+        const { waiting, inFlight } = await backlogOf(world.connection, durable)
+        if (waiting + inFlight > 0)
+          throw new Error(`${durable.durable}: ${waiting} waiting, ${inFlight} in flight`)
+      }
+      const open = await world.rows<{ status: string; count: number }>(
+        `SELECT status, count(*)::int AS count FROM deliveries WHERE status IN ('queued', 'sending', 'retrying') GROUP BY 1`,
+      )
+      if (open.length > 0) throw new Error(`deliveries open: ${JSON.stringify(open)}`)
+      return true
+    },
+    { timeoutMs, everyMs: 100 },
+  )
+}
