@@ -16,6 +16,21 @@ const WRONG: readonly [why: string, part: object, path: RegExp][] = [
   ['a webhook without https', { steps: [{ webhook: { url: 'http://example.com/' } }] }, /webhook/],
   ['a webhook without an address', { steps: ['webhook'] }, /webhook/],
   ['no steps', { steps: [] }, /steps/],
+  ['nothing but blanks to say', { content: { title: ' ', body: '' } }, /steps\.0/],
+  ['a wait that nothing follows', { steps: ['inbox', { wait: '1m' }] }, /^steps\.1$/],
+  ['an expiry beyond any date', { expires: '999999999d' }, /^expires$/],
+  ['a cap over more than a year', { cap: { count: 1, per: '366d' } }, /^cap\.per$/],
+  ['a pattern that fits no type', { on: ['a.b', 'rides.*.paid'] }, /^on$/],
+  ['a locale that is none', { locales: { de_AT: { title: 'x' } } }, /^locales\.de_AT$/],
+  ['bad Liquid in a locale', { locales: { de: { title: '{% if %}' } } }, /^locales\.de\.title$/],
+  ['a name that texts never see', { content: { title: '{{ driver }}' } }, /^content\.title$/],
+  ['a filter that asks chance', { content: { title: '{{ data.a | sample }}' } }, /^content\.title$/],
+  ['a regular expression', { if: 'data.a.matches("a+")' }, /^if$/],
+  ['bad CEL in a late step', { steps: ['inbox', 'push', { push: { if: 'data.' } }] }, /^steps\.2\.push\.if$/],
+  ['what can not be stored', { name: 'a\u0000b' }, /^name$/],
+  ['another form of on and to', { on: [], to: { group: 'a' } }, /^(on|to)$/],
+  ['a lane that nobody knows', { lane: 'fast' }, /^lane$/],
+  ['a field of content that nobody knows', { content: { titel: 'x' } }, /^content\.titel$/],
   ['a field that nobody knows', { colour: 'red' }, /colour/],
 ]
 
@@ -33,6 +48,32 @@ t.test('every problem of a workflow has its place and a remedy', async (t) => {
       `${why}: what to do`,
     )
   }
+})
+
+t.test('anything at all is answered', async (t) => {
+  for (const input of [
+    null,
+    undefined,
+    7,
+    'key: w',
+    [],
+    {},
+    { ...GOOD, steps: null },
+    { ...GOOD, locales: [] },
+  ]) {
+    const result = validate(input)
+    t.ok(!result.ok && result.problems.length > 0, JSON.stringify(input))
+  }
+})
+
+t.test('templates are known by name when it is said which there are', async (t) => {
+  const input = { ...GOOD, steps: [{ email: { template: 'mail' } }] }
+  t.ok(validate(input).ok)
+  t.ok(validate(input, { knownTemplates: ['mail'] }).ok)
+  t.match(validate(input, { knownTemplates: ['post'] }), {
+    ok: false,
+    problems: [{ path: 'steps.0.email.template', remedy: 'Create it first, or use one of post.' }],
+  })
 })
 
 t.test('two problems are told at once', async (t) => {
