@@ -1,6 +1,6 @@
 import t from 'tap'
 import { Type } from 'typebox'
-import { ConfigError, integerKey, listKey, maskConfig, readConfig, textKey } from './config.js'
+import { ConfigError, integerKey, layerFile, listKey, maskConfig, readConfig, textKey } from './config.js'
 
 const schema = Type.Object({
   natsUrl: textKey({ env: 'NATS_URL', description: 'Address of NATS.' }),
@@ -16,10 +16,9 @@ const schema = Type.Object({
 })
 
 t.test('the environment wins over the file, the file over defaults', async (t) => {
-  const config = readConfig(schema, {
-    env: { NATS_URL: 'nats://a', CARILLON_ALLOWED_ORIGINS: 'https://a.example, https://b.example' },
-    file: 'natsUrl: nats://file\nport: 7000\n',
-  })
+  const file =
+    'NATS_URL: nats://file\nCARILLON_PORT: 7000\nCARILLON_ALLOWED_ORIGINS: [https://a.example, https://b.example]\n'
+  const config = readConfig(schema, { env: layerFile(file, { NATS_URL: 'nats://a' }) })
   t.same(config, {
     natsUrl: 'nats://a',
     port: 7000,
@@ -58,7 +57,9 @@ t.test('every missing key is named, not the first alone', async (t) => {
 })
 
 t.test('a file that is not YAML is a problem of its own', async (t) => {
-  t.throws(() => readConfig(schema, { env: { NATS_URL: 'x' }, file: 'a: [' }), { code: 'CONFIG_INVALID' })
+  for (const text of ['a: [', '- a', 'natsUrl: x'])
+    t.throws(() => layerFile(text, {}), { code: 'CONFIG_INVALID' })
+  t.same(layerFile('', { A: '1' }), { A: '1' })
 })
 
 t.test('secrets and passwords in addresses are masked when shown', async (t) => {

@@ -38,8 +38,6 @@ export class ConfigError extends CarillonError {
 
 export interface ConfigSources {
   env: Readonly<Record<string, string | undefined>>
-  /** Text of carillon.yaml; its keys are the schema's. */
-  file?: string
 }
 
 function keyOptions(schema: TSchema): Partial<KeyOptions> {
@@ -47,18 +45,17 @@ function keyOptions(schema: TSchema): Partial<KeyOptions> {
 }
 
 /**
- * Reads one typed configuration: defaults < file < environment, validated whole.
+ * Reads one typed configuration: defaults < environment (a file's values stand below it, see `layerFile`), validated
+ * whole.
  * @throws ConfigError with every problem, its key and its remedy
  */
 export function readConfig<T extends TObject>(schema: T, sources: ConfigSources): Readonly<Static<T>> {
   const problems: ConfigProblem[] = []
   const values: Record<string, unknown> = {}
-  const fromFile = parseFile(sources.file, problems)
   for (const [key, property] of Object.entries(schema.properties as Record<string, TSchema>)) {
     const env = keyOptions(property).env
     const raw = env === undefined ? undefined : sources.env[env]
     if (raw !== undefined && raw !== '') values[key] = fromText(property, raw)
-    else if (fromFile[key] !== undefined) values[key] = fromFile[key]
   }
   const complete = Value.Default(schema, values) as Record<string, unknown>
   const validator = Compile(schema)
@@ -78,21 +75,37 @@ export function readConfig<T extends TObject>(schema: T, sources: ConfigSources)
   return Object.freeze(complete) as Readonly<Static<T>>
 }
 
-function parseFile(text: string | undefined, problems: ConfigProblem[]): Record<string, unknown> {
-  if (text === undefined) return {}
+/**
+ * Puts the values of a configuration file below an environment: a YAML map whose keys are the names of the variables.
+ * @throws ConfigError when the text is no such map
+ */
+export function layerFile(
+  text: string,
+  env: Readonly<Record<string, string | undefined>>,
+): Record<string, string | undefined> {
+  const refuse = (problem: string) =>
+    new ConfigError([{ key: 'carillon.yaml', problem, remedy: 'Write lines like `CARILLON_PORT: 8080`.' }])
+  let value: unknown
   try {
-    const value: unknown = parse(text)
-    if (value === null) return {}
-    if (typeof value === 'object' && !Array.isArray(value)) return value as Record<string, unknown>
-    problems.push({
-      key: 'carillon.yaml',
-      problem: 'is not a map of keys.',
-      remedy: 'Write `key: value` lines.',
-    })
+    value = parse(text)
   } catch (error) {
-    problems.push({ key: 'carillon.yaml', problem: messageOf(error), remedy: 'Mend the YAML.' })
+    throw refuse(messageOf(error))
   }
-  return {}
+  if (value === null) return { ...env }
+  if (typeof value !== 'object' || Array.isArray(value)) throw refuse('is not a map of variables.')
+  const below: Record<string, string> = {}
+  for (const [name, entry] of Object.entries(value)) {
+    if (!/^[A-Z][A-Z0-9_]*$/.test(name))
+      throw refuse(`has the key "${name}", which is no name of a variable.`)
+    below[name] = textOf(entry)
+  }
+  return { ...below, ...env }
+}
+
+/** A value as it would stand in the environment: lists by commas, maps as JSON. */
+function textOf(value: unknown): string {
+  if (Array.isArray(value)) return value.join(',')
+  return typeof value === 'object' ? JSON.stringify(value) : String(value)
 }
 
 /** One error names all keys that are not there. */

@@ -1,3 +1,5 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { AuditConfig } from '@carillon/audit'
 import { DeliveryConfig } from '@carillon/delivery'
 import { DispatcherConfig } from '@carillon/dispatcher'
@@ -9,6 +11,7 @@ import {
   type ConfigProblem,
   createHttpServer,
   integerKey,
+  layerFile,
   listen,
   listKey,
   maskConfig,
@@ -47,7 +50,7 @@ const ServeConfig = Type.Object({
 /** `carillon serve --roles=…`: roles alone, sharing connections and one HTTP server. Never resolves before the stop. */
 export async function serve(args: { roles: string }, context: CommandContext): Promise<number> {
   const names = parseRoles(args.roles)
-  const env = await readSecretFiles(context.env)
+  const env = await readEnvironment(context)
   checkConfig(names, env)
   const config = readConfig(ServeConfig, { env })
   await runProcess({
@@ -78,6 +81,17 @@ export async function serve(args: { roles: string }, context: CommandContext): P
   return (process.exitCode as number | undefined) ?? EXIT.ok
 }
 
+/** `carillon.yaml` below the environment, secrets from their files. @throws ConfigError */
+async function readEnvironment(context: CommandContext): Promise<MeshEnvironment> {
+  const text = await readFile(join(context.base, 'carillon.yaml'), 'utf8').catch(
+    (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return ''
+      throw error
+    },
+  )
+  return readSecretFiles(layerFile(text, context.env))
+}
+
 const SCHEMAS: Readonly<Record<RoleName, TObject>> = {
   audit: AuditConfig,
   history: HistoryConfig,
@@ -106,7 +120,7 @@ function checkConfig(names: readonly RoleName[], env: MeshEnvironment): void {
 
 /** `carillon config`: what a process and each role would run with. Every problem is told at once. */
 export async function showConfig(args: { roles: string }, context: CommandContext): Promise<number> {
-  const env = await readSecretFiles(context.env)
+  const env = await readEnvironment(context)
   const names = parseRoles(args.roles)
   const shown = [show('process', PROCESS, env), ...names.map((name) => show(name, [SCHEMAS[name]], env))]
   return shown.every((complete) => complete) ? EXIT.ok : EXIT.usage

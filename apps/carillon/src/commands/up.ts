@@ -1,5 +1,5 @@
 import pc from 'picocolors'
-import { startMesh } from '../mesh/up.js'
+import { type RunningMesh, startMesh } from '../mesh/up.js'
 import { type RungBell, ringEveryBell } from '../ring/bells.js'
 import { openBrowser } from '../terminal/browser.js'
 import { EXIT } from '../terminal/failure.js'
@@ -31,18 +31,27 @@ export async function up(
   }
   let announced = false
   const stop = untilStopped()
-  await using mesh = await startMesh({
-    ...context,
-    workflows,
-    progress: createProgress(out),
-    ...(args.port === undefined ? {} : { port: args.port }),
-  })
+  void stop.stopped.then(() => out.write(`\n  ${pc.dim('stopping…')}\n`))
+  let mesh: RunningMesh
+  try {
+    mesh = await startMesh({
+      ...context,
+      workflows,
+      progress: createProgress(out),
+      signal: stop.signal,
+      ...(args.port === undefined ? {} : { port: args.port }),
+    })
+  } catch (error) {
+    // Ctrl-C reaches what the start waits for as well: its failure is no news
+    if (stop.signal.aborted) return EXIT.interrupted
+    throw error
+  }
+  await using _running = mesh
   if (quiet) return tellBells(await ringEveryBell(mesh, ONCE_TIMEOUT_MS), out)
   out.write(welcome(mesh, (performance.now() - began) / 1000))
   announced = true
   if (args.open) openBrowser(mesh.url, context.env)
   await stop.stopped
-  out.write(`\n  ${pc.dim('stopping…')}\n`)
   return EXIT.ok
 }
 

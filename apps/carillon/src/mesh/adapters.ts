@@ -19,6 +19,16 @@ export const EngineAddresses = Type.Object({
     secret: true,
   }),
   redisUrl: textKey({ env: 'REDIS_URL', description: 'Address of Redis or Valkey.', secret: true }),
+  natsSeed: Type.Optional(
+    textKey({
+      env: 'NATS_NKEY_SEED',
+      description: "Seed of this process's nkey user on NATS.",
+      secret: true,
+    }),
+  ),
+  natsInboxPrefix: Type.Optional(
+    textKey({ env: 'NATS_INBOX_PREFIX', description: 'Private inbox of that user, like _INBOX_dispatcher.' }),
+  ),
 })
 
 /** Connections that the roles of one process share. Each is opened when the first role asks for it. */
@@ -47,7 +57,15 @@ export function openAdapters(env: MeshEnvironment, deps: { health: Health; logge
     }
   }
   const nats = (name: string) => async () => {
-    const connection = keep(await openConnection({ servers: addresses.natsUrl, name }))
+    const { natsUrl, natsSeed, natsInboxPrefix } = addresses
+    const connection = keep(
+      await openConnection({
+        servers: natsUrl,
+        name,
+        ...(natsSeed === undefined ? {} : { credentials: { kind: 'nkey', seed: natsSeed } }),
+        ...(natsInboxPrefix === undefined ? {} : { inboxPrefix: natsInboxPrefix }),
+      }),
+    )
     deps.health.add(name, () => (connection.connected ? undefined : 'NATS is away'))
     return connection
   }

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { readFile, writeFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
+import { replaceFile } from './durable-file.js'
 
 /** Secrets of an installation that runs by `carillon up`; made once, readable by its owner alone. */
 export interface MeshKeys {
@@ -33,8 +34,9 @@ export async function loadKeys(file: string): Promise<MeshKeys> {
   return keys
 }
 
+/** What is sealed in the database opens with these keys alone, so they outlive a power cut. */
 export async function saveKeys(file: string, keys: MeshKeys): Promise<void> {
-  await writeFile(file, `${JSON.stringify(keys, null, 2)}\n`, { mode: 0o600 })
+  await replaceFile(file, `${JSON.stringify(keys, null, 2)}\n`)
 }
 
 /** What stands in the file; nothing when there is none. */

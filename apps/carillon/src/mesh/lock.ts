@@ -10,7 +10,7 @@ export interface FolderLock {
 export async function lockFolder(file: string): Promise<FolderLock> {
   for (;;) {
     try {
-      await writeFile(file, String(process.pid), { flag: 'wx' })
+      await writeFile(file, `${process.pid} ${await lifeOf(process.pid)}`, { flag: 'wx' })
       return { release: () => rm(file, { force: true }) }
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
@@ -28,13 +28,32 @@ export async function lockFolder(file: string): Promise<FolderLock> {
 
 /** The process that holds the lock, if it lives. */
 export async function holder(file: string): Promise<number | undefined> {
-  const text = await readFile(file, 'utf8').catch(() => '')
-  const pid = Number.parseInt(text, 10)
-  if (!Number.isInteger(pid) || pid <= 0) return undefined
+  const [first = '', ...rest] = (await readFile(file, 'utf8').catch(() => '')).split(' ')
+  const pid = Number.parseInt(first, 10)
+  if (!Number.isInteger(pid) || pid <= 0 || !isAlive(pid)) return undefined
+  const life = rest.join(' ')
+  // after a power cut the same number is soon somebody else's
+  return life === '' || life === (await lifeOf(pid)) ? pid : undefined
+}
+
+function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0)
-    return pid
+    return true
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM' ? pid : undefined
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}
+
+/** Boot and start time of a process; nothing where the system doesn't say (no /proc). */
+async function lifeOf(pid: number): Promise<string> {
+  try {
+    const boot = await readFile('/proc/sys/kernel/random/boot_id', 'utf8')
+    const stat = await readFile(`/proc/${pid}/stat`, 'utf8')
+    // field 22; the second, the program's name, may hold blanks
+    const started = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]
+    return `${boot.trim()} ${started}`
+  } catch {
+    return ''
   }
 }

@@ -37,6 +37,8 @@ export interface UpOptions {
   port?: number
   workflows: WorkflowReports
   progress: Progress
+  /** Ends the start after the step that runs; what was begun is stopped again. */
+  signal?: AbortSignal
 }
 
 /** A whole mesh that runs: engines, roles, simulators, the dev inbox, the rides service. */
@@ -59,7 +61,7 @@ const WORKFLOWS = 'workflows'
 
 /** Starts everything on one port of loopback. What was begun is stopped again when a later step fails. */
 export async function startMesh(options: UpOptions): Promise<RunningMesh> {
-  const { progress } = options
+  const { progress, signal } = options
   const workflows = await findWorkflows(options.base)
   await using parts = new Disposal()
   const folder = await openMeshFolder(options.base, options.env.CARILLON_DIR)
@@ -68,12 +70,14 @@ export async function startMesh(options: UpOptions): Promise<RunningMesh> {
   const port = await choosePort(folder.port, options.port)
   const keys = await loadKeys(folder.keys)
   const engines = parts.use(await startEngines(folder, keys, options.env, progress))
+  signal?.throwIfAborted()
   const { natsUrl, ownerUrl, redisUrl } = engines
   await writeFile(folder.addresses, JSON.stringify({ natsUrl, ownerUrl, redisUrl }), { mode: 0o600 })
   parts.defer(() => rm(folder.addresses, { force: true }))
   const storage = await prepareStorage(engines, keys, progress)
   const apiKey = await prepareTenant(engines.ownerUrl, keys.apiKey)
   await saveKeys(folder.keys, { ...keys, apiKey })
+  signal?.throwIfAborted()
   const simulators = parts.use(await startSimulators({ allow: 'development' }))
   const publicUrl = `http://127.0.0.1:${port}`
   const env = meshEnvironment({
@@ -93,6 +97,7 @@ export async function startMesh(options: UpOptions): Promise<RunningMesh> {
     startServices({ env, keys, simulators, carillon, ring, curl, workflowFile, apiKey, port, publicUrl }),
   )
   parts.use(services)
+  signal?.throwIfAborted()
   const files = openWorkflowFiles(workflows, carillon, {
     webhookUrl: simulators.webhook.url,
     reports: options.workflows,
