@@ -1,4 +1,5 @@
 import { createHash, randomUUID, timingSafeEqual } from 'node:crypto'
+import { CarillonClientError } from '@carillon/sdk'
 import { HttpProblem } from '@carillon/service'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type pg from 'pg'
@@ -59,7 +60,7 @@ export const ridesRoutes: FastifyPluginAsyncTypebox<RidesDeps> = async (app, { p
       await insertRide(client, ride)
       await enqueue(client, rideEvent(ride))
     })
-    await relay.flush()
+    await publish()
     return reply.code(201).send(ride)
   })
 
@@ -98,8 +99,23 @@ export const ridesRoutes: FastifyPluginAsyncTypebox<RidesDeps> = async (app, { p
       if (ride.state === to) return ride
       throw new HttpProblem(409, 'RIDE_STATE', `The ride is ${ride.state}; it can't become ${to} from there.`)
     }
-    await relay.flush()
+    await publish()
     return moved
+  }
+
+  /** The change is kept whatever happens here: what could not be published stays in the outbox. */
+  async function publish(): Promise<void> {
+    try {
+      await relay.flush()
+    } catch (cause) {
+      if (!(cause instanceof CarillonClientError)) throw cause
+      throw new HttpProblem(
+        503,
+        'CARILLON_UNAVAILABLE',
+        'The change is kept; its event is published as soon as Carillon takes it.',
+        { headers: { 'retry-after': '5' }, cause },
+      )
+    }
   }
 }
 
