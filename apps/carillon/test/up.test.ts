@@ -6,7 +6,7 @@ import { eventually, useFolder } from '@carillon/testkit'
 import t, { type Test } from 'tap'
 import { type RunningMesh, startMesh } from '../src/mesh/up.js'
 import { BELLS } from '../src/ring/bells.js'
-import { addressesOf, answering, edgeOf, inboxOf, PROJECT, runCli, startUp } from './support.js'
+import { addressesOf, answering, edgeOf, inboxOf, PROJECT, runCli, startCli, startUp } from './support.js'
 
 /** A second start has to be done, bells and all, within this. */
 const SECOND_START_S = 8
@@ -107,6 +107,24 @@ t.test('a saved workflow reads differently at the next ring', async (t) => {
     t.equal(next.code, 0, next.stderr)
     t.same(bellsOf(next.stdout), BELLS)
   })
+})
+
+t.test('Ctrl-C during the start leaves nothing behind, nor does a lock of somebody else count', async (t) => {
+  const directory = join(await useFolder(t), 'mesh')
+  const starting = startCli(t, ['up', '--no-open'], { directory })
+  const lock = await eventually(() => readFile(join(directory, 'running'), 'utf8'))
+  starting.interrupt()
+  const { code, stdout, stderr } = await starting.exited
+  t.equal(code, 130)
+  t.equal(stderr, '')
+  t.notMatch(stdout, /Carillon is up/)
+  t.same(await leftovers(directory), [])
+
+  // as a power cut leaves it, when another process has the number of the mesh by now
+  const [, boot] = lock.split(' ')
+  await writeFile(join(directory, 'running'), `${process.pid} ${boot} 1`)
+  const next = await runCli(t, ['up', '--once'], { directory })
+  t.equal(next.code, 0, next.stderr)
 })
 
 t.test('outside of a project the start says where to go', async (t) => {
