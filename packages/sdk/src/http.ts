@@ -127,6 +127,7 @@ async function send<T>(
   headers: Record<string, string>,
 ): Promise<T> {
   let answer: Response
+  let text: string
   try {
     answer = await fetch(new URL(path, options.url), {
       method,
@@ -135,6 +136,8 @@ async function send<T>(
       redirect: 'error',
       signal: AbortSignal.timeout(options.timeoutMs ?? 10_000),
     })
+    // a connection that breaks within the body is as transient as one that never opened
+    text = await answer.text()
   } catch (cause) {
     throw new CarillonClientError(
       'unavailable',
@@ -143,7 +146,6 @@ async function send<T>(
       { cause },
     )
   }
-  const text = await answer.text()
   if (answer.ok) return (text === '' ? undefined : JSON.parse(text)) as T
   throw problemOf(answer, text)
 }
