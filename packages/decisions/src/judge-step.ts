@@ -2,6 +2,7 @@ import type { Reason } from '@carillon/contracts'
 import type { CelScope } from './cel.js'
 import type { ChannelStep, CompiledWorkflow } from './compile.js'
 import type { Facts } from './facts.js'
+import { conditionProblem } from './match.js'
 import type { PlannedAddress, StepOutcome } from './plan.js'
 import { judgePreferences } from './preferences.js'
 
@@ -72,15 +73,9 @@ export function seenRefusal(workflow: CompiledWorkflow, facts: Facts): Refusal |
 }
 
 function conditionRefusal(step: ChannelStep, cel: CelScope): Refusal | undefined {
-  if (step.condition === undefined) return undefined
-  const result = step.condition(cel)
-  if (result.ok && result.value === true) return undefined
-  const why = !result.ok
-    ? `could not be judged: ${result.problem}`
-    : result.value === false
-      ? 'is false'
-      : 'gives neither true nor false'
-  return { reason: 'CONDITION_FALSE', detail: `the step's condition ${step.options.if} ${why}` }
+  const problem = step.condition === undefined ? undefined : conditionProblem(step.condition(cel))
+  if (problem === undefined) return undefined
+  return { reason: 'CONDITION_FALSE', detail: `the step's condition ${step.options.if} ${problem}` }
 }
 
 /** A cap demotes to the inbox; critical categories aren't capped. */

@@ -1,5 +1,5 @@
 import type { DomainEvent, Reason } from '@carillon/contracts'
-import type { CelScope } from './cel.js'
+import type { CelResult, CelScope } from './cel.js'
 import type { CompiledWorkflow } from './compile.js'
 
 /** What became of one workflow for one event. */
@@ -31,10 +31,11 @@ export function createMatcher(workflows: readonly CompiledWorkflow[]): Matcher {
     return wide.length === 0 ? direct : [...new Set([...direct, ...wide])]
   }
   return (event) => {
+    const scope = celScope(event)
     const matched: CompiledWorkflow[] = []
     const outcomes: WorkflowOutcome[] = []
     for (const workflow of listening(event.type)) {
-      const outcome = judgeCondition(event, workflow)
+      const outcome = judgeCondition(scope, workflow)
       outcomes.push(outcome)
       if (outcome.matched) matched.push(workflow)
     }
@@ -47,7 +48,7 @@ export function matchExplain(event: DomainEvent, workflow: CompiledWorkflow): Wo
   const listens = workflow.types.some((type) =>
     type.endsWith('.*') ? event.type.startsWith(type.slice(0, -1)) : type === event.type,
   )
-  if (listens) return judgeCondition(event, workflow)
+  if (listens) return judgeCondition(celScope(event), workflow)
   return {
     workflow: workflow.key,
     version: workflow.version,
@@ -73,23 +74,22 @@ export function eventScope(event: DomainEvent): CelScope['event'] {
   }
 }
 
-function judgeCondition(event: DomainEvent, workflow: CompiledWorkflow): WorkflowOutcome {
-  const base = { workflow: workflow.key, version: workflow.version }
-  if (workflow.condition === undefined) return { ...base, matched: true }
-  const result = workflow.condition(celScope(event))
-  const written = workflow.definition.if as string
-  if (!result.ok) {
-    return {
-      ...base,
-      matched: false,
-      reason: 'CONDITION_FALSE',
-      detail: `the condition ${written} could not be judged: ${result.problem}`,
-    }
+function judgeCondition(scope: CelScope, workflow: CompiledWorkflow): WorkflowOutcome {
+  const { key, version, condition } = workflow
+  const problem = condition === undefined ? undefined : conditionProblem(condition(scope))
+  if (problem === undefined) return { workflow: key, version, matched: true }
+  return {
+    workflow: key,
+    version,
+    matched: false,
+    reason: 'CONDITION_FALSE',
+    detail: `the condition ${workflow.definition.if} ${problem}`,
   }
-  if (result.value === true) return { ...base, matched: true }
-  const detail =
-    result.value === false
-      ? `the condition ${written} is false`
-      : `the condition ${written} gives neither true nor false`
-  return { ...base, matched: false, reason: 'CONDITION_FALSE', detail }
+}
+
+/** What keeps a condition from being true; undefined: nothing. */
+export function conditionProblem(result: CelResult): string | undefined {
+  if (!result.ok) return `could not be judged: ${result.problem}`
+  if (result.value === true) return undefined
+  return result.value === false ? 'is false' : 'gives neither true nor false'
 }
