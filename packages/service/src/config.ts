@@ -156,7 +156,7 @@ export async function readSecretFiles(
   for (const [name, path] of Object.entries(env)) {
     if (!name.endsWith('_FILE') || path === undefined || path === '') continue
     const target = name.slice(0, -'_FILE'.length)
-    if (filled[target] !== undefined || !/^(CARILLON_|DATABASE_|NATS_|REDIS_)/.test(target)) continue
+    if (filled[target] !== undefined || !/^(CARILLON_|DATABASE_|NATS_|REDIS_|RIDES_)/.test(target)) continue
     try {
       filled[target] = (await readFile(path, 'utf8')).trim()
     } catch (error) {
