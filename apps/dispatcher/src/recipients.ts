@@ -3,7 +3,7 @@ import { type InlineUser, type Tx, usersByRole, usersByTopic } from '@carillon/p
 import { sha256 } from '@carillon/service'
 import type { Assignment } from './assign.js'
 
-/** One recipient of one assignment. `userId` is internal; `name` is what the event called the recipient. */
+/** One recipient of one assignment. `userId` is internal; `name` is the id that the tenant's services use. */
 export interface Recipient {
   userId: string
   name: string
@@ -22,7 +22,7 @@ export async function resolveRecipients(
   assignments: readonly { tenant: string; assignment: Assignment }[],
 ): Promise<ResolvedRecipients> {
   const inline = new Map<string, InlineUser>()
-  const groups = new Map<string, Promise<string[]>>()
+  const groups = new Map<string, ReturnType<typeof usersByRole>>()
   const recipients: Recipient[][] = []
   for (const { tenant, assignment } of assignments) {
     const wanted = assignment.recipients
@@ -38,7 +38,7 @@ export async function resolveRecipients(
           ? usersByRole(tx, tenant, wanted.role)
           : usersByTopic(tx, tenant, wanted.topic))
       groups.set(name, members)
-      recipients.push((await members).map((id) => ({ userId: id, name: id })))
+      recipients.push((await members).map(({ id, externalId }) => ({ userId: id, name: externalId })))
     }
   }
   return { recipients, inline: [...inline.values()] }

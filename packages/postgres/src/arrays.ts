@@ -1,6 +1,6 @@
 /**
- * Array literals for `unnest` parameters. The driver's own encoder walks every element through several generic
- * steps; these know their type, which is most of the client's cost of a batch.
+ * Array literals for `unnest` parameters, encoded by element type. Measured at 4.5 µs a row beside 4.6 µs with the
+ * driver's own encoder: a matter of exactness (null, moments in milliseconds), not of speed.
  */
 
 const NEEDS_ESCAPE = /["\\]/g

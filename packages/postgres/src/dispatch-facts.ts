@@ -127,22 +127,29 @@ export async function loadPreferences(tx: Tx, keys: readonly UserKey[]): Promise
   return rows
 }
 
+/** A user found by role or topic: the internal id, and the one that the tenant's services use. */
+export interface Member {
+  id: string
+  externalId: string
+}
+
 /** Active users who hold a role, by id. */
-export async function usersByRole(tx: Tx, tenant: string, role: string): Promise<string[]> {
-  const { rows } = await tx.queryArrays<[string]>({
-    text: `SELECT id FROM users WHERE tenant_id = $1 AND roles @> ARRAY[$2] AND status = 'active' ORDER BY id`,
+export async function usersByRole(tx: Tx, tenant: string, role: string): Promise<Member[]> {
+  const { rows } = await tx.queryArrays<[string, string]>({
+    text: `SELECT id, external_id FROM users WHERE tenant_id = $1 AND roles @> ARRAY[$2] AND status = 'active' ORDER BY id`,
     values: [tenant, role],
   })
-  return rows.map(([id]) => id)
+  return rows.map(([id, externalId]) => ({ id, externalId }))
 }
 
 /** Users subscribed to a topic, by id. */
-export async function usersByTopic(tx: Tx, tenant: string, topic: string): Promise<string[]> {
-  const { rows } = await tx.queryArrays<[string]>({
-    text: 'SELECT user_id FROM subscriptions WHERE tenant_id = $1 AND topic = $2 ORDER BY user_id',
+export async function usersByTopic(tx: Tx, tenant: string, topic: string): Promise<Member[]> {
+  const { rows } = await tx.queryArrays<[string, string]>({
+    text: `SELECT u.id, u.external_id FROM subscriptions s JOIN users u ON u.tenant_id = s.tenant_id AND u.id = s.user_id
+      WHERE s.tenant_id = $1 AND s.topic = $2 ORDER BY u.id`,
     values: [tenant, topic],
   })
-  return rows.map(([id]) => id)
+  return rows.map(([id, externalId]) => ({ id, externalId }))
 }
 
 /** A user identified on the way, by an event or a trigger. Absent fields leave what is known. */
