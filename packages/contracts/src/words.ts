@@ -61,9 +61,8 @@ export const REASONS = [
 export type Reason = (typeof REASONS)[number]
 
 /**
- * Order in which a delivery's status may move: a later fact never overwrites a higher rank, so a late `sent`
- * can't undo `delivered`. Equal rank means "not a step forward". Terminal statuses other than `delivered` rank
- * highest because nothing may follow them; `failed` stands above `sent` for bounces.
+ * Order in which a delivery's status may move: a later fact never overwrites an equal or a higher rank, so a late
+ * `sent` can't undo `delivered`, and what has ended stays as it ended.
  */
 export const DELIVERY_RANK: Readonly<Record<DeliveryStatus, number>> = {
   queued: 0,
@@ -71,11 +70,11 @@ export const DELIVERY_RANK: Readonly<Record<DeliveryStatus, number>> = {
   sending: 2,
   sent: 3,
   delivered: 4,
-  failed: 5,
-  expired: 5,
-  skipped: 5,
-  withdrawn: 5,
-  simulated: 5,
+  failed: 4,
+  expired: 4,
+  skipped: 4,
+  withdrawn: 4,
+  simulated: 4,
 }
 
 /** True for statuses that never change again. `sent` stays open until a device acknowledges. */
