@@ -190,10 +190,12 @@ t.test('triggers, direct notifications and groups', async (t) => {
     await mesh.putUser('d2', { roles: ['driver', 'customer'] })
     await mesh.publish({ type: 'rides.ride.requested.v1', id: 'r1', data: {} })
     await dispatched(mesh)
-    t.equal(
-      (await mesh.rows(`SELECT id FROM runs WHERE workflow_key = 'for-drivers' AND state = 'completed'`))
-        .length,
-      2,
+    t.strictSame(
+      await mesh.rows(
+        `SELECT recipient FROM runs WHERE workflow_key = 'for-drivers' AND state = 'completed' ORDER BY recipient`,
+      ),
+      [{ recipient: 'd1' }, { recipient: 'd2' }],
+      'named as their services know them',
     )
   })
 
