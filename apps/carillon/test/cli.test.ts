@@ -20,6 +20,7 @@ const COMMANDS = [
   'reset',
   'demo',
   'bench',
+  'chaos',
 ]
 
 t.test('help teaches every command and is no failure', async (t) => {
