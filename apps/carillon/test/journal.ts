@@ -8,11 +8,15 @@ export function createJournal(): Journal {
   return { attempted: new Set(), acknowledged: new Set() }
 }
 
-/** One journaled send: an answer that never comes, or a refusal, leaves the id attempted and nothing more. */
-export async function attempt(journal: Journal, id: string, send: () => Promise<boolean>): Promise<void> {
+/** One journaled send, and whether it was acknowledged: an answer that never comes, or a refusal, leaves the id attempted and nothing more. */
+export async function attempt(journal: Journal, id: string, send: () => Promise<unknown>): Promise<boolean> {
   journal.attempted.add(id)
-  const acknowledged = await send().catch(() => false)
+  const acknowledged = await send().then(
+    () => true,
+    () => false,
+  )
   if (acknowledged) journal.acknowledged.add(id)
+  return acknowledged
 }
 
 /** Lost = acknowledged − observed, unexpected = observed − attempted, doubled = observed more than once. */

@@ -195,3 +195,21 @@ export async function quiet(world: Pick<World, 'connection' | 'rows'>, timeoutMs
     { timeoutMs, everyMs: 100 },
   )
 }
+
+/** Every page of a person's inbox, newest first. */
+export async function wholeInbox(url: string, token: string): Promise<{ id: string; title: string }[]> {
+  const all: { id: string; title: string }[] = []
+  for (let before = ''; ; ) {
+    const answer = await fetch(`${url}/v1/inbox?limit=100${before === '' ? '' : `&before=${before}`}`, {
+      headers: { authorization: `Bearer ${token}` },
+    })
+    if (!answer.ok) throw new Error(`the inbox answers ${answer.status}: ${await answer.text()}`)
+    const page = (await answer.json()) as {
+      notifications: { id: string; title: string }[]
+      next: string | null
+    }
+    all.push(...page.notifications)
+    if (page.next === null) return all
+    before = page.next
+  }
+}
