@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import {
   ContractError,
   type DeliveryChannel,
@@ -94,9 +95,9 @@ export function createOnJobs(
     const sending = claimed.filter((delivery) => delivery.status === 'sending')
     const judged = await send(channel, sending, deps, signal)
     deps.failpoint('delivery.after-send')
-    const closed = await whenDatabaseIsThere(() => close(judged, deps))
+    const closed = await closeWithinLease(judged, began, deps, signal)
     deps.failpoint('delivery.after-close')
-    const told = await publishReceipts(claimed, closed, jobs, deps)
+    const told = await publishReceipts({ claimed, judged, closed, jobs }, deps)
     closeOutcomes(outcomes, jobs, closed, claimed)
     deps.events.attempted(
       channel,
@@ -143,6 +144,26 @@ async function send(
     { accounts, circuits: deps.circuits, receiptKey: deps.receiptKey, nowMs: deps.now() },
     signal,
   )
+}
+
+const CLOSE_AGAIN_MS = 100
+
+/** What was sent is written down as long as the lease lasts: to give up sooner would ring everybody twice. */
+async function closeWithinLease(
+  judged: readonly Judged[],
+  began: number,
+  deps: OnJobsDeps,
+  signal: AbortSignal,
+): Promise<Closed[]> {
+  for (;;) {
+    try {
+      return await whenDatabaseIsThere(() => close(judged, deps))
+    } catch (error) {
+      const over = performance.now() - began > deps.leaseMs || signal.aborted
+      if (!(error instanceof DatabaseAway) || over) throw error
+      await sleep(CLOSE_AGAIN_MS)
+    }
+  }
 }
 
 interface Closed {
@@ -229,15 +250,22 @@ async function retireDead(judged: readonly Judged[], nowMs: number, deps: OnJobs
  * False when the broker didn't take it all.
  */
 async function publishReceipts(
-  claimed: readonly ClaimedDelivery[],
-  closed: readonly Closed[],
-  jobs: readonly PlacedJob[],
+  pass: {
+    claimed: readonly ClaimedDelivery[]
+    judged: readonly Judged[]
+    closed: readonly Closed[]
+    jobs: readonly PlacedJob[]
+  },
   deps: OnJobsDeps,
 ): Promise<boolean> {
+  const { claimed, judged, closed, jobs } = pass
   const nowMs = deps.now()
   const messages = closed.map(({ delivery, attempt }) => receiptOf(delivery, attempt, nowMs))
   const touched = new Set(claimed.map((delivery) => delivery.id))
+  const written = new Set(closed.map(({ delivery }) => delivery.id))
   const earlier = [
+    // closed by a commit whose answer was lost, or by somebody else
+    ...judged.flatMap(({ delivery }) => (written.has(delivery.id) ? [] : [delivery])),
     ...claimed.filter((delivery) => delivery.status !== 'sending'),
     ...jobs.flatMap(({ job, redelivered }) =>
       redelivered && !touched.has(job.deliveryId) ? [{ runId: job.runId, id: job.deliveryId }] : [],
