@@ -109,7 +109,7 @@ export function createDirectWorkflows(): DirectWorkflows {
         ...(shape.category === undefined ? {} : { category: shape.category }),
         ...(shape.lane === undefined ? {} : { lane: shape.lane }),
         ...(shape.expires === undefined ? {} : { expires: shape.expires }),
-        content: Object.fromEntries(shape.fields.map((field) => [field, `{{ data.content.${field} }}`])),
+        content: Object.fromEntries(shape.fields.map((field) => [field, textOf(field)])),
         steps: shape.channels,
       })
       if (!checked.ok) {
@@ -126,6 +126,11 @@ export function createDirectWorkflows(): DirectWorkflows {
       return made
     },
   }
+}
+
+/** The sender's own HTML is HTML; everything else is text. */
+function textOf(field: string): string {
+  return field === 'html' ? '{{ data.content.html | raw }}' : `{{ data.content.${field} }}`
 }
 
 function assignDirect(event: DomainEvent, direct: DirectWorkflows): Assigned {

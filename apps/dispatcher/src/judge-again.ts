@@ -51,10 +51,13 @@ export async function judgeAgain(
 
 /** True when something of the run has gone out or stands in the inbox. */
 export function deliveredBefore(run: DueRun): boolean {
-  return (
-    (run.plan as { steps: StepOutcome[] }[]).some((earlier) =>
-      earlier.steps.some((step) => step.outcome === 'deliver' && step.type !== 'inbox'),
-    ) || run.inInbox
+  return run.inInbox || wentOutBefore(run)
+}
+
+/** True when something has gone out beyond the inbox: that is what caps count, once a run. */
+function wentOutBefore(run: DueRun): boolean {
+  return (run.plan as { steps: StepOutcome[] }[]).some((earlier) =>
+    earlier.steps.some((step) => step.outcome === 'deliver' && step.type !== 'inbox'),
   )
 }
 
@@ -115,7 +118,7 @@ async function workflowOf(
 
 /** Caps count what goes out, whenever it goes out. */
 async function capAgain(tx: Tx, judged: readonly JudgedAgain[], now: number): Promise<void> {
-  const capped = judged.filter((entry) => entry.input !== undefined && !deliveredBefore(entry.run))
+  const capped = judged.filter((entry) => entry.input !== undefined && !wentOutBefore(entry.run))
   const counts = await countTowardsCaps(
     tx,
     capped.map(({ run, plan: pass, input }) => ({

@@ -1,8 +1,11 @@
 import {
   type CompiledWorkflow,
+  CompileError,
   compileWorkflow,
   createMatcher,
   type Matcher,
+  RenderError,
+  type Templates,
   validateWorkflow,
 } from '@carillon/decisions'
 import { loadTenantRules, loadWorkflowVersion, type TenantRow, type Tx } from '@carillon/postgres'
@@ -33,7 +36,8 @@ export interface Preference {
 /** Rules of the tenants of a batch, compiled once per epoch of each tenant. */
 export interface RulesCache {
   forTenants(tx: Tx, tenants: readonly TenantRow[]): Promise<Map<string, TenantRules>>
-  /** A version that a waiting run began with, published or not. Undefined when it no longer exists or compiles. */
+  /** A version that a waiting run began with, published or not, with the templates of now. Undefined when it no longer
+   * exists or compiles. */
   version(
     tx: Tx,
     workflow: { tenant: string; key: string; version: number },
@@ -47,7 +51,7 @@ const KEPT_VERSIONS = 500
 export function createRulesCache(
   onLoaded: (tenant: string, workflows: number, broken: readonly string[]) => void,
 ): RulesCache {
-  const current = new Map<string, { epoch: number; rules: TenantRules }>()
+  const current = new Map<string, { epoch: number; rules: TenantRules; templates: Templates }>()
   const versions = new Map<string, CompiledWorkflow>()
   return {
     async forTenants(tx, tenants) {
@@ -58,8 +62,10 @@ export function createRulesCache(
           found.set(tenant.id, known.rules)
           continue
         }
-        const { rules, broken } = compileRules(tenant, await loadTenantRules(tx, tenant.id))
-        current.set(tenant.id, { epoch: tenant.epoch, rules })
+        const loaded = await loadTenantRules(tx, tenant.id)
+        const templates = templatesOf(loaded)
+        const { rules, broken } = compileRules(tenant, loaded, templates)
+        current.set(tenant.id, { epoch: tenant.epoch, rules, templates })
         onLoaded(tenant.id, rules.workflows.size, broken)
         found.set(tenant.id, rules)
       }
@@ -69,7 +75,11 @@ export function createRulesCache(
       const name = `${workflow.tenant} ${workflow.key} ${workflow.version}`
       const known = versions.get(name)
       if (known !== undefined) return known
-      const compiled = compile(await loadWorkflowVersion(tx, workflow), workflow.version, {})
+      const compiled = compile(
+        await loadWorkflowVersion(tx, workflow),
+        workflow.version,
+        current.get(workflow.tenant)?.templates ?? {},
+      )
       if (compiled === undefined) return undefined
       if (versions.size >= KEPT_VERSIONS) versions.delete(versions.keys().next().value as string)
       versions.set(name, compiled)
@@ -80,9 +90,9 @@ export function createRulesCache(
 
 function compileRules(
   tenant: TenantRow,
-  loaded: Awaited<ReturnType<typeof loadTenantRules>>,
+  loaded: LoadedRules,
+  templates: Templates,
 ): { rules: TenantRules; broken: string[] } {
-  const templates = Object.fromEntries(loaded.templates.map((template) => [template.key, template.locales]))
   const workflows = new Map<string, CompiledWorkflow>()
   const broken: string[] = []
   for (const { key, version, definition } of loaded.workflows) {
@@ -101,13 +111,20 @@ function compileRules(
   return { rules, broken }
 }
 
-function compile(
-  definition: unknown,
-  version: number,
-  templates: Record<string, unknown>,
-): CompiledWorkflow | undefined {
+type LoadedRules = Awaited<ReturnType<typeof loadTenantRules>>
+
+function templatesOf(loaded: LoadedRules): Templates {
+  return Object.fromEntries(loaded.templates.map(({ key, locales }) => [key, locales as Templates[string]]))
+}
+
+/** Undefined for a definition that doesn't work any more: a template that is gone, a rule that became stricter. */
+function compile(definition: unknown, version: number, templates: Templates): CompiledWorkflow | undefined {
   const checked = validateWorkflow(definition)
-  return checked.ok
-    ? compileWorkflow(checked.definition, { version, templates: templates as never })
-    : undefined
+  if (!checked.ok) return undefined
+  try {
+    return compileWorkflow(checked.definition, { version, templates })
+  } catch (error) {
+    if (error instanceof CompileError || error instanceof RenderError) return undefined
+    throw error
+  }
 }

@@ -18,11 +18,21 @@ const EVERY_MS = 5_000
 
 export function startRelay(pool: pg.Pool, publisher: Publisher, logger: Logger): Relay {
   let running: Promise<void> | undefined
-  const flush = (): Promise<void> => {
-    running ??= relayAll(pool, publisher).finally(() => {
+  let next: Promise<void> | undefined
+  const pass = (): Promise<void> => {
+    running = relayAll(pool, publisher).finally(() => {
       running = undefined
     })
     return running
+  }
+  const flush = (): Promise<void> => {
+    if (running === undefined) return pass()
+    // a pass under way may have looked before the caller's row was there: one more comes after it, for all who wait
+    next ??= Promise.allSettled([running]).then(() => {
+      next = undefined
+      return pass()
+    })
+    return next
   }
   // what a crash left behind goes out without waiting for the next ride
   const timer = setInterval(() => {
