@@ -104,7 +104,7 @@ export async function useWorld(t: TestScope, ackWait = '2s'): Promise<World> {
     CARILLON_WAKE_EVERY_MS: '50',
     CARILLON_RETRY_BASE_MS: '200',
     CARILLON_RESPOOL_AFTER_MS: '3000',
-    CARILLON_DELIVERY_LEASE_MS: '2000',
+    CARILLON_DELIVERY_LEASE_MS: '5000',
     CARILLON_MAX_ATTEMPTS: '10',
     CARILLON_LOG_LEVEL: 'info',
   }
