@@ -92,3 +92,54 @@ t.test('what a request left in the outbox is published and removed', async (t) =
   await eventually(async () => (await mesh.frames(ada)).length === 1)
   await eventually(async () => (await mesh.rows('SELECT id FROM outbox')).length === 0)
 })
+
+t.test('a cap holds for what goes out after a wait, and counts a run once', async (t) => {
+  const mesh = await useMesh(t)
+  await mesh.putWorkflow({
+    key: 'capped',
+    on: 'a.b.v1',
+    to: 'data.user',
+    cap: { count: 1, per: '1h' },
+    content: { title: 'T', body: 'x' },
+    steps: ['inbox', { wait: '100ms' }, 'push', { wait: '100ms' }, 'push'],
+  })
+  const ada = await mesh.putUser('ada')
+  await mesh.putDevice(ada)
+  await mesh.startDispatcher()
+  await mesh.publish({ type: 'a.b.v1', id: 'e1', data: { user: 'ada' } })
+  await eventually(async () => (await mesh.jobs('push')).length === 2)
+  await mesh.publish({ type: 'a.b.v1', id: 'e2', data: { user: 'ada' } })
+  await eventually(
+    async () =>
+      (await mesh.rows(`SELECT id FROM runs WHERE state = 'completed' AND wake_at IS NULL`)).length === 2,
+  )
+  t.equal((await mesh.jobs('push')).length, 2, 'the second run rang nobody beyond the inbox')
+  const [run] = await mesh.rows<{ plan: unknown[] }>(
+    `SELECT r.plan FROM runs r JOIN events e ON e.id = r.event_id WHERE e.event_id = 'e2'`,
+  )
+  t.match(run?.plan[1], { steps: [{ type: 'push', outcome: 'skip', reason: 'FREQUENCY_CAPPED' }] })
+})
+
+t.test('a run that waited finds its template again', async (t) => {
+  const mesh = await useMesh(t)
+  await mesh.rows(
+    `INSERT INTO templates (tenant_id, key, version, locales) VALUES ('acme', 'receipt', 1, '{"default":{"title":"Receipt {{ data.n }}","body":"x"}}')`,
+  )
+  await mesh.putWorkflow({
+    key: 'later',
+    on: 'a.b.v1',
+    to: 'data.user',
+    steps: [{ wait: '100ms' }, { email: { template: 'receipt' } }],
+  })
+  await mesh.putUser('ada', { email: 'ada@example.com' })
+  await mesh.startDispatcher()
+  await mesh.publish({ type: 'a.b.v1', id: 'e1', data: { user: 'ada', n: 7 } })
+  await dispatched(mesh)
+  // a newer version is published meanwhile: the run keeps the one it began with
+  await mesh.rows(`UPDATE workflows SET status = 'retired'`)
+  await mesh.rows('UPDATE tenants SET epoch = epoch + 1')
+  await eventually(async () => (await mesh.jobs('email')).length === 1)
+  t.match(await mesh.rows('SELECT state, content FROM runs'), [
+    { state: 'completed', content: { 1: { title: 'Receipt 7' } } },
+  ])
+})
