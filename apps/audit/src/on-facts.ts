@@ -1,7 +1,6 @@
 import { ContractError, decodeAuditFact } from '@carillon/contracts'
 import { DONE, dead, type Outcome, type Received } from '@carillon/jetstream'
-import { type AuditEntry, appendAudit, type Database, isTransient } from '@carillon/postgres'
-import { messageOf } from '@carillon/service'
+import { type AuditEntry, appendAudit, type Database, whenThere } from '@carillon/postgres'
 import type { AuditEvents } from './events.js'
 
 export interface OnFactsDeps {
@@ -37,23 +36,14 @@ export function createOnFacts(deps: OnFactsDeps): (batch: readonly Received[]) =
   }
 }
 
-/** The database is away: no fact is to blame, and the batch is held until it is back. */
-class DatabaseAway extends Error {
-  override readonly name = 'DatabaseAway'
-  readonly transient = true
-}
-
 async function append(
   tenant: string,
   facts: readonly { sequence: number; entry: AuditEntry }[],
   deps: OnFactsDeps,
 ): Promise<void> {
   const entries = [...facts].sort((a, b) => a.sequence - b.sequence).map(({ entry }) => entry)
-  try {
-    const appended = await deps.database.inTransaction((tx) => appendAudit(tx, tenant, entries))
-    deps.events.appended(tenant, appended, entries.length - appended)
-  } catch (error) {
-    if (isTransient(error)) throw new DatabaseAway(messageOf(error), { cause: error })
-    throw error
-  }
+  const appended = await whenThere(() =>
+    deps.database.inTransaction((tx) => appendAudit(tx, tenant, entries)),
+  )
+  deps.events.appended(tenant, appended, entries.length - appended)
 }

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import {
   ContractError,
   type DeliveryChannel,
@@ -16,38 +15,18 @@ import {
   type Received,
   retryAfter,
 } from '@carillon/jetstream'
-import {
-  type ClaimedDelivery,
-  type ClosedAttempt,
-  claimDeliveries,
-  closeAttempts,
-  type Database,
-  holdProvider,
-  isTransient,
-  loadEnded,
-  retireDevices,
-} from '@carillon/postgres'
-import { type Failpoint, messageOf } from '@carillon/service'
+import { type ClaimedDelivery, claimDeliveries, loadEnded, whenThere } from '@carillon/postgres'
+import type { Failpoint } from '@carillon/service'
 import { type AccountDeps, readAccounts } from './accounts.js'
-import type { Circuits } from './circuit.js'
-import type { DeliveryEvents } from './events.js'
-import { judgeVerdict } from './judge-verdict.js'
+import { type Closed, type ClosingDeps, closeWithinLease } from './close-attempts.js'
 import { receiptOf, receiptOfEnded } from './receipts.js'
 import { type Judged, sendClaimed } from './send-claimed.js'
 
-export interface OnJobsDeps {
-  database: Database
+export interface OnJobsDeps extends ClosingDeps {
   accounts: AccountDeps
-  circuits: Circuits
   publishReceipts(stream: string, messages: readonly OutgoingMessage[]): Promise<PublishOutcome[]>
-  events: DeliveryEvents
   failpoint: Failpoint
   receiptKey: Buffer
-  leaseMs: number
-  retryBaseMs: number
-  holdMs: number
-  now: () => number
-  random: () => number
 }
 
 interface PlacedJob {
@@ -82,7 +61,7 @@ export function createOnJobs(
       }
     })
     if (jobs.length === 0) return outcomes
-    const claimed = await whenDatabaseIsThere(() =>
+    const claimed = await whenThere(() =>
       deps.database.inTransaction((tx) =>
         claimDeliveries(
           tx,
@@ -110,21 +89,6 @@ export function createOnJobs(
   }
 }
 
-/** The database is away: no job is to blame, and the batch is held until it is back. */
-class DatabaseAway extends Error {
-  override readonly name = 'DatabaseAway'
-  readonly transient = true
-}
-
-async function whenDatabaseIsThere<T>(work: () => Promise<T>): Promise<T> {
-  try {
-    return await work()
-  } catch (error) {
-    if (isTransient(error)) throw new DatabaseAway(messageOf(error), { cause: error })
-    throw error
-  }
-}
-
 async function send(
   channel: DeliveryChannel,
   sending: readonly ClaimedDelivery[],
@@ -132,7 +96,7 @@ async function send(
   signal: AbortSignal,
 ): Promise<Judged[]> {
   if (sending.length === 0) return []
-  const accounts = await whenDatabaseIsThere(() =>
+  const accounts = await whenThere(() =>
     readAccounts(
       sending.map((delivery) => delivery.tenant),
       channel,
@@ -144,105 +108,6 @@ async function send(
     { accounts, circuits: deps.circuits, receiptKey: deps.receiptKey, nowMs: deps.now() },
     signal,
   )
-}
-
-const CLOSE_AGAIN_MS = 100
-
-/** What was sent is written down as long as the lease lasts: to give up sooner would ring everybody twice. */
-async function closeWithinLease(
-  judged: readonly Judged[],
-  began: number,
-  deps: OnJobsDeps,
-  signal: AbortSignal,
-): Promise<Closed[]> {
-  for (;;) {
-    try {
-      return await whenDatabaseIsThere(() => close(judged, deps))
-    } catch (error) {
-      const over = performance.now() - began > deps.leaseMs || signal.aborted
-      if (!(error instanceof DatabaseAway) || over) throw error
-      await sleep(CLOSE_AGAIN_MS)
-    }
-  }
-}
-
-interface Closed {
-  delivery: ClaimedDelivery
-  attempt: ClosedAttempt
-}
-
-async function close(judged: readonly Judged[], deps: OnJobsDeps): Promise<Closed[]> {
-  if (judged.length === 0) return []
-  const nowMs = deps.now()
-  const held = await holdBroken(judged, nowMs, deps)
-  const closed = judged.map((entry) => ({
-    delivery: entry.delivery,
-    attempt: judgeVerdict(entry.delivery, guardMassDeath(entry, nowMs, deps), entry.provider, {
-      nowMs,
-      baseMs: deps.retryBaseMs,
-      notBeforeMs: Math.max(entry.notBeforeMs, entry.account === null ? 0 : (held.get(entry.account) ?? 0)),
-      random: deps.random,
-    }),
-  }))
-  const written = await deps.database.inTransaction((tx) =>
-    closeAttempts(
-      tx,
-      closed.map((entry) => entry.attempt),
-    ),
-  )
-  await retireDead(judged, nowMs, deps)
-  return closed.filter((entry) => written.has(entry.delivery.id))
-}
-
-/** Credentials that were refused are left alone for a while, and only they. */
-async function holdBroken(
-  judged: readonly Judged[],
-  nowMs: number,
-  deps: OnJobsDeps,
-): Promise<Map<string, number>> {
-  const held = new Map<string, number>()
-  for (const { verdict, account, provider, delivery } of judged) {
-    if (verdict.kind !== 'config' || account === null || held.has(account)) continue
-    const untilMs = nowMs + deps.holdMs
-    held.set(account, untilMs)
-    await holdProvider(deps.database, {
-      tenant: delivery.tenant,
-      id: account,
-      untilMs,
-      reason: verdict.reason,
-    })
-    deps.events.held(provider ?? 'unknown', delivery.tenant, verdict.reason, untilMs)
-  }
-  return held
-}
-
-function guardMassDeath(entry: Judged, nowMs: number, deps: OnJobsDeps) {
-  const { verdict, account } = entry
-  if (verdict.kind !== 'address' || account === null || !deps.circuits.isMassDeath(account, nowMs))
-    return verdict
-  return { kind: 'config' as const, reason: `too many addresses of this app die at once (${verdict.reason})` }
-}
-
-/** Dead addresses are marked, unless they were registered after the provider's moment or too many die at once. */
-async function retireDead(judged: readonly Judged[], nowMs: number, deps: OnJobsDeps): Promise<void> {
-  const retired = judged.flatMap(({ verdict, delivery, account, provider }) => {
-    if (verdict.kind !== 'address' || delivery.addressKind !== 'device' || account === null) return []
-    if (deps.circuits.isMassDeath(account, nowMs)) {
-      deps.events.massDeath(provider ?? 'unknown', delivery.tenant)
-      return []
-    }
-    const status = verdict.suspend === true ? ('suspended' as const) : ('gone' as const)
-    return [
-      {
-        tenant: delivery.tenant,
-        id: delivery.address,
-        status,
-        reason: verdict.reason,
-        beforeMs: verdict.at ?? nowMs,
-      },
-    ]
-  })
-  if (retired.length > 0) deps.events.retired(await retireDevices(deps.database, retired))
 }
 
 /**
@@ -272,7 +137,7 @@ async function publishReceipts(
     ),
   ]
   if (earlier.length > 0) {
-    const ended = await whenDatabaseIsThere(() => loadEnded(deps.database, earlier))
+    const ended = await whenThere(() => loadEnded(deps.database, earlier))
     messages.push(...ended.map(receiptOfEnded))
   }
   const wanted = messages.filter((message) => message !== undefined)

@@ -1,4 +1,4 @@
-import { STREAMS } from '@carillon/contracts'
+import { liveEpoch, STREAMS } from '@carillon/contracts'
 import { type Connection, streamState } from '@carillon/jetstream'
 import { sha256 } from '@carillon/service'
 import type { Position } from './edge-deps.js'
@@ -21,11 +21,7 @@ export function createLivePosition(
     now,
     ask: async (stream): Promise<Position> => {
       const state = await streamState(connection, stream)
-      const hash = sha256(`${state.createdAt}:${state.serverId}`)
-      return {
-        epoch: Buffer.from(hash.subarray(0, 5)).toString('base64url').slice(0, EPOCH_LENGTH),
-        offset: state.lastSequence,
-      }
+      return { epoch: liveEpoch(sha256, state), offset: state.lastSequence }
     },
   })
   return async () => {
@@ -36,5 +32,3 @@ export function createLivePosition(
     }
   }
 }
-
-const EPOCH_LENGTH = 6

@@ -13,11 +13,10 @@ import {
   applyDeliveryNews,
   type Database,
   insertReceipts,
-  isTransient,
   markEngaged,
   type TenantReceipt,
+  whenThere,
 } from '@carillon/postgres'
-import { messageOf } from '@carillon/service'
 import type { HistoryEvents } from './events.js'
 import { foldReceipts } from './fold.js'
 import { deliveryFrame, engagementFrame } from './frames.js'
@@ -63,15 +62,9 @@ export function createOnReceipts(deps: OnReceiptsDeps): (batch: readonly Receive
   }
 }
 
-/** The database is away: no receipt is to blame, and the batch is held until it is back. */
-class DatabaseAway extends Error {
-  override readonly name = 'DatabaseAway'
-  readonly transient = true
-}
-
-async function write(receipts: readonly TenantReceipt[], deps: OnReceiptsDeps) {
-  try {
-    return await deps.database.inTransaction(async (tx) => {
+function write(receipts: readonly TenantReceipt[], deps: OnReceiptsDeps) {
+  return whenThere(() =>
+    deps.database.inTransaction(async (tx) => {
       const fresh = await insertReceipts(tx, receipts)
       if (fresh.length === 0) return { fresh: 0, moved: [], engaged: [] }
       const folded = foldReceipts(fresh)
@@ -79,9 +72,6 @@ async function write(receipts: readonly TenantReceipt[], deps: OnReceiptsDeps) {
       const engaged = folded.engaged.length === 0 ? [] : await markEngaged(tx, folded.engaged)
       await addStatistics(tx, fresh)
       return { fresh: fresh.length, moved, engaged }
-    })
-  } catch (error) {
-    if (isTransient(error)) throw new DatabaseAway(messageOf(error), { cause: error })
-    throw error
-  }
+    }),
+  )
 }

@@ -10,7 +10,6 @@
 /** Most channels one cursor can hold within 128 characters. */
 export const MAX_CURSOR_CHANNELS = 7
 
-export const EPOCH_LENGTH = 6
 const TAG_LENGTH = 4
 const VERSION = '1'
 const CURSOR = /^1([A-Za-z0-9_-]{6})([0-9a-z]{1,11})((?:\.[A-Za-z0-9_-]{4}[0-9a-z]{0,11})*)$/
@@ -55,9 +54,4 @@ export function decodeCursor(text: string): Cursor | undefined {
 /** A short name for a channel inside a cursor. `hash` is a digest of the channel's subject. */
 export function tagOf(hash: Uint8Array): string {
   return Buffer.from(hash.subarray(0, 3)).toString('base64url')
-}
-
-/** A short name for one run of the stream's server. */
-export function epochOf(hash: Uint8Array): string {
-  return Buffer.from(hash.subarray(0, 5)).toString('base64url').slice(0, EPOCH_LENGTH)
 }

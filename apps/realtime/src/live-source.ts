@@ -1,4 +1,4 @@
-import { STREAMS } from '@carillon/contracts'
+import { liveEpoch, STREAMS } from '@carillon/contracts'
 import {
   type Connection,
   type CoreMessage,
@@ -9,7 +9,6 @@ import {
   subscribeCore,
 } from '@carillon/jetstream'
 import { sha256 } from '@carillon/service'
-import { epochOf } from './cursor.js'
 import { createGate } from './gate.js'
 import type { StreamHead } from './recovery.js'
 
@@ -75,7 +74,7 @@ async function readHead(recovery: Connection): Promise<StreamHead> {
     // an answer of one run must not be taken for another's
     if (recovery.serverId !== run) continue
     return {
-      epoch: epochOf(sha256(`${state.createdAt}:${state.serverId}`)),
+      epoch: liveEpoch(sha256, state),
       firstSequence: state.firstSequence,
       lastSequence: state.lastSequence,
       maxPerSubject: state.maxPerSubject,

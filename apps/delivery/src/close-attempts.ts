@@ -1,0 +1,127 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Verdict } from '@carillon/channels'
+import {
+  type ClaimedDelivery,
+  type ClosedAttempt,
+  closeAttempts,
+  type Database,
+  DatabaseAway,
+  holdProvider,
+  retireDevices,
+  whenThere,
+} from '@carillon/postgres'
+import type { Circuits } from './circuit.js'
+import type { DeliveryEvents } from './events.js'
+import { judgeVerdict } from './judge-verdict.js'
+import type { Judged } from './send-claimed.js'
+
+export interface ClosingDeps {
+  database: Database
+  circuits: Circuits
+  events: DeliveryEvents
+  leaseMs: number
+  retryBaseMs: number
+  holdMs: number
+  now: () => number
+  random: () => number
+}
+
+/** An attempt whose row was really closed by us. */
+export interface Closed {
+  delivery: ClaimedDelivery
+  attempt: ClosedAttempt
+}
+
+const CLOSE_AGAIN_MS = 100
+
+/** What was sent is written down as long as the lease lasts: to give up sooner would ring everybody twice. */
+export async function closeWithinLease(
+  judged: readonly Judged[],
+  began: number,
+  deps: ClosingDeps,
+  signal: AbortSignal,
+): Promise<Closed[]> {
+  for (;;) {
+    try {
+      return await whenThere(() => close(judged, deps))
+    } catch (error) {
+      const over = performance.now() - began > deps.leaseMs || signal.aborted
+      if (!(error instanceof DatabaseAway) || over) throw error
+      await sleep(CLOSE_AGAIN_MS)
+    }
+  }
+}
+
+async function close(judged: readonly Judged[], deps: ClosingDeps): Promise<Closed[]> {
+  if (judged.length === 0) return []
+  const nowMs = deps.now()
+  const held = await holdBroken(judged, nowMs, deps)
+  const closed = judged.map((entry) => ({
+    delivery: entry.delivery,
+    attempt: judgeVerdict(entry.delivery, guardMassDeath(entry, nowMs, deps), entry.provider, {
+      nowMs,
+      baseMs: deps.retryBaseMs,
+      notBeforeMs: Math.max(entry.notBeforeMs, entry.account === null ? 0 : (held.get(entry.account) ?? 0)),
+      random: deps.random,
+    }),
+  }))
+  const written = await deps.database.inTransaction((tx) =>
+    closeAttempts(
+      tx,
+      closed.map((entry) => entry.attempt),
+    ),
+  )
+  await retireDead(judged, nowMs, deps)
+  return closed.filter((entry) => written.has(entry.delivery.id))
+}
+
+/** Credentials that were refused are left alone for a while, and only they. */
+async function holdBroken(
+  judged: readonly Judged[],
+  nowMs: number,
+  deps: ClosingDeps,
+): Promise<Map<string, number>> {
+  const held = new Map<string, number>()
+  for (const { verdict, account, provider, delivery } of judged) {
+    if (verdict.kind !== 'config' || account === null || held.has(account)) continue
+    const untilMs = nowMs + deps.holdMs
+    held.set(account, untilMs)
+    await holdProvider(deps.database, {
+      tenant: delivery.tenant,
+      id: account,
+      untilMs,
+      reason: verdict.reason,
+    })
+    deps.events.held(provider ?? 'unknown', delivery.tenant, verdict.reason, untilMs)
+  }
+  return held
+}
+
+function guardMassDeath(entry: Judged, nowMs: number, deps: ClosingDeps): Verdict {
+  const { verdict, account } = entry
+  if (verdict.kind !== 'address' || account === null || !deps.circuits.isMassDeath(account, nowMs))
+    return verdict
+  return { kind: 'config', reason: `too many addresses of this app die at once (${verdict.reason})` }
+}
+
+/** Dead addresses are marked, unless they were registered after the provider's moment or too many die at once. */
+async function retireDead(judged: readonly Judged[], nowMs: number, deps: ClosingDeps): Promise<void> {
+  const retired = judged.flatMap(({ verdict, delivery, account, provider }) => {
+    if (verdict.kind !== 'address' || delivery.addressKind !== 'device' || account === null) return []
+    if (deps.circuits.isMassDeath(account, nowMs)) {
+      deps.events.massDeath(provider ?? 'unknown', delivery.tenant)
+      return []
+    }
+    const status = verdict.suspend === true ? ('suspended' as const) : ('gone' as const)
+    return [
+      {
+        tenant: delivery.tenant,
+        id: delivery.address,
+        status,
+        reason: verdict.reason,
+        beforeMs: verdict.at ?? nowMs,
+      },
+    ]
+  })
+  if (retired.length > 0) deps.events.retired(await retireDevices(deps.database, retired))
+}
