@@ -1,6 +1,8 @@
-import { mkdir } from 'node:fs/promises'
+import { mkdir, rename } from 'node:fs/promises'
+import { join } from 'node:path'
 import { launch } from './engine-process.js'
 import { EngineServer } from './engine-server.js'
+import { EngineFailed } from './errors.js'
 import { selfIdentity } from './identity.js'
 import { locateRedis } from './locate.js'
 import type { LocateOptions } from './located.js'
@@ -18,7 +20,10 @@ export interface RedisOptions extends LocateOptions {
   readonly onLine?: (line: string) => void
 }
 
-/** Starts a Redis (or Valkey) on loopback. Throws EngineUnavailable or EngineFailed. */
+/**
+ * Starts a Redis (or Valkey) on loopback. An append-only file that a power cut left unreadable is put aside, since
+ * everything in Redis may be lost and nothing may keep it from starting. Throws EngineUnavailable or EngineFailed.
+ */
 export async function startRedis(options: RedisOptions): Promise<EngineServer> {
   const { dataDir, persistent = true, onProgress, onLine } = options
   const found = await locateRedis(options)
@@ -44,8 +49,24 @@ export async function startRedis(options: RedisOptions): Promise<EngineServer> {
       stopSignal: 'SIGTERM',
       onLine,
     })
+  const startAnyway = async (port: number) => {
+    try {
+      return await start(port)
+    } catch (error) {
+      if (!(error instanceof EngineFailed) || !error.lastLines.some((line) => UNREADABLE.test(line)))
+        throw error
+      onProgress?.({ engine: 'redis', step: 'start', detail: 'its file is damaged and was put aside' })
+      await rename(join(dataDir, APPEND_FOLDER), join(dataDir, `${APPEND_FOLDER}.damaged-${Date.now()}`))
+      return start(port)
+    }
+  }
   return onFreePort(options.port ?? 0, async (port) => {
     const facts = { engine: 'redis', url: `redis://127.0.0.1:${port}`, port, dataDir } as const
-    return new EngineServer(facts, await start(port), () => start(port))
+    return new EngineServer(facts, await startAnyway(port), () => startAnyway(port))
   })
 }
+
+const APPEND_FOLDER = 'appendonlydir'
+/** What Redis and Valkey say of an append-only file that they can't load; a cut-off end they mend themselves. */
+const UNREADABLE =
+  /Bad file format reading the append only file|Unrecoverable error reading the append only file/

@@ -1,6 +1,17 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { chmod, chown, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import {
+  appendFile,
+  chmod,
+  chown,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  writeFile,
+} from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -110,6 +121,20 @@ t.test('a cache keeps its data over a new start', async (t) => {
   await first.stop()
   await using second = await startRedis({ dataDir })
   t.match(await redis(second.url, 'GET ride'), '42')
+})
+
+t.test('a cache whose file a power cut left unreadable starts empty, and keeps the file aside', async (t) => {
+  const dataDir = join(await folderOf(t), 'redis')
+  const first = await startRedis({ dataDir })
+  await redis(first.url, 'SET ride 42')
+  await first.stop()
+  const folder = join(dataDir, 'appendonlydir')
+  const file = (await readdir(folder)).find((name) => name.endsWith('.incr.aof')) ?? ''
+  // blocks that were given to the file and never written read as zeros
+  await appendFile(join(folder, file), Buffer.alloc(64))
+  await using second = await startRedis({ dataDir })
+  t.notMatch(await redis(second.url, 'GET ride'), '42')
+  t.ok((await readdir(dataDir)).some((name) => name.startsWith('appendonlydir.damaged-')))
 })
 
 t.test('an engine that does not start says what it said itself, and leaves nothing running', async (t) => {
