@@ -35,7 +35,6 @@ export async function runProcess(options: {
     process.exitCode = known?.code === 'CONFIG_INVALID' ? 2 : 1
     return
   }
-  logger.info('process.started')
   closeWithGrace(
     { delay: SHUTDOWN_MS, logger: { error: (line: string) => logger.error(line) } },
     async ({ err, signal }) => {
@@ -46,4 +45,6 @@ export async function runProcess(options: {
       logger.info('process.stopped')
     },
   )
+  // said last: who reads it may ask for the end at once
+  logger.info('process.started')
 }
