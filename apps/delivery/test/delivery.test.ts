@@ -1,4 +1,4 @@
-import { randomBytes, randomUUID } from 'node:crypto'
+import { generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { sealCredentials } from '@carillon/channels'
 import { deliveryId, jobSubject, timedUuid, userId } from '@carillon/contracts'
@@ -197,4 +197,51 @@ t.test('a provider that is down for a moment is asked again', async (t) => {
     (await world.attempts(job)).map(({ verdict }) => verdict),
     ['retry', 'accepted'],
   )
+})
+
+t.test('refused credentials hold that provider of that tenant alone, and cost no attempt', async (t) => {
+  const world = await useWorld(t)
+  const { fcm } = world.simulators
+  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+  const revoked = privateKey.export({ type: 'pkcs8', format: 'pem' })
+  await world.putTenant('acme')
+  await world.putTenant('revoked', { ...(fcm.credentials as object), private_key: revoked })
+  await world.startWorker()
+  const stuck = await world.queue('revoked', fcm.registerDevice().token)
+  const good = await world.queue('acme', fcm.registerDevice().token)
+  await world.job(stuck)
+  await world.job(good)
+  await world.becomes(good, 'sent')
+  await world.becomes(stuck, 'retrying')
+  t.match(
+    await world.rows('SELECT reason, max_attempts, attempt_no FROM deliveries WHERE id = $1', [
+      stuck.deliveryId,
+    ]),
+    [{ reason: 'CONFIGURATION', max_attempts: 4, attempt_no: 1 }],
+  )
+  t.match(
+    await world.rows('SELECT tenant_id, held_until > now() AS held FROM providers ORDER BY tenant_id'),
+    [
+      { tenant_id: 'acme', held: null },
+      { tenant_id: 'revoked', held: true },
+    ],
+  )
+})
+
+t.test('when the addresses of an app die all at once, none is deleted', async (t) => {
+  const world = await useWorld(t)
+  await world.putTenant('acme')
+  const jobs = []
+  for (let n = 0; n < 25; n++) jobs.push(await world.queue('acme', `never-registered-${n}`))
+  await Promise.all(jobs.map((job) => world.job(job)))
+  await world.startWorker()
+  for (const job of jobs) {
+    await eventually(async () => (await world.attempts(job)).some(({ verdict }) => verdict !== null))
+  }
+  t.match(await world.rows(`SELECT count(*)::int AS gone FROM devices WHERE status <> 'active'`), [
+    { gone: 0 },
+  ])
+  t.match(await world.rows(`SELECT count(*)::int AS kept FROM deliveries WHERE status = 'retrying'`), [
+    { kept: 25 },
+  ])
 })
