@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Verdict } from '@carillon/channels'
 import {
   type ClaimedDelivery,
   type ClosedAttempt,
@@ -52,13 +51,14 @@ export async function closeWithinLease(
   }
 }
 
-async function close(judged: readonly Judged[], deps: ClosingDeps): Promise<Closed[]> {
-  if (judged.length === 0) return []
+async function close(answered: readonly Judged[], deps: ClosingDeps): Promise<Closed[]> {
+  if (answered.length === 0) return []
   const nowMs = deps.now()
+  const judged = guardAgainstMassDeath(answered, nowMs, deps)
   const held = await holdBroken(judged, nowMs, deps)
   const closed = judged.map((entry) => ({
     delivery: entry.delivery,
-    attempt: judgeVerdict(entry.delivery, guardMassDeath(entry, nowMs, deps), entry.provider, {
+    attempt: judgeVerdict(entry.delivery, entry.verdict, entry.provider, {
       nowMs,
       baseMs: deps.retryBaseMs,
       notBeforeMs: Math.max(entry.notBeforeMs, entry.account === null ? 0 : (held.get(entry.account) ?? 0)),
@@ -73,6 +73,20 @@ async function close(judged: readonly Judged[], deps: ClosingDeps): Promise<Clos
   )
   await retireDead(judged, nowMs, deps)
   return closed.filter((entry) => written.has(entry.delivery.id))
+}
+
+/** When many addresses of one app die at once its credentials are held instead, and nothing is deleted. */
+function guardAgainstMassDeath(judged: readonly Judged[], nowMs: number, deps: ClosingDeps): Judged[] {
+  const suspected = new Set<string>()
+  return judged.map((entry) => {
+    const { verdict, account, provider, delivery } = entry
+    if (verdict.kind !== 'address' || account === null) return entry
+    if (!deps.circuits.isMassDeath(account, nowMs)) return entry
+    if (!suspected.has(account)) deps.events.massDeath(provider ?? 'unknown', delivery.tenant)
+    suspected.add(account)
+    const reason = `too many addresses of this app die at once (${verdict.reason})`
+    return { ...entry, verdict: { kind: 'config', reason } }
+  })
 }
 
 /** Credentials that were refused are left alone for a while, and only they. */
@@ -97,31 +111,13 @@ async function holdBroken(
   return held
 }
 
-function guardMassDeath(entry: Judged, nowMs: number, deps: ClosingDeps): Verdict {
-  const { verdict, account } = entry
-  if (verdict.kind !== 'address' || account === null || !deps.circuits.isMassDeath(account, nowMs))
-    return verdict
-  return { kind: 'config', reason: `too many addresses of this app die at once (${verdict.reason})` }
-}
-
-/** Dead addresses are marked, unless they were registered after the provider's moment or too many die at once. */
+/** Dead addresses are marked, unless they were registered after the provider's moment. */
 async function retireDead(judged: readonly Judged[], nowMs: number, deps: ClosingDeps): Promise<void> {
-  const retired = judged.flatMap(({ verdict, delivery, account, provider }) => {
+  const retired = judged.flatMap(({ verdict, delivery, account }) => {
     if (verdict.kind !== 'address' || delivery.addressKind !== 'device' || account === null) return []
-    if (deps.circuits.isMassDeath(account, nowMs)) {
-      deps.events.massDeath(provider ?? 'unknown', delivery.tenant)
-      return []
-    }
     const status = verdict.suspend === true ? ('suspended' as const) : ('gone' as const)
-    return [
-      {
-        tenant: delivery.tenant,
-        id: delivery.address,
-        status,
-        reason: verdict.reason,
-        beforeMs: verdict.at ?? nowMs,
-      },
-    ]
+    const { tenant, address: id } = delivery
+    return [{ tenant, id, status, reason: verdict.reason, beforeMs: verdict.at ?? nowMs }]
   })
   if (retired.length > 0) deps.events.retired(await retireDevices(deps.database, retired))
 }

@@ -244,4 +244,5 @@ t.test('when the addresses of an app die all at once, none is deleted', async (t
   t.match(await world.rows(`SELECT count(*)::int AS kept FROM deliveries WHERE status = 'retrying'`), [
     { kept: 25 },
   ])
+  t.match(await world.rows('SELECT held_until > now() AS held FROM providers'), [{ held: true }])
 })
