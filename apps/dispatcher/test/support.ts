@@ -10,6 +10,7 @@ import {
   openConnection,
   type Publisher,
   readSubject,
+  streamState,
 } from '@carillon/jetstream'
 import { createLogins, type Database, migrate, openDatabase } from '@carillon/postgres'
 import {
@@ -186,6 +187,8 @@ export async function dispatched(mesh: Mesh): Promise<void> {
         backlogOf(mesh.connection, { stream: 'EVENTS', durable: `dispatcher-${lane}` }),
       ),
     )
-    return backlogs.every((backlog) => backlog.waiting + backlog.inFlight === 0)
+    const { lastSequence } = await streamState(mesh.connection, 'EVENTS')
+    const handledTo = Math.max(...backlogs.map((backlog) => backlog.acknowledgedTo))
+    return handledTo >= lastSequence && backlogs.every((backlog) => backlog.waiting + backlog.inFlight === 0)
   })
 }

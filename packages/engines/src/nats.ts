@@ -94,10 +94,13 @@ export async function startNats(options: NatsOptions): Promise<NatsServer> {
   )
 }
 
+const PORTS_WITHIN_MS = 15_000
+
 /** The server says which ports it chose in a file, which it may finish just after it says that it is ready. */
 async function readPorts(folder: string, pid: number): Promise<{ client: number; monitor: number }> {
   const file = join(folder, `nats-server_${pid}.ports`)
-  for (let attempt = 0; attempt < 100; attempt++) {
+  const giveUpAt = performance.now() + PORTS_WITHIN_MS
+  while (performance.now() < giveUpAt) {
     const text = await readFile(file, 'utf8').catch(() => '')
     const client = /"nats":\s*\[\s*"[a-z]+:\/\/[^"]*:(\d+)/.exec(text)?.[1]
     const monitor = /"monitoring":\s*\[\s*"[a-z]+:\/\/[^"]*:(\d+)/.exec(text)?.[1]

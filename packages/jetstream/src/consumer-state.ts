@@ -13,6 +13,7 @@ export interface ConsumerInfo {
   num_ack_pending: number
   num_redelivered: number
   num_waiting: number
+  ack_floor: { stream_seq: number }
   config: { max_ack_pending?: number; ack_wait?: number }
 }
 

@@ -2,7 +2,7 @@ import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { dispatcherDurable, STREAMS } from '@carillon/contracts'
 import { DispatcherConfig, start } from '@carillon/dispatcher'
-import { backlogOf, type Connection, openConnection } from '@carillon/jetstream'
+import { backlogOf, type Connection, openConnection, streamState } from '@carillon/jetstream'
 import { type Database, openDatabase } from '@carillon/postgres'
 import { createFailpoint, createHealth, createLogger, createMetrics, readConfig } from '@carillon/service'
 import { startRawPath } from './raw-path.js'
@@ -44,8 +44,8 @@ function startDispatcher(on: Connection, with_: Database): Promise<AsyncDisposab
 
 async function untilNothingIsLeft(): Promise<void> {
   for (;;) {
-    const backlog = await backlogOf(connection, durable)
-    if (backlog.waiting + backlog.inFlight === 0) return
+    const { acknowledgedTo } = await backlogOf(connection, durable)
+    if (acknowledgedTo >= (await streamState(connection, durable.stream)).lastSequence) return
     await sleep(5)
   }
 }

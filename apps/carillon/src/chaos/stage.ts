@@ -11,6 +11,7 @@ import {
   createPublisher,
   openConnection,
   type Publisher,
+  streamState,
 } from '@carillon/jetstream'
 import {
   createLogins,
@@ -181,8 +182,10 @@ async function whatIsLeft(stage: Pick<Stage, 'connection' | 'database' | 'tenant
     { stream: 'RECEIPTS', durable: 'history' },
     { stream: 'AUDIT', durable: 'audit' },
   ]) {
-    const { waiting, inFlight } = await backlogOf(stage.connection, durable)
-    if (waiting + inFlight > 0) left.push(`${waiting + inFlight} messages of ${durable.durable}`)
+    const { acknowledgedTo } = await backlogOf(stage.connection, durable)
+    const { lastSequence } = await streamState(stage.connection, durable.stream)
+    if (acknowledgedTo < lastSequence)
+      left.push(`${lastSequence - acknowledgedTo} messages of ${durable.durable}`)
   }
   const { rows } = await stage.database.query<{ open: number }>({
     text: `SELECT count(*)::int AS open FROM deliveries WHERE tenant_id = $1 AND status IN ('queued', 'sending', 'retrying')`,
