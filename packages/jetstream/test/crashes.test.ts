@@ -69,7 +69,7 @@ t.test(
       retention: 'workqueue',
       allow_atomic: true,
     })
-    await createDurable(connection, 'JOBS_PUSH', 'worker', { ack_wait: 1_000_000_000, max_deliver: 12 })
+    await createDurable(connection, 'JOBS_PUSH', 'worker', { ack_wait: 500_000_000, max_deliver: 20 })
     const mover = moveAdvisories(connection)
     t.teardown(() => mover.drain())
     const bodies = Array.from({ length: 40 }, (_, index) => (index === 7 ? 'killer' : String(index)))
@@ -78,7 +78,7 @@ t.test(
       bodies.map((body) => ({ subject: 'job.push.normal.acme', body })),
     )
     const range = { stream: 'DEAD_LETTERS', subject: 'dlq.JOBS_PUSH.worker.acme', fromSequence: 1, limit: 50 }
-    for (let life = 0; life < 20; life++) {
+    for (let life = 0; life < 40; life++) {
       const worker = await startWorker('JOBS_PUSH')
       const died = await Promise.race([
         worker.exited.then(() => true),
@@ -96,7 +96,7 @@ t.test(
     t.ok(bodiesOfLetters.includes('killer'))
     t.match(
       letters[bodiesOfLetters.indexOf('killer')]?.headers.get('carillon-reason'),
-      /Delivered 12 times without a decision/,
+      /Delivered 20 times without a decision/,
     )
     const handled = new Set(await journal('JOBS_PUSH'))
     const innocents = bodies.filter((body) => body !== 'killer')

@@ -67,10 +67,17 @@ export class Session implements Tx {
     try {
       return await asked
     } catch (error) {
-      if (this.#failure !== undefined && sqlState(error) === undefined) throw this.#failure
-      throw error
+      if (!isBreak(error)) throw error
+      // the driver may refuse a query before its connection says that it ended
+      this.destroy(new DatabaseError('UNAVAILABLE', 'the connection to PostgreSQL broke', { cause: error }))
+      throw this.#failure ?? error
     } finally {
       clearTimeout(timer)
     }
   }
+}
+
+/** Without a code of the server's it is the connection that failed; a TypeError is a mistake in the call. */
+function isBreak(error: unknown): boolean {
+  return sqlState(error) === undefined && !(error instanceof TypeError || error instanceof RangeError)
 }
