@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { decodeAuditFact, decodeJob, decodeReceipt, isUuid } from './decode-messages.js'
+import { durationMs } from './durations.js'
 import { ContractError } from './errors.js'
 import { DELIVERY_RANK, DELIVERY_STATUSES, type DeliveryStatus, isTerminal } from './words.js'
-import { durationMs } from './workflow.js'
 
 const bytes = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(value))
 const ID = '0197725a-9c7b-8abc-8def-0123456789ab'
