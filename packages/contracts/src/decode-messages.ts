@@ -1,5 +1,12 @@
 import { ContractError } from './errors.js'
-import { ACTOR_KINDS, type AuditFact, type Job, RECEIPT_SOURCES, type Receipt } from './messages.js'
+import {
+  ACTOR_KINDS,
+  type AuditFact,
+  type FanoutChunk,
+  type Job,
+  RECEIPT_SOURCES,
+  type Receipt,
+} from './messages.js'
 import { RECEIPT_STATUSES } from './subjects.js'
 import { CHANNELS, REASONS } from './words.js'
 
@@ -16,6 +23,12 @@ export function isUuid(value: unknown): value is string {
 export function decodeJob(body: Uint8Array): Job {
   const fields = readFields(body, 'job')
   return { deliveryId: fields.uuid('deliveryId'), runId: fields.uuid('runId') }
+}
+
+/** Unknown fields are left out. @throws ContractError `MESSAGE_INVALID` */
+export function decodeFanoutChunk(body: Uint8Array): FanoutChunk {
+  const fields = readFields(body, 'chunk')
+  return { eventId: fields.uuid('eventId'), workflow: fields.text('workflow'), chunk: fields.count('chunk') }
 }
 
 /** Unknown fields are left out. @throws ContractError `MESSAGE_INVALID` with the field that is wrong */

@@ -7,6 +7,15 @@ export interface Job {
   runId: string
 }
 
+/** One chunk of a large audience: the users in one range of ids. What is to be done with them stands in the rows. */
+export interface FanoutChunk {
+  /** Row id of the event. */
+  eventId: string
+  workflow: string
+  /** From 0. */
+  chunk: number
+}
+
 /** Who may say what became of a delivery. */
 export const RECEIPT_SOURCES = ['provider', 'device', 'worker'] as const
 export type ReceiptSource = (typeof RECEIPT_SOURCES)[number]

@@ -37,3 +37,8 @@ export function dispatcherDurable(lane: Lane): string {
 export function deliveryDurable(channel: DeliveryChannel, lane: Lane): string {
   return `${channel}-${lane}`
 }
+
+/** The dispatcher's durable on JOBS_FANOUT for one lane. */
+export function fanoutDurable(lane: Lane): string {
+  return `fanout-${lane}`
+}

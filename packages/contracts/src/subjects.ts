@@ -71,6 +71,11 @@ export function jobSubject(channel: DeliveryChannel, lane: Lane, tenant: string)
   return `job.${channel}.${lane}.${assertToken(tenant, 'tenant')}`
 }
 
+/** `job.fanout.<lane>.<tenant>` */
+export function fanoutSubject(lane: Lane, tenant: string): string {
+  return `job.fanout.${lane}.${assertToken(tenant, 'tenant')}`
+}
+
 /** Takes a job's subject apart. @throws ContractError `SUBJECT_INVALID` */
 export function parseJobSubject(subject: string): { channel: DeliveryChannel; lane: Lane; tenant: string } {
   const [root, channel, lane, tenant, ...rest] = subject.split('.')

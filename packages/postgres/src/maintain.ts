@@ -7,15 +7,14 @@ export interface MaintainOptions {
   readonly retainDays: number
   /** Age at which an idempotency key is forgotten, 24 h unless said. */
   readonly idempotencyHours?: number
-  /** Age at which the counter of a cap's window goes, 32 days unless said. */
-  readonly counterDays?: number
 }
 
 export interface Maintained {
   readonly partitionsMade: number
   readonly partitionsDropped: number
   readonly idempotencyKeys: number
-  readonly counters: number
+  /** Counters, signals, cancels and fan-outs that nothing asks for any more. */
+  readonly leftovers: number
 }
 
 const BATCH = 5_000
@@ -27,7 +26,7 @@ const BATCH = 5_000
 export async function maintain(database: Queryable, options: MaintainOptions): Promise<Maintained> {
   return {
     partitionsMade: await number(database, 'SELECT ensure_partitions($1) AS n', options.daysAhead),
-    partitionsDropped: await number(database, 'SELECT drop_old_partitions($1) AS n', options.retainDays),
+    partitionsDropped: await dropOldPartitions(database, options.retainDays),
     idempotencyKeys: await deleteAll(
       database,
       `DELETE FROM idempotency_keys WHERE ctid = ANY (ARRAY(
@@ -36,15 +35,45 @@ export async function maintain(database: Queryable, options: MaintainOptions): P
          LIMIT $2))`,
       options.idempotencyHours ?? 24,
     ),
-    counters: await deleteAll(
-      database,
-      `DELETE FROM frequency_counters WHERE ctid = ANY (ARRAY(
-         SELECT ctid FROM frequency_counters
-         WHERE window_start < now() - make_interval(days => $1::integer)
-         LIMIT $2))`,
-      options.counterDays ?? 32,
-    ),
+    leftovers: await deleteLeftovers(database, options.retainDays),
   }
+}
+
+/** What still waits keeps its partitions: a run may wait for a year, and is judged with the event that began it. */
+async function dropOldPartitions(database: Queryable, retainDays: number): Promise<number> {
+  const days = Math.max(retainDays, 15)
+  const waiting = await database.query<{ day: string }>({
+    text: `SELECT DISTINCT (to_timestamp(('x0000' || left(replace(id::text, '-', ''), 12))::bit(64)::bigint / 1000.0) AT TIME ZONE 'UTC')::date AS day
+      FROM runs WHERE id < lowest_id_at(now() - make_interval(days => $1::integer - 1))
+        AND (wake_at IS NOT NULL OR digest_id IN (SELECT digest_id FROM open_digests))`,
+    values: [days],
+  })
+  const { rows } = await database.query<{ n: number }>({
+    text: 'SELECT drop_old_partitions($1, $2::date[]) AS n',
+    values: [days, waiting.rows.map(({ day }) => day)],
+  })
+  return rows[0]?.n ?? 0
+}
+
+/** A cancel outlives the longest wait. */
+const CANCEL_DAYS = 400
+
+async function deleteLeftovers(database: Queryable, retainDays: number): Promise<number> {
+  const aged: readonly [string, string, number][] = [
+    ['frequency_counters', 'ends_at < now() - make_interval(days => $1::integer)', 0],
+    ['signals', 'first_seen < now() - make_interval(days => $1::integer)', retainDays],
+    ['cancels', 'at < now() - make_interval(days => $1::integer)', CANCEL_DAYS],
+    ['fanouts', 'due_at IS NULL AND created_at < now() - make_interval(days => $1::integer)', retainDays],
+  ]
+  let all = 0
+  for (const [table, old, days] of aged) {
+    all += await deleteAll(
+      database,
+      `DELETE FROM ${table} WHERE ctid = ANY (ARRAY(SELECT ctid FROM ${table} WHERE ${old} LIMIT $2))`,
+      days,
+    )
+  }
+  return all
 }
 
 async function number(database: Queryable, text: string, value: number): Promise<number> {
