@@ -1,5 +1,8 @@
-import type { Content } from '@carillon/contracts'
-import type { Text, TextCompiler, TextScope } from './texts.js'
+import type { Channel, Content } from '@carillon/contracts'
+import { createLocaleChains, normalLocale } from './locale-chains.js'
+import { compileMessages, type Messages } from './messages.js'
+import { type TextScope, UNSUBSCRIBE_PLACE } from './text-scope.js'
+import type { Text, TextCompiler } from './texts.js'
 
 /** Rendered texts of one notification or one step. */
 export interface RenderedContent {
@@ -20,67 +23,101 @@ export interface LocalisedTexts {
   readonly isEmpty: boolean
 }
 
-type Texts = Partial<Record<(typeof FIELDS)[number], Text>>
+type Texts = Partial<Record<(typeof FIELDS)[number], Text>> & { layout?: string }
+
+/** Merged texts kept; a stranger's locale has no texts of its own, but a name of its own. */
+const MAX_MERGED = 1_000
 
 /**
  * Compiles one content document. Fallback for a reader with `de-AT`: `de-AT`, `de`, the tenant's locale, its language,
- * then the default content.
- * @throws RenderError when a template's syntax is wrong
+ * then the default content, which is written in the tenant's locale. Messages fall back the same way, one by one.
+ * @param channel whose texts these are alone; undefined: several channels show them
+ * @throws RenderError when a template's syntax is wrong, or it needs what isn't there
  */
 export function compileContent(
   compiler: TextCompiler,
   content: Content | undefined,
   locales: Readonly<Record<string, Content>> | undefined,
   at: string,
+  channel?: Channel,
 ): LocalisedTexts {
-  const base = compileTexts(compiler, content ?? {}, at)
-  const byLocale = new Map<string, Texts>()
-  for (const [locale, texts] of Object.entries(locales ?? {})) {
-    byLocale.set(locale.toLowerCase(), compileTexts(compiler, texts, `locales.${locale}`))
+  const mail = channel === 'email'
+  const entries = Object.entries(locales ?? {})
+  const messages = compileMessages(
+    content?.messages,
+    Object.fromEntries(entries.map(([locale, texts]) => [locale, texts.messages])),
+    at,
+  )
+  const compileTexts = (texts: Content, place: string, locale: string | undefined) =>
+    compileFields(compiler, texts, { at: place, locale, messages, mail, channel })
+  const inLayout = (texts: Texts): Texts => {
+    const inner = texts.html ?? texts.body
+    if (texts.layout === undefined || inner === undefined) return texts
+    const options = { field: `${at}.html`, html: texts.html !== undefined }
+    return { ...texts, html: compiler.wrap(inner, texts.layout, options) }
   }
-  const chains = new Map<string, Texts>()
-  const chainOf = (locale: string, tenantLocale: string): Texts => {
+  const own = compileTexts(content ?? {}, at, undefined)
+  const base = inLayout(own)
+  const byLocale = new Map<string, Texts>()
+  for (const [locale, texts] of entries) {
+    const compiled = compileTexts(texts, `locales.${locale}`, locale)
+    // a layout that isn't there is told now
+    inLayout({ ...own, ...compiled })
+    byLocale.set(normalLocale(locale), compiled)
+  }
+  const chains = createLocaleChains()
+  const merged = new Map<string, Texts>()
+  const textsFor = (locale: string, tenantLocale: string): Texts => {
     const name = `${locale} ${tenantLocale}`
-    let merged = chains.get(name)
-    if (merged === undefined) {
-      merged = { ...base }
-      for (const step of [...fallbacks(locale, tenantLocale)].reverse())
-        Object.assign(merged, byLocale.get(step))
-      // bounded by the locales there are times the tenants' default; a stranger's locales fall together
-      if (chains.size < 1_000) chains.set(name, merged)
+    let texts = merged.get(name)
+    if (texts === undefined) {
+      const layers = chains(locale, tenantLocale).map((step) => byLocale.get(step))
+      texts = inLayout(Object.assign({}, own, ...layers.reverse()) as Texts)
+      if (merged.size < MAX_MERGED) merged.set(name, texts)
     }
-    return merged
+    return texts
   }
   return {
     isEmpty: Object.keys(base).length === 0 && byLocale.size === 0,
     render(scope, tenantLocale) {
-      const texts = byLocale.size === 0 ? base : chainOf(scope.user.locale, tenantLocale)
+      const texts = byLocale.size === 0 ? base : textsFor(scope.user.locale, tenantLocale)
+      const inMail: TextScope =
+        mail || texts.html !== undefined ? { ...scope, unsubscribe: { url: UNSUBSCRIBE_PLACE } } : scope
       const rendered: RenderedContent = {}
       for (const field of FIELDS) {
         const text = texts[field]
-        if (text !== undefined) rendered[field] = text.render(scope)
+        if (text === undefined) continue
+        rendered[field] = text.render(mail || field === 'html' ? inMail : scope, tenantLocale)
       }
       return rendered
     },
   }
 }
 
-function compileTexts(compiler: TextCompiler, content: Content, at: string): Texts {
+/** What only mails show; other channels alone don't pay for it. */
+const MAIL_FIELDS: ReadonlySet<string> = new Set(['subject', 'html'])
+const WITHOUT_MAIL: ReadonlySet<Channel | undefined> = new Set(['push', 'sms'])
+
+function compileFields(
+  compiler: TextCompiler,
+  content: Content,
+  about: {
+    at: string
+    locale: string | undefined
+    messages: Messages
+    mail: boolean
+    channel: Channel | undefined
+  },
+): Texts {
+  const { at, locale, messages, mail, channel } = about
   const texts: Texts = {}
+  const leavesMail = WITHOUT_MAIL.has(channel)
   for (const field of FIELDS) {
     const source = content[field]
-    if (source !== undefined)
-      texts[field] = compiler.compile(source, `${at}.${field}`, { html: field === 'html' })
+    if (source === undefined || (leavesMail && MAIL_FIELDS.has(field))) continue
+    const html = field === 'html'
+    texts[field] = compiler.compile(source, `${at}.${field}`, { html, mail: mail || html, locale, messages })
   }
+  if (content.layout !== undefined && !leavesMail) texts.layout = content.layout
   return texts
-}
-
-/** `de-AT` with a tenant of `en-GB`: de-at, de, en-gb, en. */
-export function fallbacks(locale: string, tenantLocale: string): string[] {
-  const chain: string[] = []
-  for (const tag of [locale, tenantLocale]) {
-    const parts = tag.toLowerCase().split('-')
-    for (let length = parts.length; length > 0; length--) chain.push(parts.slice(0, length).join('-'))
-  }
-  return [...new Set(chain)]
 }

@@ -1,4 +1,8 @@
-import type { Liquid } from 'liquidjs'
+import type { Context, Liquid } from 'liquidjs'
+import { RenderError } from './errors.js'
+import { momentOf, numberOf, shown } from './formats.js'
+import { type IcuMessage, MissingArgument } from './icu-messages.js'
+import { placeOf, type Rendering, renderingOf } from './rendering.js'
 
 /**
  * The filters that texts may use, by name. What is left out either asks the clock or chance (`date` of "now", `sample`),
@@ -12,113 +16,97 @@ const OFFERED = new Set(
     'truncatewords uniq upcase uri_escape url_encode where'
   ).split(' '),
 )
-/** Tags that would look for other documents, or lay out tables. */
+/** Tags that would look for other documents, or lay out tables. `render` is ours, see partials.ts. */
 const REFUSED_TAGS = ['include', 'render', 'layout', 'block', 'tablerow']
 
-/** Formats kept; locales and currencies come from data, so they need a bound. */
-const MAX_FORMATS = 500
-
-const MOMENT = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:\d{2}))?$/
 const STYLES = ['short', 'medium', 'long', 'full'] as const
 type Style = (typeof STYLES)[number]
 
-/** Leaves an engine with the offered filters and tags, and ours: `money`, `number`, `date`, `time` for the reader. */
+/** Leaves an engine with the offered filters and tags, and ours: for the reader's numbers and moments, and for messages. */
 export function restrict(engine: Liquid): void {
   for (const name of Object.keys(engine.filters)) {
     if (!OFFERED.has(name)) engine.unregisterFilter(name)
   }
   for (const name of REFUSED_TAGS) delete engine.tags[name]
-  const formats = createFormats()
+  addReaderFilters(engine)
+  addMessageFilters(engine)
+}
+
+function addReaderFilters(engine: Liquid): void {
   engine.registerFilter('money', function (amount: unknown, currency: unknown) {
     if (typeof currency !== 'string' || !/^[A-Z]{3}$/.test(currency)) {
       throw new RangeError(`money needs a currency of three capital letters, not ${shown(currency)}`)
     }
-    return formats.money(this.context.getSync(['user', 'locale']), currency).format(numberOf(amount, 'money'))
+    const { formats, reader } = renderingOf(this.context)
+    return formats.number(reader, { style: 'currency', currency }).format(numberOf(amount, 'money'))
   })
   engine.registerFilter('number', function (amount: unknown) {
-    return formats.number(this.context.getSync(['user', 'locale'])).format(numberOf(amount, 'number'))
+    const { formats, reader } = renderingOf(this.context)
+    return formats.number(reader).format(numberOf(amount, 'number'))
   })
   for (const part of ['date', 'time'] as const) {
     engine.registerFilter(part, function (moment: unknown, style: unknown) {
-      const user = this.context.getSync(['user']) as { locale: string; timezone?: string }
-      const dateOnly = typeof moment === 'string' && moment.length === 10
+      const { formats, reader } = renderingOf(this.context)
       return formats
-        .moment(user.locale, dateOnly ? 'UTC' : (user.timezone ?? 'UTC'), part, styleOf(style, part))
+        .moment(reader, moment, { [`${part}Style`]: styleOf(style, part) })
         .format(momentOf(moment, part))
     })
   }
 }
 
-function createFormats() {
-  const kept = new Map<string, Intl.NumberFormat | Intl.DateTimeFormat>()
-  const keep = <F extends Intl.NumberFormat | Intl.DateTimeFormat>(name: string, make: () => F): F => {
-    const known = kept.get(name)
-    if (known !== undefined) return known as F
-    if (kept.size >= MAX_FORMATS) kept.clear()
-    const made = make()
-    kept.set(name, made)
-    return made
-  }
-  return {
-    money: (locale: unknown, currency: string) =>
-      keep(
-        `money ${locale} ${currency}`,
-        () => new Intl.NumberFormat(known(locale), { style: 'currency', currency }),
-      ),
-    number: (locale: unknown) => keep(`number ${locale}`, () => new Intl.NumberFormat(known(locale))),
-    moment: (locale: string, timezone: string, part: 'date' | 'time', style: Style) =>
-      keep(`${part} ${style} ${locale} ${timezone}`, () => {
-        const options = { [`${part}Style`]: style } as Intl.DateTimeFormatOptions
-        return new Intl.DateTimeFormat(known(locale), { ...options, timeZone: zone(timezone) })
-      }),
-  }
+/** Arguments arrive as pairs of name and value; text-checks.ts refuses any others. */
+type Argument = readonly [string, unknown]
+
+function addMessageFilters(engine: Liquid): void {
+  engine.registerFilter('icu', function (source: unknown, ...given: Argument[]) {
+    const rendering = renderingOf(this.context)
+    const message = rendering.inline.get(String(source)) as IcuMessage
+    return format(message, { context: this.context, locale: rendering.textLocale, given, named: 'A message' })
+  })
+  engine.registerFilter('t', function (key: unknown, ...given: Argument[]) {
+    const rendering = renderingOf(this.context)
+    const chain = rendering.chains(rendering.reader.locale, rendering.tenantLocale)
+    const found = typeof key === 'string' ? rendering.messages.find(key, chain) : undefined
+    if (found === undefined) throw unknownMessage(rendering, key)
+    const { message, locale = rendering.tenantLocale } = found
+    return format(message, { context: this.context, locale, given, named: `The message "${key}"` })
+  })
 }
 
-/** A person's locale is what an app once sent; one that isn't a locale must not keep the text from them. */
-function known(locale: unknown): string {
+function format(
+  message: IcuMessage,
+  what: { context: Context; locale: string; given: readonly Argument[]; named: string },
+): string {
+  const { context, locale, given, named } = what
+  const rendering = renderingOf(context)
   try {
-    return Intl.NumberFormat.supportedLocalesOf(String(locale))[0] ?? 'en'
-  } catch {
-    return 'en'
-  }
-}
-
-function zone(timezone: string): string {
-  try {
-    return new Intl.DateTimeFormat('en', { timeZone: timezone }).resolvedOptions().timeZone
-  } catch {
-    return 'UTC'
-  }
-}
-
-function numberOf(value: unknown, filter: string): number {
-  const amount = typeof value === 'string' && value.trim() !== '' ? Number(value) : value
-  if (typeof amount !== 'number' || !Number.isFinite(amount)) {
-    throw new RangeError(`${filter} needs a number, not ${shown(value)}`)
-  }
-  return amount
-}
-
-/** An RFC 3339 moment with its zone, a date, or milliseconds: nothing whose meaning depends on where this runs. */
-function momentOf(value: unknown, filter: string): Date {
-  const moment =
-    typeof value === 'number' || (typeof value === 'string' && MOMENT.test(value))
-      ? new Date(value)
-      : undefined
-  if (moment === undefined || Number.isNaN(moment.getTime())) {
-    throw new RangeError(
-      `${filter} needs an RFC 3339 moment with its zone or milliseconds, not ${shown(value)}`,
+    return message.format(new Map(given), {
+      locale,
+      reader: rendering.reader,
+      formats: rendering.formats,
+      spend: (characters) => context.memoryLimit.use(characters),
+    })
+  } catch (error) {
+    if (!(error instanceof MissingArgument)) throw error
+    throw new RenderError(
+      'VARIABLE_MISSING',
+      rendering.field,
+      `${placeOf(rendering)}: ${named} needs ${error.argument}, which it isn't given.`,
+      error,
     )
   }
-  return moment
+}
+
+function unknownMessage(rendering: Rendering, key: unknown): RenderError {
+  return new RenderError(
+    'TEMPLATE',
+    rendering.field,
+    `${placeOf(rendering)}: there is no message ${shown(key)}.`,
+  )
 }
 
 function styleOf(style: unknown, part: 'date' | 'time'): Style {
   if (style === undefined) return part === 'date' ? 'medium' : 'short'
   if ((STYLES as readonly unknown[]).includes(style)) return style as Style
   throw new RangeError(`${part} knows the styles ${STYLES.join(', ')}, not ${shown(style)}`)
-}
-
-function shown(value: unknown): string {
-  return JSON.stringify(value)?.slice(0, 64) ?? 'nothing'
 }

@@ -1,10 +1,10 @@
-import type { TextScope } from './texts.js'
+import type { TextScope } from './text-scope.js'
 
 /** Literal text, or a path with what stands in for it when it is missing or empty. */
 type Part = string | { path: readonly string[]; instead: string | undefined }
 
 const OUTPUT =
-  /\{\{\s*((?:data|user|event)(?:\.[A-Za-z_]\w*)+)\s*(?:\|\s*default:\s*(?:'([^'{}]*)'|"([^"{}]*)")\s*)?\}\}/g
+  /\{\{\s*((?:data|user|event|digest|unsubscribe)(?:\.[A-Za-z_]\w*)+)\s*(?:\|\s*default:\s*(?:'([^'{}]*)'|"([^"{}]*)")\s*)?\}\}/g
 
 /** What Liquid works out when it isn't there. */
 const COMPUTED = new Set(['size', 'first', 'last'])

@@ -79,7 +79,6 @@ t.test('the same event reads the same for ever', async (t) => {
       '{{ data.list | sample }}',
       "{{ data.list | where_exp: 'x', 'x' }}",
       "{% include 'x' %}",
-      "{% render 'x' %}",
       "{% layout 'x' %}",
     ]) {
       t.throws(

@@ -1,195 +1,128 @@
-import { Liquid, type Template, UndefinedVariableError } from 'liquidjs'
+import { Context } from 'liquidjs'
+import { type Document, parse } from './documents.js'
 import { RenderError } from './errors.js'
-import { restrict } from './filters.js'
+import { createFormats } from './formats.js'
+import { createLayouts, paragraphs } from './layouts.js'
+import { createEngine, execute, SafeHtml, twice } from './liquid-engine.js'
+import { createLocaleChains } from './locale-chains.js'
+import { type Messages, NO_MESSAGES } from './messages.js'
+import { addPartials } from './partials.js'
 import { plainText } from './plain-text.js'
+import { renderingFor, type Shared } from './rendering.js'
 import { storable } from './storable.js'
+import { assertNamesKnown, inspect } from './text-checks.js'
+import { createNullRemover, type TextScope } from './text-scope.js'
 
-/** What texts see. A null is as good as nothing: `{{ user.name }}` of somebody without a name is a missing variable. */
-export interface TextScope {
-  data: unknown
-  user: { id: string; name: string | null; email: string | null; locale: string; timezone: string | null }
-  event: { id: string; type: string; source: string; subject: string | null; time: string | null }
-}
+export type { TextScope } from './text-scope.js'
 
 /** A parsed text. `render` is synchronous and has limits on time, memory and output. */
 export interface Text {
-  /** @throws RenderError */
-  render(scope: TextScope): string
+  /**
+   * @param tenantLocale what a reader falls back to, and what texts without a locale are written in. Default: the reader's
+   * @throws RenderError
+   */
+  render(scope: TextScope, tenantLocale?: string): string
+}
+
+export interface TextOptions {
+  /** Escapes what is put in. */
+  html: boolean
+  /** True for texts that only mails show: they see `unsubscribe`. Default: `html`. */
+  mail?: boolean
+  /** The locale that the text is written in. Default: the tenant's. */
+  locale?: string | undefined
+  /** What the filter `t` finds. */
+  messages?: Messages
 }
 
 export interface TextCompiler {
   /**
-   * `html` escapes what is put in.
-   * @throws RenderError when the template's syntax is wrong, or when it names something that texts never see
+   * @throws RenderError when the template's syntax is wrong, when it names something that texts never see, or a partial
+   * or a message that isn't there
    */
-  compile(source: string, field: string, options: { html: boolean }): Text
+  compile(source: string, field: string, options: TextOptions): Text
+  /**
+   * Puts a mail's text into a layout. Its limits are those of both together. Plain text becomes paragraphs.
+   * @throws RenderError when there is no such layout, or it can't be compiled
+   */
+  wrap(inner: Text, layout: string, options: { field: string; html: boolean }): Text
+}
+
+/** What texts may refer to, by key. Absent: not known which there are, so that only rendering them fails. */
+export interface TextDocuments {
+  partials?: Readonly<Record<string, Document>> | undefined
+  layouts?: Readonly<Record<string, Document>> | undefined
 }
 
 const MAX_TEXT = 8_192
 const MAX_HTML = 262_144
-const RENDER_MS = 50
-const MEMORY = 2_000_000
 
-/** Names under each root; undefined: whatever the event brings. */
-const ROOTS: Readonly<Record<string, readonly string[] | undefined>> = {
-  data: undefined,
-  user: ['id', 'name', 'email', 'locale', 'timezone'],
-  event: ['id', 'type', 'source', 'subject', 'time'],
+/** A text within the limits of another one; what it throws is told already, but nothing is tried again. */
+interface InnerText extends Text {
+  renderWithin(scope: TextScope, tenantLocale: string, limits: Context | undefined): string
 }
 
 /** Liquid with the filters of filters.ts, no file system, no clock, and limits that hold. */
-export function createTextCompiler(): TextCompiler {
+export function createTextCompiler(documents: TextDocuments = {}): TextCompiler {
   const plain = createEngine(false)
   const escaping = createEngine(true)
+  const partials = {
+    plain: addPartials(plain, documents.partials),
+    escaping: addPartials(escaping, documents.partials),
+  }
+  const findLayout = createLayouts(escaping, partials.escaping, documents.layouts)
+  const shared: Shared = { formats: createFormats(), chains: createLocaleChains() }
   const withoutNulls = createNullRemover()
-  return {
-    compile(source, field, { html }) {
-      // a text without Liquid costs nothing at run time
-      if (!source.includes('{{') && !source.includes('{%')) {
-        const text = clean(source, field, html)
-        return { render: () => text }
-      }
-      const engine = html ? escaping : plain
-      const templates = parse(engine, source, field)
-      assertNamesKnown(engine, templates, field)
-      const plainly = html ? undefined : plainText(source)
-      return {
-        render: (scope) =>
-          clean(plainly?.(scope) ?? renderTwice(engine, templates, withoutNulls(scope), field), field, html),
-      }
-    },
-  }
-}
-
-/**
- * The time limit is the only one that depends on the machine: a process that was stopped in mid-render would fail a text
- * that takes microseconds, so only a text that takes too long twice is refused.
- */
-function renderTwice(engine: Liquid, templates: Template[], scope: object, field: string): string {
-  try {
-    return engine.renderSync(templates, scope) as string
-  } catch (error) {
-    const first = toRenderError(error, field)
-    if (first.code !== 'LIMIT') throw first
-    try {
-      return engine.renderSync(templates, scope) as string
-    } catch (again) {
-      throw toRenderError(again, field)
+  const compile = (source: string, field: string, options: TextOptions): InnerText => {
+    const { html, mail = html, locale, messages = NO_MESSAGES } = options
+    // a text without Liquid costs nothing at run time
+    if (!source.includes('{{') && !source.includes('{%')) {
+      const text = clean(source, field, html)
+      return { render: () => text, renderWithin: () => text }
+    }
+    const engine = html ? escaping : plain
+    const templates = parse(engine, source, { field, place: field })
+    assertNamesKnown(engine, templates, { field, mail, layout: false })
+    const { inline, partials: rendered } = inspect(templates, { field, place: field, messages, locale })
+    ;(html ? partials.escaping : partials.plain).prepare(rendered, field)
+    const plainly = html ? undefined : plainText(source)
+    const renderWithin: InnerText['renderWithin'] = (scope, tenantLocale, limits) => {
+      const text = { textLocale: locale ?? tenantLocale, inline, messages }
+      const rendering = { ...renderingFor(scope, { ...shared, field, tenantLocale }), ...text }
+      return clean(execute(engine, { templates, scope: withoutNulls(scope), rendering, limits }), field, html)
+    }
+    return {
+      renderWithin,
+      render(scope, tenantLocale = scope.user.locale) {
+        const joined = plainly?.(scope)
+        if (joined !== undefined) return clean(joined, field, html)
+        return twice(() => renderWithin(scope, tenantLocale, undefined))
+      },
     }
   }
-}
-
-function parse(engine: Liquid, source: string, field: string): Template[] {
-  try {
-    return engine.parse(source)
-  } catch (error) {
-    throw new RenderError('TEMPLATE', field, `${field}: ${messageOf(error)}`, error)
-  }
-}
-
-/** A name that no event can bring is known to be missing when the workflow is saved. */
-function assertNamesKnown(engine: Liquid, templates: Template[], field: string): void {
-  for (const segments of engine.globalVariableSegmentsSync(templates)) {
-    const [root, name] = segments
-    if (typeof root !== 'string') continue
-    if (!Object.hasOwn(ROOTS, root)) {
-      throw new RenderError(
-        'VARIABLE_MISSING',
-        field,
-        `${field} names "${root}"; texts see data, user and event, so write data.${root} if the event brings it.`,
+  const wrap = (
+    inner: Text,
+    layout: string,
+    { field, html }: { field: string; html: boolean },
+  ): InnerText => {
+    // whether there is one can't be known without the layouts
+    if (documents.layouts !== undefined) findLayout(layout, field)
+    const renderWithin: InnerText['renderWithin'] = (scope, tenantLocale) => {
+      const limits = new Context({}, escaping.options, { sync: true })
+      const own = (inner as InnerText).renderWithin(scope, tenantLocale, limits)
+      const { templates, rendering } = findLayout(layout, field).pick(
+        renderingFor(scope, { ...shared, field, tenantLocale }),
       )
+      const within = { ...withoutNulls(scope), content: new SafeHtml(html ? own : paragraphs(own)) }
+      return clean(execute(escaping, { templates, scope: within, rendering, limits }), field, true)
     }
-    const names = ROOTS[root]
-    if (names !== undefined && typeof name === 'string' && !names.includes(name)) {
-      throw new RenderError(
-        'VARIABLE_MISSING',
-        field,
-        `${field} names ${root}.${name}; ${root} has ${names.join(', ')}.`,
-      )
+    return {
+      renderWithin,
+      render: (scope, tenantLocale = scope.user.locale) =>
+        twice(() => renderWithin(scope, tenantLocale, undefined)),
     }
   }
-}
-
-function createEngine(escapes: boolean): Liquid {
-  const engine = new Liquid({
-    strictVariables: true,
-    strictFilters: true,
-    lenientIf: true,
-    ownPropertyOnly: true,
-    parseLimit: 100_000,
-    renderLimit: RENDER_MS,
-    memoryLimit: MEMORY,
-    relativeReference: false,
-    templates: {},
-    locale: 'en',
-    timezoneOffset: 0,
-    ...(escapes ? { outputEscape: 'escape' as const } : {}),
-  })
-  restrict(engine)
-  return engine
-}
-
-/** Leaves nulls out of a scope, so that strictness sees them. Data is gone through once an event, not once a reader. */
-function createNullRemover(): (scope: TextScope) => object {
-  const seen = new WeakMap<object, unknown>()
-  return ({ data, user, event }) => {
-    let known: unknown = data
-    if (typeof data === 'object' && data !== null) {
-      known = seen.get(data)
-      if (known === undefined) {
-        known = withoutNull(data, 0)
-        seen.set(data, known)
-      }
-    }
-    return { data: known ?? undefined, user: withoutNull(user, 0), event: withoutNull(event, 0) }
-  }
-}
-
-/** Deeper than any event may nest. */
-const MAX_DEPTH = 200
-
-/** The value itself when it holds no null; list entries stay, since leaving one out would move the others. */
-function withoutNull(value: unknown, depth: number): unknown {
-  if (typeof value !== 'object' || value === null || depth > MAX_DEPTH) return value
-  if (Array.isArray(value)) {
-    let copy: unknown[] | undefined
-    for (let index = 0; index < value.length; index++) {
-      const part = withoutNull(value[index], depth + 1)
-      if (part === value[index]) continue
-      copy ??= [...value]
-      copy[index] = part
-    }
-    return copy ?? value
-  }
-  const record = value as Record<string, unknown>
-  let copy: Record<string, unknown> | undefined
-  for (const name in record) {
-    const part = withoutNull(record[name], depth + 1)
-    if (part !== null && part === record[name]) continue
-    copy ??= Object.assign(Object.create(null), record) as Record<string, unknown>
-    if (part === null) delete copy[name]
-    else copy[name] = part
-  }
-  return copy ?? value
-}
-
-function toRenderError(error: unknown, field: string): RenderError {
-  const message = messageOf(error)
-  if (error instanceof UndefinedVariableError) {
-    const missing = /undefined variable: ([^,\s]+)/.exec(message)?.[1] ?? 'a variable'
-    const whose = missing.startsWith('user.') ? 'the recipient' : 'the event'
-    return new RenderError(
-      'VARIABLE_MISSING',
-      field,
-      `${field} needs ${missing}, which ${whose} doesn't have.`,
-      error,
-    )
-  }
-  // the library has no class for it: "template render limit exceeded", "memory alloc limit exceeded"
-  if (/limit exceeded/i.test(message)) {
-    return new RenderError('LIMIT', field, `${field} takes too much time or memory to render.`, error)
-  }
-  return new RenderError('TEMPLATE', field, `${field}: ${message}`, error)
+  return { compile, wrap }
 }
 
 // what stands in one line: a line break in a subject or an address would begin a header or another address
@@ -203,8 +136,4 @@ function clean(output: string, field: string, html: boolean): string {
   return ONE_LINE.has(field.slice(field.lastIndexOf('.') + 1))
     ? text.replace(/\s*[\r\n]+\s*/g, ' ').trim()
     : text.trim()
-}
-
-function messageOf(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).split('\n', 1)[0] ?? ''
 }
