@@ -31,6 +31,10 @@ export {
 } from './plan.js'
 export { judgePreferences, type PreferenceVerdict } from './preferences.js'
 export { type RecipientSelection, recipientsOf } from './recipients.js'
+export { type Calendar, createCalendar } from './time/calendar.js'
+export { type LocalTime, localTimeProblem, type Weekday } from './time/local-time.js'
+export { type QuietWindow, quietWindowProblem } from './time/quiet-window.js'
+export { isTimezone } from './time/zones.js'
 export {
   createWorkflowValidator,
   type Validated,

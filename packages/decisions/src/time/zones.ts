@@ -1,0 +1,131 @@
+import { Temporal } from 'temporal-polyfill'
+
+export const DAY_MS = 86_400_000
+const HOUR_MS = 3_600_000
+/** How far the offsets of zones lie on either side of UTC: -12 h to +14 h, and the date line was at ±24 h. */
+const WIDEST_OFFSET_MS = 26 * HOUR_MS
+const SAMPLE_MS = 6 * HOUR_MS
+const MAX_NAME_LENGTH = 64
+
+/** A stretch of time with one offset from UTC; it ends where the next begins. */
+interface Span {
+  from: number
+  offsetMs: number
+}
+
+/** `first` and `last` differ when the clock goes through that time twice. */
+export type Occurrence = 'first' | 'last'
+
+/**
+ * A calendar day in a zone. One offset means that nothing happens to the clock in or near it, so arithmetic is exact; several
+ * that a transition is near: then the offset is looked up, and local times are resolved by Temporal.
+ */
+interface ZoneDay {
+  offsetMs: number
+  spans: readonly Span[]
+  resolved: Map<string, number>
+}
+
+/** Days of one zone that are kept; judgements cluster around now and the next days. */
+const MAX_DAYS = 256
+
+/** One IANA zone. Days count from 1970-01-01. */
+export class Zone {
+  readonly name: string
+  readonly #days = new Map<number, ZoneDay>()
+
+  constructor(name: string) {
+    this.name = name
+  }
+
+  /** Local milliseconds minus UTC milliseconds at a moment. */
+  offsetAt(moment: number): number {
+    const { spans, offsetMs } = this.#day(Math.floor(moment / DAY_MS))
+    let offset = offsetMs
+    for (const span of spans) if (span.from <= moment) offset = span.offsetMs
+    return offset
+  }
+
+  /** Whether no transition is within a day of that calendar day. */
+  isPlain(day: number): boolean {
+    return this.#day(day).spans.length === 0
+  }
+
+  /** When it is that minute of that calendar day; for times that the clock skips, the first moment after the gap. */
+  momentOf(day: number, minute: number, occurrence: Occurrence): number {
+    const zoneDay = this.#day(day)
+    const localMs = day * DAY_MS + minute * 60_000
+    if (zoneDay.spans.length === 0) return localMs - zoneDay.offsetMs
+    const key = `${minute} ${occurrence}`
+    let moment = zoneDay.resolved.get(key)
+    if (moment === undefined) {
+      moment = resolve(this.name, localMs, occurrence)
+      zoneDay.resolved.set(key, moment)
+    }
+    return moment
+  }
+
+  #day(day: number): ZoneDay {
+    const kept = this.#days.get(day)
+    if (kept !== undefined) return kept
+    const zoneDay = readDay(this.name, day)
+    if (this.#days.size >= MAX_DAYS) this.#days.clear()
+    this.#days.set(day, zoneDay)
+    return zoneDay
+  }
+}
+
+/** True for an IANA name this platform knows. */
+export function isTimezone(name: string): boolean {
+  // Offsets like +02:00 are zones to some platforms and not to others.
+  if (name.length > MAX_NAME_LENGTH || !/^[A-Za-z]/.test(name)) return false
+  try {
+    return new Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions().timeZone !== ''
+  } catch {
+    return false
+  }
+}
+
+/** Offsets over every moment that can be of that UTC or local day. Two transitions within six hours would go unseen; none are known. */
+function readDay(zone: string, day: number): ZoneDay {
+  const from = day * DAY_MS - WIDEST_OFFSET_MS
+  const until = (day + 1) * DAY_MS + WIDEST_OFFSET_MS
+  const spans: Span[] = [{ from, offsetMs: offsetOf(zone, from) }]
+  let before = spans[0] as Span
+  for (let at = from + SAMPLE_MS; at < until + SAMPLE_MS; at += SAMPLE_MS) {
+    const offsetMs = offsetOf(zone, at)
+    if (offsetMs === before.offsetMs) continue
+    before = { from: transitionAfter(zone, at - SAMPLE_MS, at), offsetMs }
+    spans.push(before)
+  }
+  const { offsetMs } = spans[0] as Span
+  return { offsetMs, spans: spans.length === 1 ? [] : spans, resolved: new Map() }
+}
+
+function offsetOf(zone: string, moment: number): number {
+  return Temporal.Instant.fromEpochMilliseconds(moment).toZonedDateTimeISO(zone).offsetNanoseconds / 1e6
+}
+
+/** First moment after which the offset is the one of `until`; exact to the second, as transitions are. */
+function transitionAfter(zone: string, from: number, until: number): number {
+  const offsetMs = offsetOf(zone, until)
+  let [before, after] = [from / 1000, until / 1000]
+  while (after - before > 1) {
+    const middle = Math.floor((before + after) / 2)
+    if (offsetOf(zone, middle * 1000) === offsetMs) after = middle
+    else before = middle
+  }
+  return after * 1000
+}
+
+function resolve(zone: string, localMs: number, occurrence: Occurrence): number {
+  const local = Temporal.PlainDateTime.from(new Date(localMs).toISOString().slice(0, -1))
+  const zoned = (disambiguation: 'earlier' | 'later') => local.toZonedDateTime(zone, { disambiguation })
+  const earlier = zoned('earlier')
+  const later = zoned('later')
+  // Temporal moves a skipped time by the length of the gap, to either side of it; the gap's end lies between.
+  if (!earlier.toPlainDateTime().equals(local)) {
+    return transitionAfter(zone, earlier.epochMilliseconds, later.epochMilliseconds)
+  }
+  return (occurrence === 'first' ? earlier : later).epochMilliseconds
+}
