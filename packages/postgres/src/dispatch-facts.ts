@@ -1,3 +1,4 @@
+import type { TemplateKind } from '@carillon/contracts'
 import { plainArray, textArray } from './arrays.js'
 import type { Tx } from './tx.js'
 
@@ -22,7 +23,7 @@ export async function loadTenants(tx: Tx, ids: readonly string[]): Promise<Tenan
 
 export interface TenantRules {
   workflows: { key: string; version: number; definition: unknown }[]
-  templates: { key: string; locales: unknown }[]
+  templates: { key: string; kind: TemplateKind; locales: unknown }[]
   categories: { key: string; name: string; critical: boolean; defaults: Record<string, boolean> }[]
   defaults: { category: string | null; channel: string | null; enabled: boolean }[]
 }
@@ -33,7 +34,7 @@ export async function loadTenantRules(tx: Tx, tenant: string): Promise<TenantRul
     text: `SELECT
       (SELECT coalesce(json_agg(json_build_object('key', key, 'version', version, 'definition', definition) ORDER BY key), '[]')
          FROM workflows WHERE tenant_id = $1 AND status = 'published') AS workflows,
-      (SELECT coalesce(json_agg(json_build_object('key', key, 'locales', locales) ORDER BY key), '[]')
+      (SELECT coalesce(json_agg(json_build_object('key', key, 'kind', kind, 'locales', locales) ORDER BY key), '[]')
          FROM templates WHERE tenant_id = $1 AND status = 'published') AS templates,
       (SELECT coalesce(json_agg(json_build_object('key', key, 'name', name, 'critical', critical, 'defaults', defaults) ORDER BY key), '[]')
          FROM categories WHERE tenant_id = $1) AS categories,
