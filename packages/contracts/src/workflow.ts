@@ -92,3 +92,10 @@ export const WorkflowSchema = Type.Object(fields, {
   $id: 'https://carillon.dev/schemas/workflow.json',
 })
 export type WorkflowDefinition = Omit<Static<typeof WorkflowSchema>, 'steps'> & { steps: Step[] }
+
+const TOPIC = new RegExp(TOPIC_PATTERN)
+
+/** True for a name that a topic can have. */
+export function isTopic(name: string): boolean {
+  return TOPIC.test(name)
+}

@@ -1,41 +1,16 @@
 import {
-  type Channel,
+  type Audience,
   type Content,
   durationMs,
   type Lane,
-  type Step,
   type WorkflowDefinition,
 } from '@carillon/contracts'
-import { createCelCompiler, type Expression } from './cel.js'
+import { type CelNames, createCelCompiler, type Expression } from './cel.js'
+import { compileSteps } from './compile-steps.js'
 import { compileContent, type LocalisedTexts } from './content.js'
+import type { Group } from './recipients.js'
+import type { CompiledStep } from './steps.js'
 import { createTextCompiler } from './texts.js'
-
-/** Options of a channel step, as a workflow writes them. */
-export interface StepOptions {
-  if?: string
-  template?: string
-  content?: Content
-  app?: string
-  url?: string
-  maxAttempts?: number
-}
-
-export interface WaitStep {
-  type: 'wait'
-  waitMs: number
-  /** As it is written, like `20s`. */
-  wait: string
-}
-
-export interface ChannelStep {
-  type: Exclude<Channel, 'sms'>
-  options: StepOptions
-  condition: Expression | undefined
-  /** The step's own texts; undefined when it shows the workflow's. */
-  texts: LocalisedTexts | undefined
-}
-
-export type CompiledStep = WaitStep | ChannelStep
 
 /** One published version of a workflow, ready to judge events. Immutable: keep it for as long as the version lives. */
 export interface CompiledWorkflow {
@@ -47,10 +22,17 @@ export interface CompiledWorkflow {
   category: string | undefined
   expiresMs: number | undefined
   condition: Expression | undefined
+  /** Gives users and groups; undefined when the workflow names a group itself. */
   to: Expression | undefined
+  audience: Group | undefined
+  exclude: Expression | undefined
   collapse: Expression | undefined
+  cancelKey: Expression | undefined
   texts: LocalisedTexts
+  /** Flat; positions are what rows hold. */
   steps: readonly CompiledStep[]
+  /** True when some step waits until it was seen, or being seen ends the run. */
+  listensToSeen: boolean
 }
 
 /** Content documents that steps name, by key: locale → content. */
@@ -79,37 +61,27 @@ export function compileWorkflow(
 ): CompiledWorkflow {
   const cel = createCelCompiler()
   const texts = createTextCompiler()
-  const expression = (source: string | undefined, path: string): Expression | undefined => {
-    if (source === undefined) return undefined
-    const compiled = cel.compile(source)
+  const expression = (source: string, path: string, names: CelNames): Expression => {
+    const compiled = cel.compile(source, names)
     if (!compiled.ok) throw new CompileError(path, compiled.problem)
     return compiled.expression
   }
-  const compileStep = (step: Step, index: number): CompiledStep => {
-    if (typeof step !== 'string' && 'wait' in step) {
-      return { type: 'wait', waitMs: durationMs(step.wait) as number, wait: step.wait }
-    }
-    const [type, own] = stepOf(step)
-    const at = `steps.${index}.${type}`
-    const template = own.template === undefined ? undefined : options.templates?.[own.template]
-    if (own.template !== undefined && template === undefined) {
-      throw new CompileError(`${at}.template`, `There is no template "${own.template}".`)
-    }
-    return {
-      type,
-      options: own,
-      condition: expression(own.if, `${at}.if`),
-      texts:
-        own.content === undefined && template === undefined
-          ? undefined
-          : compileContent(
-              texts,
-              { ...definition.content, ...template?.default, ...own.content },
-              mergeLocales(definition.locales, template),
-              at,
-            ),
-    }
+  const optional = (field: 'if' | 'exclude' | 'collapse' | 'cancelKey'): Expression | undefined => {
+    const source = definition[field]
+    return source === undefined ? undefined : expression(source, field, 'event')
   }
+  const steps = compileSteps(definition, {
+    expression,
+    texts({ options: own, path }) {
+      const template = own.template === undefined ? undefined : options.templates?.[own.template]
+      if (own.template !== undefined && template === undefined) {
+        throw new CompileError(`${path}.template`, `There is no template "${own.template}".`)
+      }
+      if (own.content === undefined && template === undefined) return undefined
+      const content = { ...definition.content, ...template?.default, ...own.content }
+      return compileContent(texts, content, mergeLocales(definition.locales, template), path)
+    },
+  })
   return {
     key: definition.key,
     version: options.version,
@@ -118,19 +90,28 @@ export function compileWorkflow(
     lane: definition.lane,
     category: definition.category,
     expiresMs: definition.expires === undefined ? undefined : durationMs(definition.expires),
-    condition: expression(definition.if, 'if'),
-    to: typeof definition.to === 'string' ? expression(definition.to, 'to') : undefined,
-    collapse: expression(definition.collapse, 'collapse'),
+    condition: optional('if'),
+    to: typeof definition.to === 'string' ? expression(definition.to, 'to', 'event') : undefined,
+    audience:
+      typeof definition.to === 'string'
+        ? undefined
+        : groupOf(definition.to, (source) => expression(source, 'to.segment', 'person')),
+    exclude: optional('exclude'),
+    collapse: optional('collapse'),
+    cancelKey: optional('cancelKey'),
     texts: compileContent(texts, definition.content, definition.locales, 'content'),
-    steps: definition.steps.map(compileStep),
+    steps,
+    listensToSeen:
+      definition.stop === 'seen' || steps.some((step) => step.type === 'wait' && step.wait.kind === 'seen'),
   }
 }
 
-/** A bare channel name and an object with one key say the same. */
-export function stepOf(step: Exclude<Step, { wait: string }>): [Exclude<Channel, 'sms'>, StepOptions] {
-  if (typeof step === 'string') return [step, {}]
-  const [type, options] = Object.entries(step)[0] as [Exclude<Channel, 'sms'>, StepOptions]
-  return [type, options]
+function groupOf(audience: Audience, compile: (source: string) => Expression): Group {
+  if ('role' in audience) return { kind: 'role', role: audience.role }
+  if ('topic' in audience) return { kind: 'topic', topic: audience.topic }
+  if ('segment' in audience)
+    return { kind: 'segment', segment: audience.segment, holds: compile(audience.segment) }
+  return { kind: 'everyone' }
 }
 
 function mergeLocales(

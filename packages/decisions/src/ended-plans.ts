@@ -1,6 +1,8 @@
 import type { DomainEvent, Reason, RunState } from '@carillon/contracts'
 import type { CompiledWorkflow } from './compile.js'
+import { cancelKeyOf } from './keys.js'
 import type { Plan } from './plan.js'
+import type { StepType } from './steps.js'
 
 interface Ended {
   event: DomainEvent
@@ -27,7 +29,9 @@ function ended(
   { event, workflow, now }: Ended,
   { state, reason, detail }: { state: RunState; reason: Reason; detail: string },
 ): Plan {
-  const type = workflow.steps[0]?.type ?? 'inbox'
+  // the first step is never a jump
+  const type = (workflow.steps[0]?.type ?? 'inbox') as StepType
+  const cancelKey = cancelKeyOf(event, workflow)
   return {
     state,
     reason,
@@ -37,5 +41,6 @@ function ended(
     inInbox: false,
     lane: workflow.lane ?? event.lane,
     category: workflow.category ?? null,
+    ...(cancelKey === undefined ? {} : { cancelKey }),
   }
 }

@@ -85,6 +85,15 @@ function explainStep(step: StepOutcome, at: number): ExplainedReason {
   if (step.outcome === 'deliver') return { at, what: `${name} was sent on its way`, why: step.detail }
   if (step.outcome === 'wait')
     return { at, what: `${name} began to wait`, why: `${step.detail}, until ${iso(step.at ?? at)}` }
+  if (step.outcome === 'pass') return { at, what: `${name} was passed`, why: step.detail }
+  if (step.outcome === 'digest') return { at, what: `${name} gathers`, why: step.detail, reason: 'DIGESTED' }
+  if (step.outcome === 'hold')
+    return {
+      at,
+      what: `${name} is held until ${iso(step.at ?? at)}`,
+      why: step.detail,
+      reason: 'QUIET_HOURS',
+    }
   return {
     at,
     what: `${name} was skipped`,

@@ -1,16 +1,17 @@
-export type { CelScope } from './cel.js'
-export {
-  type ChannelStep,
-  type CompiledStep,
-  type CompiledWorkflow,
-  CompileError,
-  compileWorkflow,
-  type StepOptions,
-  stepOf,
-  type Templates,
-  type WaitStep,
-} from './compile.js'
+export { isCancelledBy } from './cancels.js'
+export { checkExpression, createCelCompiler, type Expression } from './cel.js'
+export { placeIn } from './cohorts.js'
+export { type CompiledWorkflow, CompileError, compileWorkflow, type Templates } from './compile.js'
 export type { RenderedContent } from './content.js'
+export {
+  type Counter,
+  type CountInput,
+  counterName,
+  countersOf,
+  settleCounters,
+  type TenantCap,
+} from './counters.js'
+export { type Joined, type Joining, joinDigest, type OpenDigest } from './digests.js'
 export { planForFailure, planForUnknown } from './ended-plans.js'
 export { RenderError } from './errors.js'
 export {
@@ -20,9 +21,11 @@ export {
   type Explanation,
   explain,
 } from './explain.js'
-export type { Facts, Preference } from './facts.js'
+export type { Digest, DigestItem, Facts, Preference, QuietHours } from './facts.js'
+export { cancelKeyOf, keyOf } from './keys.js'
 export { createMatcher, type Matcher, matchExplain, type WorkflowOutcome } from './match.js'
 export {
+  type HeldStep,
   type Plan,
   type PlanInput,
   type PlannedAddress,
@@ -30,7 +33,17 @@ export {
   type StepOutcome,
 } from './plan.js'
 export { judgePreferences, type PreferenceVerdict } from './preferences.js'
-export { type RecipientSelection, recipientsOf } from './recipients.js'
+export { type Group, type RecipientSelection, recipientsOf, selectionOf } from './recipients.js'
+export { type CelScope, celScope, type UserScope, userScope } from './scope.js'
+export {
+  awaitedBy,
+  type ChannelStep,
+  type CompiledStep,
+  channelStepOf,
+  type DigestStep,
+  everyStep,
+  type WaitStep,
+} from './steps.js'
 export { type Calendar, createCalendar } from './time/calendar.js'
 export { type LocalTime, localTimeProblem, type Weekday } from './time/local-time.js'
 export { type QuietWindow, quietWindowProblem } from './time/quiet-window.js'

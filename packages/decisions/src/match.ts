@@ -1,6 +1,7 @@
 import type { DomainEvent, Reason } from '@carillon/contracts'
-import type { CelResult, CelScope } from './cel.js'
+import { conditionProblem } from './cel.js'
 import type { CompiledWorkflow } from './compile.js'
+import { type CelScope, celScope } from './scope.js'
 
 /** What became of one workflow for one event. */
 export interface WorkflowOutcome {
@@ -58,22 +59,6 @@ export function matchExplain(event: DomainEvent, workflow: CompiledWorkflow): Wo
   }
 }
 
-/** What expressions see of an event. */
-export function celScope(event: DomainEvent): CelScope {
-  return { data: event.data, event: eventScope(event) }
-}
-
-/** An event's attributes as expressions and texts see them. */
-export function eventScope(event: DomainEvent): CelScope['event'] {
-  return {
-    id: event.id,
-    type: event.type,
-    source: event.source,
-    subject: event.subject ?? null,
-    time: event.time ?? null,
-  }
-}
-
 function judgeCondition(scope: CelScope, workflow: CompiledWorkflow): WorkflowOutcome {
   const { key, version, condition } = workflow
   const problem = condition === undefined ? undefined : conditionProblem(condition(scope))
@@ -85,11 +70,4 @@ function judgeCondition(scope: CelScope, workflow: CompiledWorkflow): WorkflowOu
     reason: 'CONDITION_FALSE',
     detail: `the condition ${workflow.definition.if} ${problem}`,
   }
-}
-
-/** What keeps a condition from being true; undefined: nothing. */
-export function conditionProblem(result: CelResult): string | undefined {
-  if (!result.ok) return `could not be judged: ${result.problem}`
-  if (result.value === true) return undefined
-  return result.value === false ? 'is false' : 'gives neither true nor false'
 }

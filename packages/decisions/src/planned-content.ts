@@ -1,8 +1,9 @@
 import type { DomainEvent } from '@carillon/contracts'
-import type { ChannelStep } from './compile.js'
 import type { LocalisedTexts } from './content.js'
-import { eventScope } from './match.js'
+import type { Digest } from './facts.js'
 import type { Plan, PlanInput, StepOutcome } from './plan.js'
+import { eventScope, userScope } from './scope.js'
+import type { ChannelStep } from './steps.js'
 import type { TextScope } from './texts.js'
 
 /**
@@ -21,8 +22,9 @@ export function renderPlanned(
   if (delivered.length === 0 && demoted === undefined) return content
   const scope = textScope(input)
   const offered = offeredData(event)
-  const render = (texts: LocalisedTexts): Plan['content'][string] => {
-    const rendered: Plan['content'][string] = texts.render(scope, facts.tenantLocale)
+  const render = (texts: LocalisedTexts, items?: readonly number[]): Plan['content'][string] => {
+    const told = items === undefined ? scope : withItems(scope, facts.digest as Digest, items)
+    const rendered: Plan['content'][string] = texts.render(told, facts.tenantLocale)
     if (offered !== undefined) rendered.data = offered
     return rendered
   }
@@ -30,23 +32,35 @@ export function renderPlanned(
   else if (demoted?.texts !== undefined) content.inbox = render(demoted.texts)
   for (const outcome of delivered) {
     const { type, texts } = workflow.steps[outcome.step] as ChannelStep
-    if (texts !== undefined) content[type === 'inbox' ? 'inbox' : String(outcome.step)] = render(texts)
+    if (texts === undefined && outcome.items === undefined) continue
+    const place = type === 'inbox' ? 'inbox' : String(outcome.step)
+    content[place] = render(texts ?? workflow.texts, outcome.items)
   }
   return content
 }
 
 function textScope({ event, facts }: PlanInput): TextScope {
-  return {
+  const { tenantLocale: locale, tenantTimezone: timezone } = facts
+  const scope: TextScope = {
     data: event.data,
-    user: {
-      id: facts.user.externalId,
-      name: facts.user.name,
-      email: facts.user.email,
-      locale: facts.user.locale ?? facts.tenantLocale,
-      timezone: facts.user.timezone,
-    },
+    user: userScope(facts.user, { locale, timezone }),
     event: eventScope(event),
   }
+  return facts.digest === undefined ? scope : withItems(scope, facts.digest)
+}
+
+/** What texts see of a digest: all of it, or only some items. */
+function withItems(scope: TextScope, { key, items }: Digest, only?: readonly number[]): TextScope {
+  const shown = (only === undefined ? items : only.map((index) => items[index])).map((item) => item?.data)
+  const digest = {
+    key,
+    count: shown.length,
+    total: items.length,
+    items: shown,
+    first: shown[0],
+    last: shown.at(-1),
+  }
+  return { ...scope, digest }
 }
 
 /** Data that an app gets along with the texts: what the event offers under `data.notification`. */

@@ -1,5 +1,6 @@
 import type { Channel, Reason } from '@carillon/contracts'
 import type { Facts, Preference } from './facts.js'
+import type { CelScope } from './scope.js'
 
 /** What the preferences say of one category and channel, and which layer decided. */
 export interface PreferenceVerdict {
@@ -10,17 +11,21 @@ export interface PreferenceVerdict {
   reason?: Extract<Reason, 'UNSUBSCRIBED' | 'OPT_IN_REQUIRED'>
 }
 
+type Words = Pick<Facts, 'category' | 'preferences' | 'tenantDefaults'>
+
 /**
  * A critical category can't be switched off. Otherwise the person's word on exactly this category and channel decides.
  * Without one, two questions are asked, and the first "no" is the answer: of the category (the person, else the tenant's
  * default, else the category's default), then of the channel (the person, else the tenant's default). Nobody's word is yes.
  *
  * @param category the workflow's; it counts even when it stands in no directory
+ * @param scope what conditions of preferences are judged with; without it they are taken to hold
  */
 export function judgePreferences(
-  facts: Pick<Facts, 'category' | 'preferences' | 'tenantDefaults'>,
+  facts: Words,
   channel: Channel,
   category: string | null = facts.category?.key ?? null,
+  scope?: CelScope,
 ): PreferenceVerdict {
   if (facts.category?.critical === true) {
     return {
@@ -29,23 +34,30 @@ export function judgePreferences(
     }
   }
   const exact = category === null ? undefined : word(facts.preferences, category, channel)
-  if (exact !== undefined) return ofPerson(exact)
-  const ofCategory = category === null ? undefined : judgeCategory(facts, category, channel)
+  if (exact !== undefined) return ofPerson(exact, scope)
+  const ofCategory = category === null ? undefined : judgeCategory(facts, category, channel, scope)
   if (ofCategory?.enabled === false) return ofCategory
-  const ofChannel = judgeChannel(facts, channel)
+  const ofChannel = judgeChannel(facts, channel, scope)
   if (ofChannel?.enabled === false) return ofChannel
   return ofCategory ?? ofChannel ?? { enabled: true, decidedBy: 'nobody switched it off' }
 }
 
+/** True when some preference depends on what the event says, so that items of a digest may differ. */
+export function dependsOnEvent(facts: Words): boolean {
+  const conditional = (preference: Preference) => preference.condition !== undefined
+  return facts.preferences.some(conditional) || facts.tenantDefaults.some(conditional)
+}
+
 function judgeCategory(
-  facts: Pick<Facts, 'category' | 'preferences' | 'tenantDefaults'>,
+  facts: Words,
   category: string,
   channel: Channel,
+  scope: CelScope | undefined,
 ): PreferenceVerdict | undefined {
   const own = word(facts.preferences, category, null)
-  if (own !== undefined) return ofPerson(own)
+  if (own !== undefined) return ofPerson(own, scope)
   const tenant = word(facts.tenantDefaults, category, channel) ?? word(facts.tenantDefaults, category, null)
-  if (tenant !== undefined) return byDefault(tenant.enabled, `the tenant's default has ${named(tenant)}`)
+  if (tenant !== undefined) return ofTenant(tenant, scope)
   const standard = facts.category?.defaults[channel]
   return standard === undefined
     ? undefined
@@ -53,15 +65,14 @@ function judgeCategory(
 }
 
 function judgeChannel(
-  facts: Pick<Facts, 'preferences' | 'tenantDefaults'>,
+  facts: Words,
   channel: Channel,
+  scope: CelScope | undefined,
 ): PreferenceVerdict | undefined {
   const own = word(facts.preferences, null, channel) ?? word(facts.preferences, null, null)
-  if (own !== undefined) return ofPerson(own)
+  if (own !== undefined) return ofPerson(own, scope)
   const tenant = word(facts.tenantDefaults, null, channel) ?? word(facts.tenantDefaults, null, null)
-  return tenant === undefined
-    ? undefined
-    : byDefault(tenant.enabled, `the tenant's default has ${named(tenant)}`)
+  return tenant === undefined ? undefined : ofTenant(tenant, scope)
 }
 
 function word(
@@ -72,17 +83,30 @@ function word(
   return preferences.find((candidate) => candidate.category === category && candidate.channel === channel)
 }
 
-function ofPerson(preference: Preference): PreferenceVerdict {
-  const decidedBy = `the person has ${named(preference)} ${preference.enabled ? 'on' : 'off'}`
-  return preference.enabled
-    ? { enabled: true, decidedBy }
-    : { enabled: false, decidedBy, reason: 'UNSUBSCRIBED' }
+/** What a word says of this event, and the condition that made it so. */
+function said({ enabled, condition }: Preference, scope: CelScope | undefined): [boolean, string] {
+  if (condition === undefined) return [enabled, '']
+  if (scope === undefined) return [enabled, ` while ${condition.text}`]
+  const result = condition.holds(scope)
+  const holds = result.ok && result.value === true
+  return [holds === enabled, `, since ${condition.text} is ${holds ? 'true' : 'not true'}`]
 }
 
-function byDefault(enabled: boolean, says: string): PreferenceVerdict {
+function ofPerson(preference: Preference, scope: CelScope | undefined): PreferenceVerdict {
+  const [enabled, because] = said(preference, scope)
+  const decidedBy = `the person has ${named(preference)} ${enabled ? 'on' : 'off'}${because}`
+  return enabled ? { enabled, decidedBy } : { enabled, decidedBy, reason: 'UNSUBSCRIBED' }
+}
+
+function ofTenant(preference: Preference, scope: CelScope | undefined): PreferenceVerdict {
+  const [enabled, because] = said(preference, scope)
+  return byDefault(enabled, `the tenant's default has ${named(preference)}`, because)
+}
+
+function byDefault(enabled: boolean, says: string, because = ''): PreferenceVerdict {
   return enabled
-    ? { enabled, decidedBy: `${says} on` }
-    : { enabled, decidedBy: `${says} off`, reason: 'OPT_IN_REQUIRED' }
+    ? { enabled, decidedBy: `${says} on${because}` }
+    : { enabled, decidedBy: `${says} off${because}`, reason: 'OPT_IN_REQUIRED' }
 }
 
 function named({ category, channel }: Preference): string {

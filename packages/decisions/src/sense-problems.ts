@@ -1,11 +1,8 @@
-import { durationMs, type WorkflowDefinition } from '@carillon/contracts'
-import { stepOf } from './compile.js'
+import type { WorkflowDefinition } from '@carillon/contracts'
 import type { WorkflowProblem } from './shape-problems.js'
+import { channelStepOf, everyStep } from './steps.js'
 import { isStorable } from './storable.js'
 
-/** Longest wait, expiry and window of a cap. */
-const MAX_DURATION = '365d'
-const MAX_DURATION_MS = 365 * 86_400_000
 const LOCALE = /^[a-z]{2,3}(-[a-z0-9]{2,8})*$/i
 
 /** Words that the schema lets through and that would never fit: event types, locales, characters that can't be kept. */
@@ -13,7 +10,13 @@ export function wordProblems(definition: WorkflowDefinition): WorkflowProblem[] 
   const problems: WorkflowProblem[] = []
   const types = Array.isArray(definition.on) ? definition.on : [definition.on]
   for (const type of types) {
-    if (type.replace(/\.\*$/, '').includes('*') || type.trim() !== type) {
+    if (type.startsWith('carillon.')) {
+      problems.push({
+        path: 'on',
+        message: `"${type}" is an event of Carillon's own.`,
+        remedy: 'Events whose type begins with "carillon." begin no workflow: one would begin itself.',
+      })
+    } else if (type.replace(/\.\*$/, '').includes('*') || type.trim() !== type) {
       problems.push({
         path: 'on',
         message: `"${type}" fits no event type.`,
@@ -42,61 +45,25 @@ export function wordProblems(definition: WorkflowDefinition): WorkflowProblem[] 
   return problems
 }
 
-export function timeProblems(definition: WorkflowDefinition): WorkflowProblem[] {
-  const problems: WorkflowProblem[] = []
-  const bounded = (path: string, duration: string | undefined): number | undefined => {
-    const ms = duration === undefined ? undefined : durationMs(duration)
-    if (ms !== undefined && ms > MAX_DURATION_MS) {
-      problems.push({
-        path,
-        message: `${duration} is longer than ${MAX_DURATION}.`,
-        remedy: `Use at most ${MAX_DURATION}.`,
-      })
-    }
-    return ms
-  }
-  const expiresMs = bounded('expires', definition.expires)
-  bounded('cap.per', definition.cap?.per)
-  let elapsedMs = 0
-  definition.steps.forEach((step, index) => {
-    if (typeof step !== 'string' && 'wait' in step) {
-      elapsedMs += bounded(`steps.${index}.wait`, step.wait) ?? 0
-    } else if (expiresMs !== undefined && elapsedMs >= expiresMs) {
-      problems.push({
-        path: `steps.${index}`,
-        message: `Step ${index + 1} would come after the notification has expired (${definition.expires}).`,
-        remedy: 'Raise `expires` or shorten the waits before it.',
-      })
-    }
-  })
-  const last = definition.steps.at(-1)
-  if (typeof last === 'object' && 'wait' in last) {
-    problems.push({
-      path: `steps.${definition.steps.length - 1}`,
-      message: 'Nothing comes after the last wait.',
-      remedy: 'Add a step after it or remove it.',
-    })
-  }
-  return problems
-}
-
 export function contentProblems(definition: WorkflowDefinition): WorkflowProblem[] {
   const problems: WorkflowProblem[] = []
   const says = (text: string | undefined): boolean => text !== undefined && text.trim() !== ''
   const shared = says(definition.content?.title) || says(definition.content?.body)
-  definition.steps.forEach((step, index) => {
-    if (typeof step !== 'string' && 'wait' in step) return
-    const [type, { content, template, url }] = stepOf(step)
+  for (const { step, path: at } of everyStep(definition.steps)) {
+    const channel = channelStepOf(step)
+    if (channel === undefined) continue
+    const { type, options } = channel
+    const { content, template, url } = options
     const own = says(content?.title) || says(content?.body) || (type === 'email' && says(content?.html))
     if (type !== 'webhook' && !shared && !own && template === undefined) {
       problems.push({
-        path: `steps.${index}.${type}`,
+        path: `${at}.${type}`,
         message: `${type} has nothing to say.`,
         remedy: 'Give the workflow `content` with a title or a body.',
       })
     }
-    if (type !== 'webhook') return
-    const path = `steps.${index}.webhook.url`
+    if (type !== 'webhook') continue
+    const path = `${at}.webhook.url`
     if (url === undefined)
       problems.push({
         path,
@@ -105,7 +72,7 @@ export function contentProblems(definition: WorkflowDefinition): WorkflowProblem
       })
     else if (!/^https:\/\//i.test(url))
       problems.push({ path, message: 'Only https addresses are called.', remedy: 'Write https://…' })
-  })
+  }
   return problems
 }
 
@@ -115,13 +82,13 @@ export function templateProblems(
   known: readonly string[] | undefined,
 ): WorkflowProblem[] {
   if (known === undefined) return []
-  return definition.steps.flatMap((step, index) => {
-    if (typeof step !== 'string' && 'wait' in step) return []
-    const [type, { template }] = stepOf(step)
+  return [...everyStep(definition.steps)].flatMap(({ step, path }) => {
+    const channel = channelStepOf(step)
+    const template = channel?.options.template
     if (template === undefined || known.includes(template)) return []
     return [
       {
-        path: `steps.${index}.${type}.template`,
+        path: `${path}.${channel?.type}.template`,
         message: `There is no template "${template}".`,
         remedy: `Create it first${known.length === 0 ? '' : `, or use one of ${known.slice(0, 10).join(', ')}`}.`,
       },

@@ -1,9 +1,12 @@
-import { type WorkflowDefinition, WorkflowSchema } from '@carillon/contracts'
+import { type Step, StepSchema, type WorkflowDefinition, WorkflowSchema } from '@carillon/contracts'
 import { Compile } from 'typebox/compile'
-import { CompileError, compileWorkflow, stepOf } from './compile.js'
+import { CompileError, compileWorkflow } from './compile.js'
 import { RenderError } from './errors.js'
-import { contentProblems, templateProblems, timeProblems, wordProblems } from './sense-problems.js'
+import { contentProblems, templateProblems, wordProblems } from './sense-problems.js'
 import { shapeProblems, type WorkflowProblem } from './shape-problems.js'
+import { stepProblems } from './step-problems.js'
+import { channelStepOf, everyStep } from './steps.js'
+import { timeProblems } from './time-problems.js'
 
 export type { WorkflowProblem } from './shape-problems.js'
 
@@ -23,12 +26,15 @@ export type WorkflowValidator = (
  */
 export function createWorkflowValidator(): WorkflowValidator {
   const shape = Compile(WorkflowSchema)
+  const step = Compile(StepSchema)
   return (input, options = {}) => {
-    if (!shape.Check(input)) return { ok: false, problems: shapeProblems(input, shape.Errors(input)) }
+    if (!shape.Check(input))
+      return { ok: false, problems: shapeProblems(input, shape.Errors(input), (value) => step.Check(value)) }
     const definition = input as WorkflowDefinition
     const problems = [
       ...wordProblems(definition),
       ...timeProblems(definition),
+      ...stepProblems(definition),
       ...contentProblems(definition),
       ...templateProblems(definition, options.knownTemplates),
       ...compileProblems(definition),
@@ -52,7 +58,7 @@ export function validateWorkflow(
 function compileProblems(definition: WorkflowDefinition): WorkflowProblem[] {
   const templates = placeholders(definition)
   const parts: Partial<WorkflowDefinition>[] = [
-    ...(['if', 'collapse', 'to', 'content'] as const)
+    ...(['if', 'exclude', 'collapse', 'cancelKey', 'to', 'content'] as const)
       .filter((part) => definition[part] !== undefined)
       .map((part) => ({ [part]: definition[part] })),
     ...Object.entries(definition.locales ?? {}).map(([locale, content]) => ({
@@ -60,11 +66,11 @@ function compileProblems(definition: WorkflowDefinition): WorkflowProblem[] {
     })),
   ]
   const problems = parts.flatMap((part) => compileProblem(definition, part, templates))
-  definition.steps.forEach((step, index) => {
-    // earlier steps stand in as waits, so that the place in the message is right
-    const steps = [...definition.steps.slice(0, index).map(() => ({ wait: '1s' })), step]
-    problems.push(...compileProblem(definition, { steps }, templates))
-  })
+  for (const { step, path } of everyStep(definition.steps)) {
+    const bare = withoutInner(step)
+    for (const problem of compileProblem(definition, { steps: [bare] }, templates))
+      problems.push({ ...problem, path: problem.path.replace(/^steps\.0/, path) })
+  }
   return problems
 }
 
@@ -82,7 +88,7 @@ function compileProblem(
         {
           path: error.path,
           message: error.message,
-          remedy: 'Mend the CEL expression; it sees `data` and `event`.',
+          remedy: 'Mend the CEL expression; it sees `data` and `event`, in steps also `user` and `run`.',
         },
       ]
     }
@@ -99,11 +105,19 @@ function compileProblem(
   }
 }
 
+/** Steps inside of a step are looked at on their own. */
+function withoutInner(step: Step): Step {
+  if (typeof step === 'string') return step
+  // biome-ignore lint/suspicious/noThenProperty: the word of the workflow language
+  if ('branch' in step) return { branch: { if: step.branch.if, then: [{ wait: '1s' }] } }
+  if (!('experiment' in step)) return step
+  return { experiment: { ...step.experiment, cohorts: [{ name: 'probe', share: 1 }] } }
+}
+
 function placeholders(definition: WorkflowDefinition): Record<string, Record<string, object>> {
   const names: Record<string, Record<string, object>> = {}
-  for (const step of definition.steps) {
-    if (typeof step !== 'string' && 'wait' in step) continue
-    const { template } = stepOf(step)[1]
+  for (const { step } of everyStep(definition.steps)) {
+    const template = channelStepOf(step)?.options.template
     if (template !== undefined) names[template] = {}
   }
   return names

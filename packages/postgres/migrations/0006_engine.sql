@@ -55,6 +55,7 @@ CREATE TABLE open_digests (
   items integer NOT NULL,
   PRIMARY KEY (tenant_id, workflow_key, workflow_version, user_id, step, key)
 );
+CREATE UNIQUE INDEX open_digests_run ON open_digests (digest_id) WHERE digest_id IS NOT NULL;
 CREATE INDEX open_digests_age ON open_digests (closes_at);
 
 -- Which types some workflow awaits, and how their key is told: written when a version is published.

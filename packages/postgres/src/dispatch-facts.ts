@@ -195,49 +195,6 @@ export async function upsertInlineUsers(tx: Tx, users: readonly InlineUser[]): P
   })
 }
 
-/** One counter of a cap: a user, a scope, a window. */
-export interface CapKey {
-  tenant: string
-  userId: string
-  scope: string
-  windowStartMs: number
-  /** How many this batch adds. */
-  add: number
-}
-
-/**
- * Adds to counters and gives the totals after it, in the order asked. In the dispatch transaction, so that parallel
- * dispatchers can't overshoot: the row stays locked until commit. Keys must be distinct.
- */
-export async function reserveCaps(tx: Tx, keys: readonly CapKey[]): Promise<number[]> {
-  const name = (key: CapKey) => `${key.tenant} ${key.userId} ${key.scope} ${key.windowStartMs}`
-  const sorted = [...keys].sort((a, b) => compare(name(a), name(b)))
-  const { rows } = await tx.query<{
-    tenant: string
-    userId: string
-    scope: string
-    start: number
-    count: number
-  }>({
-    text: `INSERT INTO frequency_counters (tenant_id, user_id, scope, window_start, count)
-      SELECT t, u, s, to_timestamp(w / 1000.0), c
-      FROM unnest($1::text[], $2::uuid[], $3::text[], $4::float8[], $5::int[]) AS k (t, u, s, w, c)
-      ON CONFLICT (tenant_id, user_id, scope, window_start) DO UPDATE SET count = frequency_counters.count + EXCLUDED.count
-      RETURNING tenant_id AS tenant, user_id AS "userId", scope, (extract(epoch FROM window_start) * 1000)::float8 AS start, count`,
-    values: [
-      textArray(sorted.map((key) => key.tenant)),
-      plainArray(sorted.map((key) => key.userId)),
-      textArray(sorted.map((key) => key.scope)),
-      plainArray(sorted.map((key) => key.windowStartMs)),
-      plainArray(sorted.map((key) => key.add)),
-    ],
-  })
-  const totals = new Map(
-    rows.map((row) => [`${row.tenant} ${row.userId} ${row.scope} ${Math.round(row.start)}`, row.count]),
-  )
-  return keys.map((key) => totals.get(name(key)) ?? key.add)
-}
-
 function keyArrays(keys: readonly UserKey[]): [string, string] {
   return [textArray(keys.map((key) => key.tenant)), plainArray(keys.map((key) => key.id))]
 }

@@ -36,6 +36,13 @@ export interface RunRow {
   inInbox: boolean
   expiresAtMs: number | null
   collapseKey: string | null
+  cancelKey: string | null
+  wakeOnSeen: boolean
+  /** Steps that quiet hours hold, as JSON. */
+  heldJson: string | null
+  resumeAtMs: number | null
+  /** The digest that it went into. */
+  digestId: string | null
   createdAtMs: number
 }
 
@@ -47,7 +54,7 @@ export interface DeliveryRow {
   channel: DeliveryChannel
   lane: Lane
   step: number
-  addressKind: 'device' | 'email' | 'webhook'
+  addressKind: 'device' | 'email' | 'phone' | 'webhook'
   address: string
   maxAttempts: number
   dueAtMs: number
@@ -69,15 +76,15 @@ export async function insertDecisions(
       ON CONFLICT DO NOTHING
     ), r AS (
       INSERT INTO runs (id, tenant_id, event_id, workflow_key, workflow_version, user_id, recipient, lane, category, state, reason,
-        plan, content, next_step, wake_at, in_inbox, expires_at, collapse_key, created_at)
+        plan, content, next_step, wake_at, in_inbox, expires_at, collapse_key, cancel_key, wake_on_seen, held, resume_at, digest_id, created_at)
       SELECT * FROM unnest($12::uuid[], $13::text[], $14::uuid[], $15::text[], $16::int[], $17::uuid[], $18::text[], $19::text[], $20::text[], $21::text[], $22::text[],
-        $23::json[], $24::json[], $25::smallint[], $26::timestamptz[], $27::boolean[], $28::timestamptz[], $29::text[], $30::timestamptz[])
+        $23::json[], $24::json[], $25::smallint[], $26::timestamptz[], $27::boolean[], $28::timestamptz[], $29::text[], $30::text[], $31::boolean[], $32::json[], $33::timestamptz[], $34::uuid[], $35::timestamptz[])
       ON CONFLICT DO NOTHING
     )
     INSERT INTO deliveries (run_id, id, tenant_id, user_id, channel, lane, step, address_kind, address, max_attempts, due_at, expires_at, created_at, updated_at)
     SELECT r, i, t, u, c, l, s, k, a, m, d, x, w, w
-    FROM unnest($31::uuid[], $32::uuid[], $33::text[], $34::uuid[], $35::text[], $36::text[], $37::smallint[], $38::text[], $39::text[], $40::smallint[],
-      $41::timestamptz[], $42::timestamptz[], $43::timestamptz[]) AS n (r, i, t, u, c, l, s, k, a, m, d, x, w)
+    FROM unnest($36::uuid[], $37::uuid[], $38::text[], $39::uuid[], $40::text[], $41::text[], $42::smallint[], $43::text[], $44::text[], $45::smallint[],
+      $46::timestamptz[], $47::timestamptz[], $48::timestamptz[]) AS n (r, i, t, u, c, l, s, k, a, m, d, x, w)
     ON CONFLICT DO NOTHING`,
     values: [...eventColumns(events), ...runColumns(runs), ...deliveryColumns(deliveries)],
   })
@@ -132,6 +139,11 @@ function runColumns(rows: readonly RunRow[]): string[] {
     plainArray(rows.map((row) => row.inInbox)),
     momentArray(rows.map((row) => row.expiresAtMs)),
     textArray(rows.map((row) => row.collapseKey)),
+    textArray(rows.map((row) => row.cancelKey)),
+    plainArray(rows.map((row) => row.wakeOnSeen)),
+    textArray(rows.map((row) => row.heldJson)),
+    momentArray(rows.map((row) => row.resumeAtMs)),
+    plainArray(rows.map((row) => row.digestId)),
     momentArray(rows.map((row) => row.createdAtMs)),
   ]
 }

@@ -1,21 +1,29 @@
-import type { DeliveryChannel, DeliveryStatus, Lane, Reason, RunState } from '@carillon/contracts'
+import { LANES, type Lane, type Reason, type RunState } from '@carillon/contracts'
 import { momentArray, plainArray, textArray } from './arrays.js'
 import { STORED_RUN, type StoredRun } from './dispatch-rows.js'
 import type { Queryable, Tx } from './tx.js'
 
 /** What the waker finds due: runs that waited, deliveries that retry or got stuck, outbox rows. Worker role. */
 
-/** How many rows of each kind are due now; one cheap statement for an idle mesh. */
-export async function countDue(
-  tx: Queryable,
-): Promise<{ runs: boolean; deliveries: boolean; outbox: boolean }> {
-  const { rows } = await tx.query<{ runs: boolean; deliveries: boolean; outbox: boolean }>({
+/** Whether something of each kind is due now; one cheap statement for an idle mesh. */
+export async function countDue(tx: Queryable): Promise<{
+  runs: boolean
+  deliveries: boolean
+  fanouts: boolean
+  outbox: boolean
+}> {
+  const { rows } = await tx.query<{ runs: boolean; deliveries: boolean; fanouts: boolean; outbox: boolean }>({
     name: 'wake-due',
-    text: `SELECT EXISTS (SELECT FROM runs WHERE wake_at <= now()) AS runs,
-      EXISTS (SELECT FROM deliveries WHERE due_at <= now()) AS deliveries,
+    text: `SELECT ${dueInSomeLane('runs', 'wake_at')} AS runs, ${dueInSomeLane('deliveries', 'due_at')} AS deliveries,
+      EXISTS (SELECT FROM fanouts WHERE due_at <= now()) AS fanouts,
       EXISTS (SELECT FROM outbox WHERE created_at < now() - interval '2 seconds') AS outbox`,
   })
-  return rows[0] as { runs: boolean; deliveries: boolean; outbox: boolean }
+  return rows[0] as { runs: boolean; deliveries: boolean; fanouts: boolean; outbox: boolean }
+}
+
+/** The indexes lead with the lane, so each lane is one look. */
+function dueInSomeLane(table: string, column: string): string {
+  return `(${LANES.map((lane) => `EXISTS (SELECT FROM ${table} WHERE lane = '${lane}' AND ${column} <= now())`).join(' OR ')})`
 }
 
 export interface DueRun extends StoredRun {
@@ -24,6 +32,10 @@ export interface DueRun extends StoredRun {
   state: RunState
   plan: unknown[]
   nextStep: number | null
+  /** When the next step is due, milliseconds. */
+  resumeAtMs: number | null
+  held: { step: number; at: number }[] | null
+  cancelKey: string | null
   publishPending: boolean
   expiresAt: Date | null
   collapseKey: string | null
@@ -38,20 +50,29 @@ export interface DueRun extends StoredRun {
   } | null
 }
 
-/** Takes runs that are due. Their `wake_at` moves on by the lease, so that a waker that dies loses nothing. */
-export async function claimDueRuns(tx: Tx, options: { limit: number; leaseMs: number }): Promise<DueRun[]> {
+/**
+ * Takes runs of one lane that are due, the longest due first. Their `wake_at` moves on by the lease, so that a waker that
+ * dies loses nothing.
+ */
+export async function claimDueRuns(
+  tx: Tx,
+  options: { lane: Lane; limit: number; leaseMs: number },
+): Promise<DueRun[]> {
   const { rows } = await tx.query<DueRun>({
+    name: 'wake-claim-runs',
     text: `WITH due AS (
-        SELECT id FROM runs WHERE wake_at <= now() ORDER BY wake_at LIMIT $1 FOR UPDATE SKIP LOCKED
+        SELECT id FROM runs WHERE lane = $3 AND wake_at <= now() ORDER BY wake_at LIMIT $1 FOR UPDATE SKIP LOCKED
       ), claimed AS (
-        UPDATE runs SET wake_at = now() + make_interval(secs => $2 / 1000.0) WHERE id IN (SELECT id FROM due) RETURNING runs.*
+        UPDATE runs SET wake_at = now() + make_interval(secs => $2 / 1000.0)
+        WHERE id IN (SELECT id FROM due) RETURNING runs.*
       )
       SELECT ${STORED_RUN}, workflow_version AS "workflowVersion", recipient, state, plan, next_step AS "nextStep",
+        (extract(epoch FROM resume_at) * 1000)::float8 AS "resumeAtMs", held, cancel_key AS "cancelKey",
         publish_pending AS "publishPending", expires_at AS "expiresAt", collapse_key AS "collapseKey",
         (SELECT json_build_object('id', e.id, 'source', e.source, 'eventId', e.event_id, 'type', e.type, 'subject', e.subject,
            'time', e.time, 'data', e.data) FROM events e WHERE e.id = claimed.event_id) AS event
       FROM claimed ORDER BY id`,
-    values: [options.limit, options.leaseMs],
+    values: [options.limit, options.leaseMs, options.lane],
   })
   return rows
 }
@@ -65,6 +86,9 @@ export interface WokenRun {
   planJson: string
   contentJson: string | null
   nextStep: number | null
+  resumeAtMs: number | null
+  heldJson: string | null
+  digestId: string | null
   inInbox: boolean
   /** Until the publication is confirmed the run stays due at this moment. */
   leaseUntilMs: number
@@ -74,10 +98,13 @@ export interface WokenRun {
 export async function updateWokenRuns(tx: Tx, runs: readonly WokenRun[]): Promise<Set<string>> {
   const sorted = [...runs].sort((a, b) => (a.id < b.id ? -1 : 1))
   const { rows } = await tx.queryArrays<[string]>({
+    name: 'wake-update-runs',
     text: `UPDATE runs SET state = n.state, reason = n.reason, plan = n.plan, content = n.content, next_step = n.next_step,
-        in_inbox = runs.in_inbox OR n.in_inbox, wake_at = n.lease, publish_pending = true
-      FROM unnest($1::uuid[], $2::smallint[], $3::text[], $4::text[], $5::json[], $6::json[], $7::smallint[], $8::boolean[], $9::timestamptz[])
-        AS n (id, from_step, state, reason, plan, content, next_step, in_inbox, lease)
+        in_inbox = runs.in_inbox OR n.in_inbox, wake_at = n.lease, publish_pending = true, resume_at = n.resume, held = n.held,
+        digest_id = n.digest
+      FROM unnest($1::uuid[], $2::smallint[], $3::text[], $4::text[], $5::json[], $6::json[], $7::smallint[], $8::boolean[],
+          $9::timestamptz[], $10::timestamptz[], $11::json[], $12::uuid[])
+        AS n (id, from_step, state, reason, plan, content, next_step, in_inbox, lease, resume, held, digest)
       WHERE runs.id = n.id AND runs.next_step IS NOT DISTINCT FROM n.from_step AND NOT runs.publish_pending
       RETURNING runs.id`,
     values: [
@@ -90,103 +117,33 @@ export async function updateWokenRuns(tx: Tx, runs: readonly WokenRun[]): Promis
       plainArray(sorted.map((run) => run.nextStep)),
       plainArray(sorted.map((run) => run.inInbox)),
       momentArray(sorted.map((run) => run.leaseUntilMs)),
+      momentArray(sorted.map((run) => run.resumeAtMs)),
+      textArray(sorted.map((run) => run.heldJson)),
+      plainArray(sorted.map((run) => run.digestId)),
     ],
   })
   return new Set(rows.map(([id]) => id))
 }
 
-/** After the jobs and frames of woken runs are out: when they wake again, or never. */
+/**
+ * After the jobs and frames of woken runs are out: when they wake again, or never. A run that something else woke
+ * meanwhile (a cancel, being seen) stays due.
+ */
 export async function settleWokenRuns(
   tx: Tx,
-  runs: readonly { id: string; wakeAtMs: number | null }[],
+  runs: readonly { id: string; wakeAtMs: number | null; leaseUntilMs: number | null }[],
 ): Promise<void> {
   const sorted = [...runs].sort((a, b) => (a.id < b.id ? -1 : 1))
   await tx.query({
-    text: `UPDATE runs SET publish_pending = false, wake_at = n.wake_at
-      FROM unnest($1::uuid[], $2::timestamptz[]) AS n (id, wake_at) WHERE runs.id = n.id`,
-    values: [plainArray(sorted.map((run) => run.id)), momentArray(sorted.map((run) => run.wakeAtMs))],
-  })
-}
-
-export interface DueDelivery {
-  runId: string
-  id: string
-  tenant: string
-  channel: DeliveryChannel
-  lane: Lane
-  status: DeliveryStatus
-  /** True when the publisher knows that no job is in the stream: it was refused for lack of room. */
-  refused: boolean
-}
-
-/** Marks deliveries whose job found no room, so that the waker brings it as soon as there is some. */
-export const NO_ROOM = 'no room in the queue'
-
-/**
- * Takes deliveries whose time has come: retries, lapsed leases (the attempt's outcome is unknown then, and the row
- * retries with the same ids), and queued rows whose job may never have come. What has expired meanwhile ends here. Their `due_at` moves on, so a waker that dies loses nothing.
- */
-export async function claimDueDeliveries(
-  tx: Tx,
-  options: { limit: number; againMs: number },
-): Promise<{
-  due: DueDelivery[]
-  expired: { runId: string; id: string; tenant: string; channel: DeliveryChannel }[]
-}> {
-  const { rows } = await tx.query<DueDelivery & { expired: boolean }>({
-    text: `WITH due AS (
-        SELECT run_id, id, status = 'sending' AS lapsed FROM deliveries WHERE due_at <= now() ORDER BY due_at LIMIT $1
-        FOR UPDATE SKIP LOCKED
-      ), unanswered AS (
-        UPDATE attempts a SET verdict = 'unknown', reason = 'worker lost', finished_at = now()
-        FROM due WHERE due.lapsed AND a.run_id = due.run_id AND a.delivery_id = due.id AND a.finished_at IS NULL
-      )
-      UPDATE deliveries d SET
-        due_at = CASE WHEN d.expires_at <= now() AND NOT due.lapsed THEN NULL ELSE now() + make_interval(secs => $2 / 1000.0) END,
-        status = CASE WHEN due.lapsed THEN 'retrying' WHEN d.expires_at <= now() THEN 'expired' ELSE d.status END,
-        reason = CASE WHEN d.expires_at <= now() AND NOT due.lapsed THEN 'EXPIRED' ELSE d.reason END,
-        updated_at = now()
-      FROM due WHERE d.run_id = due.run_id AND d.id = due.id
-      RETURNING d.run_id AS "runId", d.id, d.tenant_id AS tenant, d.channel, d.lane, d.status,
-        d.detail IS NOT DISTINCT FROM $3 AS refused, d.status = 'expired' AS expired`,
-    values: [options.limit, options.againMs, NO_ROOM],
-  })
-  return {
-    due: rows.filter((row) => !row.expired),
-    expired: rows.filter((row) => row.expired),
-  }
-}
-
-/** Notes on queued deliveries that their job was refused, and when to try again. */
-export async function markRefused(
-  tx: Tx,
-  deliveries: readonly { runId: string; id: string }[],
-  againMs: number,
-): Promise<void> {
-  const sorted = [...deliveries].sort((a, b) => (a.runId + a.id < b.runId + b.id ? -1 : 1))
-  await tx.query({
-    text: `UPDATE deliveries d SET due_at = now() + make_interval(secs => $3 / 1000.0), detail = $4, updated_at = now()
-      FROM unnest($1::uuid[], $2::uuid[]) AS n (run_id, id)
-      WHERE d.run_id = n.run_id AND d.id = n.id AND d.status IN ('queued', 'retrying')`,
+    name: 'wake-settle-runs',
+    text: `UPDATE runs SET publish_pending = false,
+        wake_at = CASE WHEN runs.wake_at < n.lease THEN runs.wake_at ELSE n.wake_at END
+      FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[]) AS n (id, wake_at, lease) WHERE runs.id = n.id`,
     values: [
-      plainArray(sorted.map((row) => row.runId)),
-      plainArray(sorted.map((row) => row.id)),
-      againMs,
-      NO_ROOM,
+      plainArray(sorted.map((run) => run.id)),
+      momentArray(sorted.map((run) => run.wakeAtMs)),
+      momentArray(sorted.map((run) => run.leaseUntilMs)),
     ],
-  })
-}
-
-/** Takes the mark off again once the job is out. */
-export async function clearRefused(
-  tx: Tx,
-  deliveries: readonly { runId: string; id: string }[],
-): Promise<void> {
-  const sorted = [...deliveries].sort((a, b) => (a.runId + a.id < b.runId + b.id ? -1 : 1))
-  await tx.query({
-    text: `UPDATE deliveries d SET detail = NULL FROM unnest($1::uuid[], $2::uuid[]) AS n (run_id, id)
-      WHERE d.run_id = n.run_id AND d.id = n.id AND d.detail = $3`,
-    values: [plainArray(sorted.map((row) => row.runId)), plainArray(sorted.map((row) => row.id)), NO_ROOM],
   })
 }
 

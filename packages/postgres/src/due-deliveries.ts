@@ -1,0 +1,87 @@
+import type { DeliveryChannel, DeliveryStatus, Lane } from '@carillon/contracts'
+import { plainArray } from './arrays.js'
+import type { Tx } from './tx.js'
+
+/** Deliveries that retry or got stuck, for the waker. Worker role. */
+
+export interface DueDelivery {
+  runId: string
+  id: string
+  tenant: string
+  channel: DeliveryChannel
+  lane: Lane
+  status: DeliveryStatus
+  /** True when the publisher knows that no job is in the stream: it was refused for lack of room. */
+  refused: boolean
+}
+
+/** Marks deliveries whose job found no room, so that the waker brings it as soon as there is some. */
+export const NO_ROOM = 'no room in the queue'
+
+/**
+ * Takes deliveries of one lane whose time has come: retries, lapsed leases (the attempt's outcome is unknown then, and the row
+ * retries with the same ids), and queued rows whose job may never have come. What has expired meanwhile ends here. Their `due_at` moves on, so a waker that dies loses nothing.
+ */
+export async function claimDueDeliveries(
+  tx: Tx,
+  options: { lane: Lane; limit: number; againMs: number },
+): Promise<{
+  due: DueDelivery[]
+  expired: { runId: string; id: string; tenant: string; channel: DeliveryChannel }[]
+}> {
+  const { rows } = await tx.query<DueDelivery & { expired: boolean }>({
+    text: `WITH due AS (
+        SELECT run_id, id, status = 'sending' AS lapsed FROM deliveries WHERE lane = $4 AND due_at <= now() ORDER BY due_at LIMIT $1
+        FOR UPDATE SKIP LOCKED
+      ), unanswered AS (
+        UPDATE attempts a SET verdict = 'unknown', reason = 'worker lost', finished_at = now()
+        FROM due WHERE due.lapsed AND a.run_id = due.run_id AND a.delivery_id = due.id AND a.finished_at IS NULL
+      )
+      UPDATE deliveries d SET
+        due_at = CASE WHEN d.expires_at <= now() AND NOT due.lapsed THEN NULL ELSE now() + make_interval(secs => $2 / 1000.0) END,
+        status = CASE WHEN due.lapsed THEN 'retrying' WHEN d.expires_at <= now() THEN 'expired' ELSE d.status END,
+        reason = CASE WHEN d.expires_at <= now() AND NOT due.lapsed THEN 'EXPIRED' ELSE d.reason END,
+        updated_at = now()
+      FROM due WHERE d.run_id = due.run_id AND d.id = due.id
+      RETURNING d.run_id AS "runId", d.id, d.tenant_id AS tenant, d.channel, d.lane, d.status,
+        d.detail IS NOT DISTINCT FROM $3 AS refused, d.status = 'expired' AS expired`,
+    values: [options.limit, options.againMs, NO_ROOM, options.lane],
+  })
+  return {
+    due: rows.filter((row) => !row.expired),
+    expired: rows.filter((row) => row.expired),
+  }
+}
+
+/** Notes on queued deliveries that their job was refused, and when to try again. */
+export async function markRefused(
+  tx: Tx,
+  deliveries: readonly { runId: string; id: string }[],
+  againMs: number,
+): Promise<void> {
+  const sorted = [...deliveries].sort((a, b) => (a.runId + a.id < b.runId + b.id ? -1 : 1))
+  await tx.query({
+    text: `UPDATE deliveries d SET due_at = now() + make_interval(secs => $3 / 1000.0), detail = $4, updated_at = now()
+      FROM unnest($1::uuid[], $2::uuid[]) AS n (run_id, id)
+      WHERE d.run_id = n.run_id AND d.id = n.id AND d.status IN ('queued', 'retrying')`,
+    values: [
+      plainArray(sorted.map((row) => row.runId)),
+      plainArray(sorted.map((row) => row.id)),
+      againMs,
+      NO_ROOM,
+    ],
+  })
+}
+
+/** Takes the mark off again once the job is out. */
+export async function clearRefused(
+  tx: Tx,
+  deliveries: readonly { runId: string; id: string }[],
+): Promise<void> {
+  const sorted = [...deliveries].sort((a, b) => (a.runId + a.id < b.runId + b.id ? -1 : 1))
+  await tx.query({
+    text: `UPDATE deliveries d SET detail = NULL FROM unnest($1::uuid[], $2::uuid[]) AS n (run_id, id)
+      WHERE d.run_id = n.run_id AND d.id = n.id AND d.detail = $3`,
+    values: [plainArray(sorted.map((row) => row.runId)), plainArray(sorted.map((row) => row.id)), NO_ROOM],
+  })
+}
