@@ -1,4 +1,4 @@
-import type { TemplateKind } from '@carillon/contracts'
+import type { Channel, TemplateKind, Weekday } from '@carillon/contracts'
 import { plainArray, textArray } from './arrays.js'
 import type { Tx } from './tx.js'
 
@@ -9,12 +9,27 @@ export interface TenantRow {
   epoch: number
   active: boolean
   locale: string
+  timezone: string
+}
+
+/** When somebody isn't to be disturbed, as it is stored. */
+export interface QuietHoursRow {
+  windows: { from: string; to: string; days?: Weekday[] }[]
+  /** Default: push and sms. */
+  channels?: Channel[]
+}
+
+/** A cap on everything that reaches one person, as it is stored. */
+export interface CapRow {
+  count: number
+  per: string
+  channels?: Channel[]
 }
 
 /** Epoch and defaults of the tenants of a batch. Unknown ones are missing from the answer. */
 export async function loadTenants(tx: Tx, ids: readonly string[]): Promise<TenantRow[]> {
   const { rows } = await tx.query<TenantRow>({
-    text: `SELECT id, epoch, status = 'active' AS active, locale FROM tenants WHERE id = ANY ($1::text[])`,
+    text: `SELECT id, epoch, status = 'active' AS active, locale, timezone FROM tenants WHERE id = ANY ($1::text[])`,
     values: [textArray(ids)],
     name: 'dispatch-tenants',
   })
@@ -25,7 +40,11 @@ export interface TenantRules {
   workflows: { key: string; version: number; definition: unknown }[]
   templates: { key: string; kind: TemplateKind; locales: unknown }[]
   categories: { key: string; name: string; critical: boolean; defaults: Record<string, boolean> }[]
-  defaults: { category: string | null; channel: string | null; enabled: boolean }[]
+  defaults: { category: string | null; channel: string | null; enabled: boolean; condition: string | null }[]
+  quietHours: QuietHoursRow | null
+  caps: CapRow[]
+  /** Events that some version waits for, and how their key is told. */
+  awaited: { type: string; expression: string }[]
 }
 
 /** Published workflows and templates, categories and default preferences of one tenant. */
@@ -38,8 +57,12 @@ export async function loadTenantRules(tx: Tx, tenant: string): Promise<TenantRul
          FROM templates WHERE tenant_id = $1 AND status = 'published') AS templates,
       (SELECT coalesce(json_agg(json_build_object('key', key, 'name', name, 'critical', critical, 'defaults', defaults) ORDER BY key), '[]')
          FROM categories WHERE tenant_id = $1) AS categories,
-      (SELECT coalesce(json_agg(json_build_object('category', category, 'channel', channel, 'enabled', enabled)), '[]')
-         FROM preferences WHERE tenant_id = $1 AND user_id IS NULL) AS defaults`,
+      (SELECT coalesce(json_agg(json_build_object('category', category, 'channel', channel, 'enabled', enabled, 'condition', condition)), '[]')
+         FROM preferences WHERE tenant_id = $1 AND user_id IS NULL) AS defaults,
+      (SELECT quiet_hours FROM tenants WHERE id = $1) AS "quietHours",
+      (SELECT caps FROM tenants WHERE id = $1) AS caps,
+      (SELECT coalesce(json_agg(json_build_object('type', type, 'expression', expression)), '[]')
+         FROM awaited WHERE tenant_id = $1) AS awaited`,
     values: [tenant],
   })
   return rows[0] as TenantRules
@@ -73,6 +96,7 @@ export interface UserRow {
   timezone: string | null
   roles: string[]
   attributes: unknown
+  quietHours: QuietHoursRow | null
   active: boolean
 }
 
@@ -80,7 +104,7 @@ export interface UserRow {
 export async function loadUsers(tx: Tx, keys: readonly UserKey[]): Promise<UserRow[]> {
   const { rows } = await tx.query<UserRow>({
     text: `SELECT u.tenant_id AS tenant, u.id, u.external_id AS "externalId", u.email, u.phone, u.name, u.locale, u.timezone,
-        u.roles, u.attributes, u.status = 'active' AS active
+        u.roles, u.attributes, u.quiet_hours AS "quietHours", u.status = 'active' AS active
       FROM unnest($1::text[], $2::uuid[]) AS k (tenant_id, id) JOIN users u USING (tenant_id, id)`,
     values: keyArrays(keys),
     name: 'dispatch-users',
@@ -115,12 +139,14 @@ export interface PreferenceRow {
   category: string | null
   channel: string | null
   enabled: boolean
+  /** CEL; null: unconditional. */
+  condition: string | null
 }
 
 /** What the users of a batch said themselves. */
 export async function loadPreferences(tx: Tx, keys: readonly UserKey[]): Promise<PreferenceRow[]> {
   const { rows } = await tx.query<PreferenceRow>({
-    text: `SELECT p.tenant_id AS tenant, p.user_id AS "userId", p.category, p.channel, p.enabled
+    text: `SELECT p.tenant_id AS tenant, p.user_id AS "userId", p.category, p.channel, p.enabled, p.condition
       FROM unnest($1::text[], $2::uuid[]) AS k (tenant_id, user_id) JOIN preferences p USING (tenant_id, user_id)`,
     values: keyArrays(keys),
     name: 'dispatch-preferences',
