@@ -49,12 +49,16 @@ export function walk(went: Walk, from: number, input: PlanInput, judged: StepInp
       continue
     }
     const ended = runRefusal(judged) ?? seenRefusal(workflow, facts)
-    if (ended !== undefined) return skipFrom(went.steps, workflow, index, ended)
+    if (ended !== undefined) {
+      skipFrom(went.steps, workflow, index, ended)
+      return
+    }
     if (step.type === 'wait') {
       if (beginWait(went, step, index, input, judged)) return
       index++
     } else if (step.type === 'digest') {
-      return joinDigest(went, step, index, judged)
+      joinDigest(went, step, index, judged)
+      return
     } else if (step.type === 'throttle') {
       if (throttled(went, step, index, judged)) return
       index++
