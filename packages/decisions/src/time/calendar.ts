@@ -1,4 +1,4 @@
-import { clockTimeOf, isOn, type LocalTime, minuteOf, type Weekday, weekdayOf } from './local-time.js'
+import { isOn, type LocalTime, minuteOf, type Weekday, weekdayOf } from './local-time.js'
 import type { QuietWindow } from './quiet-window.js'
 import { DAY_MS, isTimezone, Zone } from './zones.js'
 
@@ -65,8 +65,8 @@ export function createCalendar(): Calendar {
     local(timezone, now) {
       const zone = zoneOf(timezone)
       const localMs = now + zone.offsetAt(now)
-      const time = clockTimeOf(localMs)
-      const date = new Date(localMs).toISOString().slice(0, -14)
+      const [date, clock] = new Date(localMs).toISOString().split('T') as [string, string]
+      const time = clock.slice(0, 5)
       return { weekday: weekdayOf(Math.floor(localMs / DAY_MS)), time, date, text: `${time} (${zone.name})` }
     },
   }

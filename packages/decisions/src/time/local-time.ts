@@ -8,28 +8,21 @@ export interface LocalTime {
   days?: readonly Weekday[]
 }
 
-const MINUTE_MS = 60_000
 const CLOCK_TIME = /^([01][0-9]|2[0-3]):[0-5][0-9]$/
 const ZERO = 48
 
 /** Minutes since midnight of "HH:MM". Throws Error on anything else: what is stored was validated. */
 export function minuteOf(clockTime: string): number {
-  const tens = clockTime.charCodeAt(0) - ZERO
-  const ones = clockTime.charCodeAt(1) - ZERO
-  const minuteTens = clockTime.charCodeAt(3) - ZERO
-  const minuteOnes = clockTime.charCodeAt(4) - ZERO
-  const hour = tens * 10 + ones
-  const minute = minuteTens * 10 + minuteOnes
-  // Arithmetic first, the pattern only for what looks odd: this runs for every judgement.
-  if (clockTime.length !== 5 || !(hour < 24 && minute < 60) || !CLOCK_TIME.test(clockTime)) {
-    throw new Error(`Not a time of day: ${JSON.stringify(clockTime)}`)
-  }
-  return hour * 60 + minute
+  const hour = digitAt(clockTime, 0) * 10 + digitAt(clockTime, 1)
+  const minute = digitAt(clockTime, 3) * 10 + digitAt(clockTime, 4)
+  if (clockTime.length === 5 && clockTime[2] === ':' && hour < 24 && minute < 60) return hour * 60 + minute
+  throw new Error(`Not a time of day: ${JSON.stringify(clockTime)}`)
 }
 
-/** "HH:MM" of a moment counted in local milliseconds. */
-export function clockTimeOf(localMs: number): string {
-  return new Date(Math.floor(localMs / MINUTE_MS) * MINUTE_MS).toISOString().slice(-13, -8)
+/** NaN when there is none. By hand, as it runs for every judgement. */
+function digitAt(text: string, index: number): number {
+  const digit = text.charCodeAt(index) - ZERO
+  return digit >= 0 && digit <= 9 ? digit : Number.NaN
 }
 
 /** Weekday of a calendar day counted from 1970-01-01. */

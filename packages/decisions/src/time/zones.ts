@@ -16,14 +16,16 @@ interface Span {
 /** `first` and `last` differ when the clock goes through that time twice. */
 export type Occurrence = 'first' | 'last'
 
-/**
- * A calendar day in a zone. One offset means that nothing happens to the clock in or near it, so arithmetic is exact; several
- * that a transition is near: then the offset is looked up, and local times are resolved by Temporal.
- */
-interface ZoneDay {
-  offsetMs: number
+/** A transition is in or near that calendar day: offsets are looked up, local times resolved by Temporal and kept. */
+interface Change {
   spans: readonly Span[]
   resolved: Map<string, number>
+}
+
+/** A calendar day in a zone. Without a change in or near it one offset holds throughout, so arithmetic is exact. */
+interface ZoneDay {
+  offsetMs: number
+  change: Change | undefined
 }
 
 /** Days of one zone that are kept; judgements cluster around now and the next days. */
@@ -40,27 +42,26 @@ export class Zone {
 
   /** Local milliseconds minus UTC milliseconds at a moment. */
   offsetAt(moment: number): number {
-    const { spans, offsetMs } = this.#day(Math.floor(moment / DAY_MS))
-    let offset = offsetMs
-    for (const span of spans) if (span.from <= moment) offset = span.offsetMs
-    return offset
+    const { offsetMs, change } = this.#day(Math.floor(moment / DAY_MS))
+    if (change === undefined) return offsetMs
+    return change.spans.findLast(({ from }) => from <= moment)?.offsetMs ?? offsetMs
   }
 
   /** Whether no transition is within a day of that calendar day. */
   isPlain(day: number): boolean {
-    return this.#day(day).spans.length === 0
+    return this.#day(day).change === undefined
   }
 
   /** When it is that minute of that calendar day; for times that the clock skips, the first moment after the gap. */
   momentOf(day: number, minute: number, occurrence: Occurrence): number {
-    const zoneDay = this.#day(day)
+    const { offsetMs, change } = this.#day(day)
     const localMs = day * DAY_MS + minute * 60_000
-    if (zoneDay.spans.length === 0) return localMs - zoneDay.offsetMs
+    if (change === undefined) return localMs - offsetMs
     const key = `${minute} ${occurrence}`
-    let moment = zoneDay.resolved.get(key)
+    let moment = change.resolved.get(key)
     if (moment === undefined) {
       moment = resolve(this.name, localMs, occurrence)
-      zoneDay.resolved.set(key, moment)
+      change.resolved.set(key, moment)
     }
     return moment
   }
@@ -99,7 +100,7 @@ function readDay(zone: string, day: number): ZoneDay {
     spans.push(before)
   }
   const { offsetMs } = spans[0] as Span
-  return { offsetMs, spans: spans.length === 1 ? [] : spans, resolved: new Map() }
+  return { offsetMs, change: spans.length === 1 ? undefined : { spans, resolved: new Map() } }
 }
 
 function offsetOf(zone: string, moment: number): number {
