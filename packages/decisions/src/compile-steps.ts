@@ -20,7 +20,7 @@ import {
 export interface StepCompiler {
   expression(source: string, path: string, names: CelNames): Expression
   /** The texts of a channel step that says something of its own. */
-  texts(step: { options: ChannelStep['options']; path: string }): LocalisedTexts | undefined
+  texts(step: Pick<ChannelStep, 'type' | 'options' | 'path'>): LocalisedTexts | undefined
 }
 
 const DEFAULT_ITEMS = 100
@@ -122,7 +122,7 @@ function compileChannel(
     path,
     options,
     condition: options.if === undefined ? undefined : compiler.expression(options.if, `${at}.if`, 'run'),
-    texts: compiler.texts({ options, path: at }),
+    texts: compiler.texts({ type, options, path: at }),
   }
 }
 

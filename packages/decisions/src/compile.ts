@@ -1,15 +1,10 @@
-import {
-  type Audience,
-  type Content,
-  durationMs,
-  type Lane,
-  type WorkflowDefinition,
-} from '@carillon/contracts'
+import { type Audience, durationMs, type Lane, type WorkflowDefinition } from '@carillon/contracts'
 import { type CelNames, createCelCompiler, type Expression } from './cel.js'
 import { compileSteps } from './compile-steps.js'
-import { compileContent, type LocalisedTexts } from './content.js'
+import { compileContent, type LocalisedTexts, type WrittenContent } from './content.js'
 import type { Group } from './recipients.js'
 import type { CompiledStep } from './steps.js'
+import type { Templates } from './templates.js'
 import { createTextCompiler } from './texts.js'
 
 /** One published version of a workflow, ready to judge events. Immutable: keep it for as long as the version lives. */
@@ -35,9 +30,6 @@ export interface CompiledWorkflow {
   listensToSeen: boolean
 }
 
-/** Content documents that steps name, by key: locale → content. */
-export type Templates = Readonly<Record<string, Readonly<Record<string, Content>>>>
-
 /** A definition that can't be compiled: `path` is where, in the workflow's own words. */
 export class CompileError extends Error {
   override readonly name = 'CompileError'
@@ -53,14 +45,18 @@ export class CompileError extends Error {
 /**
  * Compiles a definition that `validateWorkflow` accepted: expressions and texts are parsed once, here.
  * @throws CompileError for an expression that can't be parsed or a template that isn't there
- * @throws RenderError for a text with wrong syntax
+ * @param options.templates kinds left out are not known: a text that renders a partial then compiles, and fails when it
+ * is rendered
+ * @throws RenderError for a text with wrong syntax, or one that needs a partial, layout or message that isn't there
  */
 export function compileWorkflow(
   definition: WorkflowDefinition,
-  options: { version: number; templates?: Templates },
+  options: { version: number; templates?: Partial<Templates> },
 ): CompiledWorkflow {
   const cel = createCelCompiler()
-  const texts = createTextCompiler()
+  const { contents = {}, partials, layouts } = options.templates ?? {}
+  const texts = createTextCompiler({ partials, layouts })
+  const shared = { content: definition.content, locales: definition.locales }
   const expression = (source: string, path: string, names: CelNames): Expression => {
     const compiled = cel.compile(source, names)
     if (!compiled.ok) throw new CompileError(path, compiled.problem)
@@ -72,14 +68,18 @@ export function compileWorkflow(
   }
   const steps = compileSteps(definition, {
     expression,
-    texts({ options: own, path }) {
-      const template = own.template === undefined ? undefined : options.templates?.[own.template]
-      if (own.template !== undefined && template === undefined) {
-        throw new CompileError(`${path}.template`, `There is no template "${own.template}".`)
+    texts({ type, options: own, path }) {
+      if (own.content === undefined && own.template === undefined) return undefined
+      const layers: WrittenContent[] = [shared]
+      if (own.template !== undefined) {
+        const template = Object.hasOwn(contents, own.template) ? contents[own.template] : undefined
+        if (template === undefined) {
+          throw new CompileError(`${path}.template`, `There is no template "${own.template}".`)
+        }
+        const { default: content, ...locales } = template
+        layers.push({ content, locales })
       }
-      if (own.content === undefined && template === undefined) return undefined
-      const content = { ...definition.content, ...template?.default, ...own.content }
-      return compileContent(texts, content, mergeLocales(definition.locales, template), path)
+      return compileContent(texts, [...layers, { content: own.content }], { at: path, channel: type })
     },
   })
   return {
@@ -99,7 +99,7 @@ export function compileWorkflow(
     exclude: optional('exclude'),
     collapse: optional('collapse'),
     cancelKey: optional('cancelKey'),
-    texts: compileContent(texts, definition.content, definition.locales, 'content'),
+    texts: compileContent(texts, [shared], { at: 'content' }),
     steps,
     listensToSeen:
       definition.stop === 'seen' || steps.some((step) => step.type === 'wait' && step.wait.kind === 'seen'),
@@ -112,15 +112,4 @@ function groupOf(audience: Audience, compile: (source: string) => Expression): G
   if ('segment' in audience)
     return { kind: 'segment', segment: audience.segment, holds: compile(audience.segment) }
   return { kind: 'everyone' }
-}
-
-function mergeLocales(
-  workflow: Readonly<Record<string, Content>> | undefined,
-  template: Readonly<Record<string, Content>> | undefined,
-): Record<string, Content> {
-  const merged: Record<string, Content> = { ...workflow }
-  for (const [locale, content] of Object.entries(template ?? {})) {
-    if (locale !== 'default') merged[locale] = { ...merged[locale], ...content }
-  }
-  return merged
 }

@@ -25,26 +25,36 @@ export interface LocalisedTexts {
 
 type Texts = Partial<Record<(typeof FIELDS)[number], Text>> & { layout?: string }
 
-/** Merged texts kept; a stranger's locale has no texts of its own, but a name of its own. */
-const MAX_MERGED = 1_000
+/** Texts kept by reader; a stranger's locale has no texts of its own, but a name of its own. */
+const MAX_KEPT = 1_000
+
+/** Texts as they are written: what everybody reads, and what single locales say instead. */
+export interface WrittenContent {
+  content?: Content | undefined
+  locales?: Readonly<Record<string, Content>> | undefined
+}
 
 /**
  * Compiles one content document. Fallback for a reader with `de-AT`: `de-AT`, `de`, the tenant's locale, its language,
  * then the default content, which is written in the tenant's locale. Messages fall back the same way, one by one.
- * @param channel whose texts these are alone; undefined: several channels show them
+ * @param layers what a step says comes after what its workflow says, and takes its place field by field
+ * @param about.channel whose texts these are alone; undefined: several channels show them
  * @throws RenderError when a template's syntax is wrong, or it needs what isn't there
  */
 export function compileContent(
   compiler: TextCompiler,
-  content: Content | undefined,
-  locales: Readonly<Record<string, Content>> | undefined,
-  at: string,
-  channel?: Channel,
+  layers: readonly WrittenContent[],
+  about: { at: string; channel?: Channel },
 ): LocalisedTexts {
+  const { at, channel } = about
   const mail = channel === 'email'
-  const entries = Object.entries(locales ?? {})
+  const content = merged(layers.map((layer) => layer.content))
+  const names = new Set(layers.flatMap(({ locales }) => Object.keys(locales ?? {})))
+  const entries = [...names].map(
+    (locale) => [locale, merged(layers.map(({ locales }) => locales?.[locale]))] as const,
+  )
   const messages = compileMessages(
-    content?.messages,
+    content.messages,
     Object.fromEntries(entries.map(([locale, texts]) => [locale, texts.messages])),
     at,
   )
@@ -56,7 +66,7 @@ export function compileContent(
     const options = { field: `${at}.html`, html: texts.html !== undefined }
     return { ...texts, html: compiler.wrap(inner, texts.layout, options) }
   }
-  const own = compileTexts(content ?? {}, at, undefined)
+  const own = compileTexts(content, at, undefined)
   const base = inLayout(own)
   const byLocale = new Map<string, Texts>()
   for (const [locale, texts] of entries) {
@@ -66,14 +76,14 @@ export function compileContent(
     byLocale.set(normalLocale(locale), compiled)
   }
   const chains = createLocaleChains()
-  const merged = new Map<string, Texts>()
+  const kept = new Map<string, Texts>()
   const textsFor = (locale: string, tenantLocale: string): Texts => {
     const name = `${locale} ${tenantLocale}`
-    let texts = merged.get(name)
+    let texts = kept.get(name)
     if (texts === undefined) {
-      const layers = chains(locale, tenantLocale).map((step) => byLocale.get(step))
-      texts = inLayout(Object.assign({}, own, ...layers.reverse()) as Texts)
-      if (merged.size < MAX_MERGED) merged.set(name, texts)
+      const fallbacks = chains(locale, tenantLocale).map((step) => byLocale.get(step))
+      texts = inLayout(Object.assign({}, own, ...fallbacks.reverse()) as Texts)
+      if (kept.size < MAX_KEPT) kept.set(name, texts)
     }
     return texts
   }
@@ -92,6 +102,11 @@ export function compileContent(
       return rendered
     },
   }
+}
+
+function merged(layers: readonly (Content | undefined)[]): Content {
+  const messages = Object.assign({}, ...layers.map((layer) => layer?.messages)) as Content['messages']
+  return { ...(Object.assign({}, ...layers) as Content), messages: messages ?? {} }
 }
 
 /** What only mails show; other channels alone don't pay for it. */

@@ -8,7 +8,7 @@ import { inspect } from './text-checks.js'
 
 /** A partial or a layout: one source, and messages, for each locale; `default` is the last resort. */
 export type Document = Readonly<
-  Record<string, { source: string; messages?: Readonly<Record<string, string>> }>
+  Record<string, { source: string; messages: Readonly<Record<string, string>> | undefined }>
 >
 
 interface Localised {

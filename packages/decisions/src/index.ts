@@ -1,7 +1,7 @@
 export { isCancelledBy } from './cancels.js'
 export { checkExpression, createCelCompiler, type Expression } from './cel.js'
 export { placeIn } from './cohorts.js'
-export { type CompiledWorkflow, CompileError, compileWorkflow, type Templates } from './compile.js'
+export { type CompiledWorkflow, CompileError, compileWorkflow } from './compile.js'
 export type { RenderedContent } from './content.js'
 export {
   type Counter,
@@ -44,6 +44,15 @@ export {
   everyStep,
   type WaitStep,
 } from './steps.js'
+export {
+  type StoredTemplate,
+  type Templates,
+  type TemplateUsers,
+  templateProblem,
+  templatesOf,
+  usersOfTemplate,
+} from './templates.js'
+export { type TextScope, UNSUBSCRIBE_PLACE } from './text-scope.js'
 export { type Calendar, createCalendar } from './time/calendar.js'
 export { type LocalTime, localTimeProblem, type Weekday } from './time/local-time.js'
 export { type QuietWindow, quietWindowProblem } from './time/quiet-window.js'

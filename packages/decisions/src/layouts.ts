@@ -1,8 +1,12 @@
+import type { LayoutDocument } from '@carillon/contracts'
 import type { Liquid } from 'liquidjs'
-import { type CompiledDocument, compileDocument, type Document } from './documents.js'
+import { type CompiledDocument, compileDocument } from './documents.js'
 import { RenderError } from './errors.js'
 import type { Partials } from './partials.js'
 import { assertNamesKnown } from './text-checks.js'
+
+/** Layouts by key and locale. */
+export type LayoutDocuments = Readonly<Record<string, Readonly<Record<string, LayoutDocument>>>>
 
 /** @throws RenderError when there is no such layout or it can't be compiled */
 export type FindLayout = (key: string, field: string) => CompiledDocument
@@ -14,7 +18,7 @@ export type FindLayout = (key: string, field: string) => CompiledDocument
 export function createLayouts(
   engine: Liquid,
   partials: Partials,
-  documents: Readonly<Record<string, Document>> | undefined,
+  documents: LayoutDocuments | undefined,
 ): FindLayout {
   const compiled = new Map<string, CompiledDocument>()
   return (key, field) => {
@@ -24,7 +28,10 @@ export function createLayouts(
     if (documents === undefined || !Object.hasOwn(documents, key))
       throw refuse(`there is no layout "${key}".`)
     const place = `the layout "${key}"`
-    const layout = compileDocument(engine, documents[key] as Document, { field, place })
+    const written = Object.entries(documents[key] as LayoutDocuments[string]).map(
+      ([locale, { html, messages }]) => [locale, { source: html, messages }] as const,
+    )
+    const layout = compileDocument(engine, Object.fromEntries(written), { field, place })
     for (const templates of layout.all) {
       assertNamesKnown(engine, templates, { field: `${field}: ${place}`, mail: true, layout: true })
       if (!engine.globalVariablesSync(templates).includes('content')) {

@@ -14,7 +14,7 @@ interface Written {
   locales?: Record<string, Content>
 }
 const compile = ({ content, locales }: Written) =>
-  compileContent(createTextCompiler(), content, locales, 'content')
+  compileContent(createTextCompiler(), [{ content, locales }], { at: 'content' })
 const read = (written: Written, data: unknown, locale = 'en', tenantLocale = 'en') =>
   compile(written).render(scopeOf(data, locale), tenantLocale).body?.replace(/\s/g, ' ')
 
@@ -172,8 +172,8 @@ t.test('a partial has messages of its own', async (t) => {
   const compiler = createTextCompiler({
     partials: {
       rides: {
-        default: { source: '{{ "rides" | t: count: count }}', messages: { rides: RIDES } },
-        pl: { source: '{{ "rides" | t: count: count }}!', messages: { rides: PRZEJAZDY } },
+        default: { text: '{{ "rides" | t: count: count }}', messages: { rides: RIDES } },
+        pl: { text: '{{ "rides" | t: count: count }}!', messages: { rides: PRZEJAZDY } },
       },
     },
   })
@@ -184,33 +184,49 @@ t.test('a partial has messages of its own', async (t) => {
 
 t.test('a mail in a layout, and where its readers can unsubscribe', async (t) => {
   const compiler = createTextCompiler({
-    layouts: { mail: { default: { source: '<main>{{ content }}</main>{{ unsubscribe.url }}' } } },
+    layouts: { mail: { default: { html: '<main>{{ content }}</main>{{ unsubscribe.url }}' } } },
   })
   const mail = compileContent(
     compiler,
-    { title: 'T', body: 'one\n\ntwo', layout: 'mail' },
-    { de: { body: 'eins' }, fr: { html: '<h1>un</h1>' } },
-    'content',
+    [
+      {
+        content: { title: 'T', body: 'one\n\ntwo', layout: 'mail' },
+        locales: { de: { body: 'eins' }, fr: { html: '<h1>un</h1>' } },
+      },
+    ],
+    { at: 'content' },
   )
   const html = (locale: string) => mail.render(scopeOf({}, locale), 'en').html
   t.equal(html('en'), '<main><p>one</p>\n<p>two</p></main>https://unsubscribe.invalid/')
   t.equal(html('de'), '<main><p>eins</p></main>https://unsubscribe.invalid/')
   t.equal(html('fr'), '<main><h1>un</h1></main>https://unsubscribe.invalid/')
-  const push = compileContent(compiler, { title: 'T', body: 'b', layout: 'mail' }, {}, 'steps.0.push', 'push')
+  const push = compileContent(compiler, [{ content: { title: 'T', body: 'b', layout: 'mail' } }], {
+    at: 'steps.0.push',
+    channel: 'push',
+  })
   t.strictSame(push.render(scopeOf({}), 'en'), { title: 'T', body: 'b' }, 'who shows no mail renders none')
   const stop = (channel?: 'email' | 'push') =>
-    compileContent(compiler, { body: 'stop: {{ unsubscribe.url }}' }, {}, 'content', channel)
+    compileContent(compiler, [{ content: { body: 'stop: {{ unsubscribe.url }}' } }], {
+      at: 'content',
+      ...(channel === undefined ? {} : { channel }),
+    })
   t.equal(stop('email').render(scopeOf({}), 'en').body, 'stop: https://unsubscribe.invalid/')
   t.throws(() => stop(), {
     code: 'VARIABLE_MISSING',
     message: /unsubscribe; only html and the texts of an email/,
   })
-  t.throws(() => compileContent(compiler, { body: 'b', layout: 'gone' }, {}, 'content'), {
+  t.throws(() => compileContent(compiler, [{ content: { body: 'b', layout: 'gone' } }], { at: 'content' }), {
     message: /no layout "gone"/,
   })
-  t.throws(() => compileContent(compiler, { body: 'b' }, { de: { layout: 'gone' } }, 'content'), {
-    message: /no layout "gone"/,
-  })
+  t.throws(
+    () =>
+      compileContent(compiler, [{ content: { body: 'b' }, locales: { de: { layout: 'gone' } } }], {
+        at: 'content',
+      }),
+    {
+      message: /no layout "gone"/,
+    },
+  )
 })
 
 t.test('a digest is there in runs that went through one', async (t) => {

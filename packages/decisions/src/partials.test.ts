@@ -1,6 +1,5 @@
 import fc from 'fast-check'
 import t from 'tap'
-import type { Document } from './documents.js'
 import { createTextCompiler, type TextDocuments, type TextScope } from './texts.js'
 
 const scopeOf = (data: unknown, changes: Partial<TextScope> = {}): TextScope => ({
@@ -9,9 +8,9 @@ const scopeOf = (data: unknown, changes: Partial<TextScope> = {}): TextScope => 
   event: { id: 'e1', type: 'a.b', source: '/s', subject: null, time: null },
   ...changes,
 })
-const only = (source: string): Document => ({ default: { source } })
+const only = (html: string) => ({ default: { html } })
 const partialsOf = (sources: Record<string, string>): TextDocuments => ({
-  partials: Object.fromEntries(Object.entries(sources).map(([name, source]) => [name, only(source)])),
+  partials: Object.fromEntries(Object.entries(sources).map(([name, text]) => [name, { default: { text } }])),
 })
 const render = (
   source: string,
@@ -96,7 +95,7 @@ t.test('a partial that nobody can render is refused by name before anything is p
     refused(source, { a: 'x' }, { code: 'TEMPLATE' })
   t.throws(
     () =>
-      createTextCompiler({ partials: { a: { de: { source: 'x' } } } }).compile("{% render 'a' %}", 'f', {
+      createTextCompiler({ partials: { a: { de: { text: 'x' } } } }).compile("{% render 'a' %}", 'f', {
         html: false,
       }),
     { message: /the partial "a" has no default/ },
@@ -145,7 +144,7 @@ t.test('a variable that is missing inside a partial is named with it', async (t)
 t.test('a partial speaks the locale of its reader', async (t) => {
   const documents = {
     partials: {
-      bye: { default: { source: 'Bye' }, de: { source: 'Servus' }, 'pt-BR': { source: 'Tchau' } },
+      bye: { default: { text: 'Bye' }, de: { text: 'Servus' }, 'pt-BR': { text: 'Tchau' } },
     },
   }
   const read = (locale: string, tenantLocale: string) =>
@@ -248,9 +247,9 @@ t.test('layouts', async (t) => {
     layouts: {
       mail: {
         default: {
-          source: '<main>{{ content }}</main>{{ user.name }}{% render "foot", url: unsubscribe.url %}',
+          html: '<main>{{ content }}</main>{{ user.name }}{% render "foot", url: unsubscribe.url %}',
         },
-        de: { source: '<main lang="de">{{ content }}</main>' },
+        de: { html: '<main lang="de">{{ content }}</main>' },
       },
     },
   }

@@ -1,5 +1,6 @@
+import type { PartialDocument } from '@carillon/contracts'
 import { type Liquid, Output, type Template, TypeGuards } from 'liquidjs'
-import { type CompiledDocument, compileDocument, type Document } from './documents.js'
+import { type CompiledDocument, compileDocument } from './documents.js'
 import { RenderError } from './errors.js'
 import { type FindPartial, renderTag } from './render-tag.js'
 import type { Inspected } from './text-checks.js'
@@ -8,12 +9,17 @@ import { ROOTS } from './text-scope.js'
 /** Deepest that partials may render partials. */
 const MAX_DEPTH = 8
 
+/** Partials by key and locale. */
+export type PartialDocuments = Readonly<Record<string, Readonly<Record<string, PartialDocument>>>>
+
 export interface Partials {
   /**
    * Compiles what a text renders, and what that renders.
    * @throws RenderError for one that isn't there, can't be parsed, renders itself in a circle or isn't given what it needs
    */
   prepare(rendered: Inspected['partials'], field: string): void
+  /** Compiles one that nothing renders yet. @throws RenderError */
+  check(name: string, field: string): void
 }
 
 interface CompiledPartial extends CompiledDocument {
@@ -27,10 +33,7 @@ interface CompiledPartial extends CompiledDocument {
  * The partials of a tenant for one engine, compiled when the first text renders them.
  * @param documents undefined: not known which there are; texts that render them compile, and fail when they are rendered
  */
-export function addPartials(
-  engine: Liquid,
-  documents: Readonly<Record<string, Document>> | undefined,
-): Partials {
+export function addPartials(engine: Liquid, documents: PartialDocuments | undefined): Partials {
   const compiled = new Map<string, CompiledPartial>()
   const compile = (name: string, field: string, through: readonly string[]): CompiledPartial => {
     const known = compiled.get(name)
@@ -44,7 +47,10 @@ export function addPartials(
     if (documents === undefined || !Object.hasOwn(documents, name))
       throw refuse(`there is no partial "${name}".`)
     if (path.length > MAX_DEPTH) throw tooDeep(field, path)
-    const document = compileDocument(engine, documents[name] as Document, {
+    const written = Object.entries(documents[name] as PartialDocuments[string]).map(
+      ([locale, { text, messages }]) => [locale, { source: text, messages }] as const,
+    )
+    const document = compileDocument(engine, Object.fromEntries(written), {
       field,
       place: `the partial "${name}"`,
     })
@@ -62,6 +68,7 @@ export function addPartials(
   const find: FindPartial = (name, from) => compile(name, from.field, []).pick(from)
   engine.registerTag('render', renderTag(find))
   return {
+    check: (name, field) => void compile(name, field, []),
     prepare(rendered, field) {
       if (documents === undefined) return
       for (const call of rendered) assertGiven(compile(call.name, field, []), call, `${field} renders`, field)

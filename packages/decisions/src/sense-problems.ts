@@ -2,6 +2,7 @@ import type { WorkflowDefinition } from '@carillon/contracts'
 import type { WorkflowProblem } from './shape-problems.js'
 import { channelStepOf, everyStep } from './steps.js'
 import { isStorable } from './storable.js'
+import type { Templates } from './templates.js'
 
 const LOCALE = /^[a-z]{2,3}(-[a-z0-9]{2,8})*$/i
 
@@ -76,12 +77,13 @@ export function contentProblems(definition: WorkflowDefinition): WorkflowProblem
   return problems
 }
 
-/** @param known keys of the templates there are; undefined: not checked */
+/** @param templates undefined: not checked */
 export function templateProblems(
   definition: WorkflowDefinition,
-  known: readonly string[] | undefined,
+  templates: Templates | undefined,
 ): WorkflowProblem[] {
-  if (known === undefined) return []
+  if (templates === undefined) return []
+  const known = Object.keys(templates.contents)
   return [...everyStep(definition.steps)].flatMap(({ step, path }) => {
     const channel = channelStepOf(step)
     const template = channel?.options.template

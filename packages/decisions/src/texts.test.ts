@@ -1,7 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { eventOf, factsOf, NOW, workflowOf } from './fixtures/facts.js'
-import { plan } from './index.js'
+import { workflowOf } from './fixtures/facts.js'
 import { plainText } from './plain-text.js'
 import { createTextCompiler, type TextScope } from './texts.js'
 
@@ -261,9 +260,8 @@ t.test('locales fall back field by field', async (t) => {
   }
   const workflow = workflowOf(written)
   const read = (locale: string | null, tenantLocale = 'en') => {
-    const { title, body, url } =
-      plan({ event: eventOf({}), workflow, facts: factsOf({ user: { locale }, tenantLocale }), now: NOW })
-        .content.inbox ?? {}
+    const scope = scopeOf({}, { locale: locale ?? tenantLocale })
+    const { title, body, url } = workflow.texts.render(scope, tenantLocale)
     t.equal(url, 'https://x.example/')
     return [title, body]
   }
@@ -279,7 +277,11 @@ t.test('locales fall back field by field', async (t) => {
 
 t.test("a step's own texts and templates", async (t) => {
   const templates = {
-    mail: { default: { title: 'Mail', html: '<p>{{ data.a }}</p>' }, de: { title: 'Post' } },
+    partials: {},
+    layouts: {},
+    contents: {
+      mail: { default: { title: 'Mail', html: '<p>{{ data.a }}</p>' }, de: { title: 'Post' } },
+    },
   }
   const workflow = workflowOf(
     {
@@ -293,16 +295,18 @@ t.test("a step's own texts and templates", async (t) => {
     },
     templates,
   )
-  const content = (locale: string) =>
-    plan({ event: eventOf({ a: '<' }), workflow, facts: factsOf({ user: { locale } }), now: NOW }).content
-  t.strictSame(content('en'), {
-    inbox: { title: 'shared', body: 'body' },
-    1: { title: 'Mail', body: 'body', html: '<p>&lt;</p>' },
-    2: { title: 'short', body: 'body' },
-  })
-  t.equal(content('de-AT')['1']?.title, 'Post')
-  t.throws(() => workflowOf({ steps: [{ email: { template: 'gone' } }] }, {}), {
-    code: 'WORKFLOW_INVALID',
-    path: 'steps.0.email.template',
-  })
+  const [inbox, email, push] = workflow.steps.map((step) => ('texts' in step ? step.texts : undefined))
+  const scope = (locale: string) => scopeOf({ a: '<' }, { locale })
+  t.equal(inbox, undefined)
+  t.strictSame(email?.render(scope('en'), 'en'), { title: 'Mail', body: 'body', html: '<p>&lt;</p>' })
+  t.strictSame(push?.render(scope('en'), 'en'), { title: 'short', body: 'body' })
+  t.equal(email?.render(scope('de-AT'), 'en').title, 'Post')
+  t.throws(
+    () =>
+      workflowOf({ steps: [{ email: { template: 'gone' } }] }, { contents: {}, partials: {}, layouts: {} }),
+    {
+      code: 'WORKFLOW_INVALID',
+      path: 'steps.0.email.template',
+    },
+  )
 })

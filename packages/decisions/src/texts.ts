@@ -1,12 +1,12 @@
 import { Context } from 'liquidjs'
-import { type Document, parse } from './documents.js'
+import { parse } from './documents.js'
 import { RenderError } from './errors.js'
 import { createFormats } from './formats.js'
-import { createLayouts, paragraphs } from './layouts.js'
+import { createLayouts, type LayoutDocuments, paragraphs } from './layouts.js'
 import { createEngine, execute, SafeHtml, twice } from './liquid-engine.js'
 import { createLocaleChains } from './locale-chains.js'
 import { type Messages, NO_MESSAGES } from './messages.js'
-import { addPartials } from './partials.js'
+import { addPartials, type PartialDocuments } from './partials.js'
 import { plainText } from './plain-text.js'
 import { renderingFor, type Shared } from './rendering.js'
 import { storable } from './storable.js'
@@ -46,12 +46,14 @@ export interface TextCompiler {
    * @throws RenderError when there is no such layout, or it can't be compiled
    */
   wrap(inner: Text, layout: string, options: { field: string; html: boolean }): Text
+  /** Compiles a partial or a layout that nothing needs yet. @throws RenderError */
+  check(kind: 'partial' | 'layout', key: string, field: string): void
 }
 
-/** What texts may refer to, by key. Absent: not known which there are, so that only rendering them fails. */
+/** What texts may refer to, by key and locale. Absent: not known which there are, so that only rendering them fails. */
 export interface TextDocuments {
-  partials?: Readonly<Record<string, Document>> | undefined
-  layouts?: Readonly<Record<string, Document>> | undefined
+  partials?: PartialDocuments | undefined
+  layouts?: LayoutDocuments | undefined
 }
 
 const MAX_TEXT = 8_192
@@ -122,7 +124,14 @@ export function createTextCompiler(documents: TextDocuments = {}): TextCompiler 
         twice(() => renderWithin(scope, tenantLocale, undefined)),
     }
   }
-  return { compile, wrap }
+  return {
+    compile,
+    wrap,
+    check(kind, key, field) {
+      if (kind === 'layout') findLayout(key, field)
+      else partials.escaping.check(key, field)
+    },
+  }
 }
 
 // what stands in one line: a line break in a subject or an address would begin a header or another address

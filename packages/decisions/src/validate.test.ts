@@ -1,5 +1,6 @@
 import t from 'tap'
 import { compileWorkflow } from './compile.js'
+import { templatesOf } from './templates.js'
 import { createWorkflowValidator } from './validate.js'
 
 const validate = createWorkflowValidator()
@@ -66,13 +67,49 @@ t.test('anything at all is answered', async (t) => {
   }
 })
 
+const known = (key: string) => templatesOf([{ key, kind: 'content', locales: {} }])
+
 t.test('templates are known by name when it is said which there are', async (t) => {
   const input = { ...GOOD, steps: [{ email: { template: 'mail' } }] }
   t.ok(validate(input).ok)
-  t.ok(validate(input, { knownTemplates: ['mail'] }).ok)
-  t.match(validate(input, { knownTemplates: ['post'] }), {
+  t.ok(validate(input, { templates: known('mail') }).ok)
+  t.match(validate(input, { templates: known('post') }), {
     ok: false,
     problems: [{ path: 'steps.0.email.template', remedy: 'Create it first, or use one of post.' }],
+  })
+})
+
+t.test('texts see their templates when it is said which there are', async (t) => {
+  const templates = templatesOf([
+    { key: 'hi', kind: 'partial', locales: { default: { text: 'Hi {{ name }}' } } },
+    { key: 'frame', kind: 'layout', locales: { default: { html: '<p>{{ content }}</p>' } } },
+  ])
+  const problems = (part: object) => {
+    const result = validate({ ...GOOD, ...part }, { templates })
+    return result.ok ? [] : result.problems.map(({ path, message }) => `${path}: ${message}`)
+  }
+  const content = (title: string) => ({ content: { title } })
+  t.strictSame(problems(content("{% render 'hi', name: data.name %}")), [])
+  t.match(problems(content("{% render 'hi' %}")), [/^content\.title: .*without name/])
+  t.match(problems(content("{% render 'ho' %}")), [/^content\.title: .*no partial "ho"/])
+  t.ok(validate({ ...GOOD, ...content("{% render 'ho' %}") }).ok, 'not known which there are')
+  const mail = (layout: string) => ({ steps: [{ email: { content: { body: 'x', layout } } }] })
+  t.strictSame(problems(mail('frame')), [])
+  t.match(problems(mail('door')), [/^steps\.0\.email\.html: .*no layout "door"/])
+})
+
+t.test('messages are known to every text of a workflow', async (t) => {
+  const messages = { rides: '{count, plural, one {# ride} other {# rides}}' }
+  const title = '{{ "rides" | t: count: data.count }}'
+  const workflow = (part: object) => validate({ ...GOOD, content: { title: 'x', messages }, ...part })
+  t.match(workflow({ locales: { de: { title } }, steps: [{ push: { content: { title } } }] }), { ok: true })
+  t.match(workflow({ locales: { de: { messages: { rides: '{n}' } } }, content: { title, messages } }), {
+    ok: false,
+    problems: [{ path: 'content.title', message: /needs n/ }],
+  })
+  t.match(workflow({ content: { title, messages: { rides: '{count' } } }), {
+    ok: false,
+    problems: [{ path: 'content.messages.rides' }],
   })
 })
 

@@ -1,4 +1,10 @@
-import { type Step, StepSchema, type WorkflowDefinition, WorkflowSchema } from '@carillon/contracts'
+import {
+  type Content,
+  type Step,
+  StepSchema,
+  type WorkflowDefinition,
+  WorkflowSchema,
+} from '@carillon/contracts'
 import { Compile } from 'typebox/compile'
 import { CompileError, compileWorkflow } from './compile.js'
 import { RenderError } from './errors.js'
@@ -6,6 +12,7 @@ import { contentProblems, templateProblems, wordProblems } from './sense-problem
 import { shapeProblems, type WorkflowProblem } from './shape-problems.js'
 import { stepProblems } from './step-problems.js'
 import { channelStepOf, everyStep } from './steps.js'
+import type { Templates } from './templates.js'
 import { timeProblems } from './time-problems.js'
 
 export type { WorkflowProblem } from './shape-problems.js'
@@ -15,10 +22,7 @@ export type Validated =
   | { ok: false; problems: WorkflowProblem[] }
 
 /** Compiling the schema takes milliseconds, so a validator is made once and kept by who needs it. */
-export type WorkflowValidator = (
-  input: unknown,
-  options?: { knownTemplates?: readonly string[] },
-) => Validated
+export type WorkflowValidator = (input: unknown, options?: { templates?: Templates }) => Validated
 
 /**
  * Checks a workflow as it was written, whole: shape, expressions, texts, waits against `expires`, content. Every
@@ -36,48 +40,60 @@ export function createWorkflowValidator(): WorkflowValidator {
       ...timeProblems(definition),
       ...stepProblems(definition),
       ...contentProblems(definition),
-      ...templateProblems(definition, options.knownTemplates),
-      ...compileProblems(definition),
+      ...templateProblems(definition, options.templates),
+      ...compileProblems(definition, options.templates),
     ]
     return problems.length === 0 ? { ok: true, definition } : { ok: false, problems }
   }
 }
 
 /** `createWorkflowValidator` for a single use. */
-export function validateWorkflow(
-  input: unknown,
-  options?: { knownTemplates?: readonly string[] },
-): Validated {
+export function validateWorkflow(input: unknown, options?: { templates?: Templates }): Validated {
   return createWorkflowValidator()(input, options)
 }
 
 /**
- * Expressions and texts, each part on its own so that one mistake doesn't hide another. Templates are taken as empty:
- * what they hold is checked when they are stored.
+ * Expressions and texts, each part on its own so that one mistake doesn't hide another. Each sees all messages.
+ * @param templates undefined: not known; what they hold is checked when they are stored
  */
-function compileProblems(definition: WorkflowDefinition): WorkflowProblem[] {
-  const templates = placeholders(definition)
+function compileProblems(
+  definition: WorkflowDefinition,
+  templates: Templates | undefined,
+): WorkflowProblem[] {
+  const known = { ...templates, contents: { ...placeholders(definition), ...templates?.contents } }
+  const { content, locales = {} } = definition
+  const messages = {
+    content: messagesOf(content),
+    locales: Object.fromEntries(Object.entries(locales).map(([locale, own]) => [locale, messagesOf(own)])),
+  }
   const parts: Partial<WorkflowDefinition>[] = [
-    ...(['if', 'exclude', 'collapse', 'cancelKey', 'to', 'content'] as const)
+    ...(['if', 'exclude', 'collapse', 'cancelKey', 'to'] as const)
       .filter((part) => definition[part] !== undefined)
       .map((part) => ({ [part]: definition[part] })),
-    ...Object.entries(definition.locales ?? {}).map(([locale, content]) => ({
-      locales: { [locale]: content },
+    { ...messages, ...(content === undefined ? {} : { content }) },
+    ...Object.entries(locales).map(([locale, own]) => ({
+      content: messages.content,
+      locales: { ...messages.locales, [locale]: own },
     })),
   ]
-  const problems = parts.flatMap((part) => compileProblem(definition, part, templates))
+  const problems = parts.flatMap((part) => compileProblem(definition, part, known))
   for (const { step, path } of everyStep(definition.steps)) {
     const bare = withoutInner(step)
-    for (const problem of compileProblem(definition, { steps: [bare] }, templates))
+    for (const problem of compileProblem(definition, { ...messages, steps: [bare] }, known))
       problems.push({ ...problem, path: problem.path.replace(/^steps\.0/, path) })
   }
-  return problems
+  if (problems.length === 0) problems.push(...compileProblem(definition, definition, known))
+  return [...new Map(problems.map((problem) => [`${problem.path} ${problem.message}`, problem])).values()]
+}
+
+function messagesOf({ messages }: Content = {}): Content {
+  return messages === undefined ? {} : { messages }
 }
 
 function compileProblem(
   { key }: WorkflowDefinition,
   part: Partial<WorkflowDefinition>,
-  templates: Record<string, Record<string, object>>,
+  templates: Partial<Templates>,
 ): WorkflowProblem[] {
   try {
     compileWorkflow({ key, on: 'probe', to: '""', steps: ['inbox'], ...part }, { version: 1, templates })
@@ -97,7 +113,7 @@ function compileProblem(
         {
           path: error.field,
           message: error.message,
-          remedy: 'Mend the Liquid text; it sees `data`, `user` and `event`.',
+          remedy: 'Mend the Liquid text; it sees `data`, `user`, `event` and `digest`.',
         },
       ]
     }
