@@ -12,13 +12,14 @@ const UTC = 'UTC'
 export interface Calendar {
   /**
    * First moment (epoch ms) strictly after `now` at which it is that local time. Times that the clock skips give the first
-   * moment after the gap; of those it goes through twice, the first counts.
+   * moment after the gap, also when a zone left out a whole day; of those it goes through twice, the first counts. Throws
+   * Error for what is no time of day or names no weekday.
    */
   next(time: LocalTime, timezone: string, now: number): number
   /**
    * When the quiet hours that contain `now` end (epoch ms), or undefined when `now` is outside every window. Windows that
    * touch or overlap chain on, at most 8 days from now. A window lasts from the first time it is `from` until the last time
-   * it is `to`, so that the night when clocks go back has one quiet stretch.
+   * it is `to`, so that the night when clocks go back has one quiet stretch. Throws Error for what is no time of day.
    */
   quietUntil(windows: readonly QuietWindow[], timezone: string, now: number): number | undefined
   /** Start (epoch ms) of the local calendar day that contains `now`: the window of caps per day. */
@@ -48,15 +49,12 @@ export function createCalendar(): Calendar {
       const zone = zoneOf(timezone)
       const limit = now + MAX_QUIET_MS
       let until = now
-      for (
-        let end = endOfWindow(zone, windows, until);
-        end > until;
-        end = endOfWindow(zone, windows, until)
-      ) {
+      for (;;) {
+        const end = endOfWindow(zone, windows, until)
+        if (end >= limit) return limit
+        if (end <= until) return until > now ? until : undefined
         until = end
-        if (until >= limit) return limit
       }
-      return until > now ? until : undefined
     },
     startOfDay(timezone, now) {
       const zone = zoneOf(timezone)

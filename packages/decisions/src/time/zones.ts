@@ -2,8 +2,8 @@ import { Temporal } from 'temporal-polyfill'
 
 export const DAY_MS = 86_400_000
 const HOUR_MS = 3_600_000
-/** How far the offsets of zones lie on either side of UTC: -12 h to +14 h, and the date line was at ±24 h. */
-const WIDEST_OFFSET_MS = 26 * HOUR_MS
+/** Looked at on either side of a day: zones lie within 16 h of UTC, the rest sees a change in the hours next to the day. */
+const MARGIN_MS = 26 * HOUR_MS
 const SAMPLE_MS = 6 * HOUR_MS
 const MAX_NAME_LENGTH = 64
 
@@ -14,7 +14,7 @@ interface Span {
 }
 
 /** `first` and `last` differ when the clock goes through that time twice. */
-export type Occurrence = 'first' | 'last'
+type Occurrence = 'first' | 'last'
 
 /** A transition is in or near that calendar day: offsets are looked up, local times resolved by Temporal and kept. */
 interface Change {
@@ -47,7 +47,7 @@ export class Zone {
     return change.spans.findLast(({ from }) => from <= moment)?.offsetMs ?? offsetMs
   }
 
-  /** Whether no transition is within a day of that calendar day. */
+  /** Whether no transition is in or within ten hours of that calendar day. */
   isPlain(day: number): boolean {
     return this.#day(day).change === undefined
   }
@@ -89,8 +89,8 @@ export function isTimezone(name: string): boolean {
 
 /** Offsets over every moment that can be of that UTC or local day. Two transitions within six hours would go unseen; none are known. */
 function readDay(zone: string, day: number): ZoneDay {
-  const from = day * DAY_MS - WIDEST_OFFSET_MS
-  const until = (day + 1) * DAY_MS + WIDEST_OFFSET_MS
+  const from = day * DAY_MS - MARGIN_MS
+  const until = (day + 1) * DAY_MS + MARGIN_MS
   const spans: Span[] = [{ from, offsetMs: offsetOf(zone, from) }]
   let before = spans[0] as Span
   for (let at = from + SAMPLE_MS; at < until + SAMPLE_MS; at += SAMPLE_MS) {
