@@ -137,6 +137,15 @@ t.test('quiet hours', async (t) => {
     t.equal(quietUntil(late, 'Europe/Vienna', '2026-10-25T01:10Z'), '2026-10-25T06:00Z', '02:10 again')
   })
 
+  t.test('go on when clocks go back over midnight, into yesterday', async (t) => {
+    const sunday: QuietWindow = { from: '00:00', to: '07:00', days: ['sun'] }
+    for (const now of ['2010-11-07T02:30Z', '2010-11-07T03:00Z', '2010-11-07T04:00Z']) {
+      t.equal(quietUntil(sunday, 'America/St_Johns', now), '2010-11-07T10:30Z', now)
+    }
+    t.equal(calendar.local('America/St_Johns', at('2010-11-07T03:00Z')).text, '23:30 (America/St_Johns)')
+    t.equal(next('00:00', 'America/St_Johns', '2010-11-07T03:00Z'), '2010-11-08T03:30Z', 'midnight has been')
+  })
+
   t.test('over a day that never was go on with the next', async (t) => {
     t.equal(quietUntil(night, 'Pacific/Apia', '2011-12-30T09:00Z'), '2011-12-30T17:00Z')
     t.equal(quietUntil({ ...night, days: ['thu'] }, 'Pacific/Apia', '2011-12-30T09:00Z'), '2011-12-30T10:00Z')
