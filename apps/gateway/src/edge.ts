@@ -16,6 +16,7 @@ import { addNotificationRoutes } from './routes/notifications.js'
 import { addReceiptRoutes } from './routes/receipts.js'
 import { addRuleRoutes } from './routes/rules.js'
 import { addSettingsRoutes } from './routes/settings.js'
+import { addTemplateRoutes } from './routes/templates.js'
 import { addUserRoutes } from './routes/users.js'
 
 const ROUTES = [
@@ -25,6 +26,7 @@ const ROUTES = [
   addUserRoutes,
   addSettingsRoutes,
   addRuleRoutes,
+  addTemplateRoutes,
   addAdministrationRoutes,
   addReceiptRoutes,
 ]

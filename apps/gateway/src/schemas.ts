@@ -1,6 +1,14 @@
-import { CHANNELS, ContentSchema, LANES, type RECEIPT_STATUSES, RecipientSchema } from '@carillon/contracts'
+import {
+  CHANNELS,
+  ContentSchema,
+  LANES,
+  LayoutSchema,
+  PartialSchema,
+  type RECEIPT_STATUSES,
+  RecipientSchema,
+} from '@carillon/contracts'
 import { API_SCOPES } from '@carillon/postgres'
-import { type TProperties, Type } from 'typebox'
+import { type TProperties, type TSchema, Type } from 'typebox'
 
 /** Shapes of what the API takes and gives. Nothing that isn't here is accepted; examples are true. */
 
@@ -315,22 +323,50 @@ export const VersionAnswer = answer({
   key: Type.String(),
   version: Type.Integer(),
   status: Type.String(),
+  kind: Type.Optional(Type.String()),
   createdAt: moment,
   definition: Type.Optional(Type.Unknown()),
   locales: Type.Optional(Type.Unknown()),
 })
-export const TemplateSchema = Type.Object(
-  {
-    locales: Type.Record(Type.String({ pattern: '^[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*$' }), ContentSchema, {
-      minProperties: 1,
-    }),
-  },
-  {
+const localised = <S extends TSchema>(document: S) =>
+  Type.Record(Type.String({ pattern: '^[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*$' }), document, {
     ...strict,
-    description: 'Texts by locale; de-AT falls back to de, then to the tenant’s.',
-    examples: [{ locales: { en: { title: 'Welcome, {{ user.name }}', body: 'Good to see you.' } } }],
+    minProperties: 1,
+    maxProperties: 200,
+  })
+const draft = Type.Optional(Type.Boolean({ description: 'Kept, and not in force until it is published.' }))
+export const TemplateSchema = Type.Union(
+  [
+    Type.Object(
+      { kind: Type.Optional(Type.Literal('content')), locales: localised(ContentSchema), draft },
+      strict,
+    ),
+    Type.Object({ kind: Type.Literal('partial'), locales: localised(PartialSchema), draft }, strict),
+    Type.Object({ kind: Type.Literal('layout'), locales: localised(LayoutSchema), draft }, strict),
+  ],
+  {
+    description:
+      'Texts by locale; de-AT falls back to de, then to the tenant’s, then to default. Partials and layouts have a default.',
+    examples: [
+      { locales: { en: { title: 'Welcome, {{ user.name }}', body: 'Good to see you.' } } },
+      { kind: 'partial', locales: { default: { text: '{{ driver.name }}, {{ driver.car }}' } } },
+      { kind: 'layout', locales: { default: { html: '<main>{{ content }}</main>' } } },
+    ],
   },
 )
+export const PublishSchema = Type.Object(
+  { version: Type.Integer({ minimum: 1, maximum: 999_999_999 }) },
+  { ...strict, examples: [{ version: 1 }] },
+)
+export const VersionStatus = oneOf(['published', 'draft', 'retired'], 'published unless said.')
+export const VersionQuery = Type.Object(
+  { version: Type.Optional(Type.String({ pattern: '^[1-9][0-9]{0,8}$' })) },
+  strict,
+)
+
+export function versionOf(query: { version?: string }): number | undefined {
+  return query.version === undefined ? undefined : Number(query.version)
+}
 export const ProviderSchema = Type.Object(
   {
     app: Type.Optional(text(64)),

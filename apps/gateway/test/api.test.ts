@@ -203,7 +203,7 @@ t.test('a workflow is published from YAML, refused with place and remedy, and tr
   t.equal((await edge.stored('AUDIT', 'aud.workflows.triggered.acme')).length, 1)
   t.match(await edge.call(admin, 'PUT /v1/templates/bad', { locales: { en: { title: '{{ broken' } } }), {
     status: 422,
-    body: { field: 'locales.en' },
+    body: { field: 'locales.en.title' },
   })
 })
 
@@ -343,6 +343,7 @@ t.test(
     const { body: document } = await edge.call(undefined, 'GET /openapi.json')
     t.match(text(document.openapi), /^3\.1/)
     t.equal((await edge.call(undefined, 'GET /docs/')).status, 200)
+    await edge.call(admin, 'PUT /v1/templates/welcome', { locales: { en: { title: 'Welcome' } } })
     let examples = 0
     for (const [path, methods] of Object.entries(document.paths ?? {})) {
       for (const [method, operation] of Object.entries(methods)) {
@@ -356,6 +357,7 @@ t.test(
             '/v1/workflows/{key}': 'ride-accepted',
             '/v1/workflows/{key}/trigger': 'hello',
             '/v1/providers/{kind}': 'smtp',
+            '/v1/templates/{key}/publish': 'welcome',
           }
           const url = path.replace(/\{\w+\}/g, () => names[path] ?? 'ada')
           const mine = path.startsWith('/v1/me')

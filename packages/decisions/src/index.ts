@@ -44,6 +44,7 @@ export {
   everyStep,
   type WaitStep,
 } from './steps.js'
+export { type Broken, brokenBy, type InForce } from './template-changes.js'
 export {
   type StoredTemplate,
   type Templates,

@@ -1,23 +1,22 @@
 import { WorkflowSchema } from '@carillon/contracts'
-import { compileWorkflow, createWorkflowValidator, type WorkflowProblem } from '@carillon/decisions'
+import { createWorkflowValidator, templatesOf, type WorkflowProblem } from '@carillon/decisions'
 import {
-  findTemplate,
   findWorkflow,
   listTemplates,
   listWorkflows,
   listWorkflowVersions,
-  putTemplate,
+  lockTenantRules,
   putWorkflow,
   retireWorkflow,
 } from '@carillon/postgres'
-import { HttpProblem, messageOf } from '@carillon/service'
+import { HttpProblem } from '@carillon/service'
 import { Type } from 'typebox'
 import type { EdgeDeps } from '../edge-deps.js'
 import { MEDIA } from '../parsers.js'
 import { principalOf } from '../principal.js'
 import { notFound } from '../problems.js'
 import { answers, decodedByHandler, type Edge } from '../route.js'
-import { Key, PublishedAnswer, TemplateSchema, VersionAnswer, WORKFLOW_EXAMPLE } from '../schemas.js'
+import { Key, PublishedAnswer, VersionAnswer, VersionQuery, versionOf, WORKFLOW_EXAMPLE } from '../schemas.js'
 
 const Named = Type.Object({ key: Key })
 
@@ -28,7 +27,7 @@ const WorkflowBody = Type.Object(WorkflowSchema.properties, {
   examples: [WORKFLOW_EXAMPLE],
 })
 
-/** Workflows and templates: put publishes a new version, reading gives what is published. */
+/** Workflows: put publishes a new version, reading gives what is published. */
 export function addRuleRoutes(app: Edge, deps: EdgeDeps): void {
   const validate = createWorkflowValidator()
   const tags = ['workflows']
@@ -57,8 +56,10 @@ export function addRuleRoutes(app: Edge, deps: EdgeDeps): void {
           ? { ...body, key }
           : body
       const published = await deps.outbox.change(tenant, async (tx, tell) => {
-        const knownTemplates = (await listTemplates(tx, tenant)).map((template) => template.key)
-        const checked = validate(input, { knownTemplates })
+        // so that no template is taken off between the check and the change
+        await lockTenantRules(tx, tenant)
+        const templates = templatesOf(await listTemplates(tx, tenant))
+        const checked = validate(input, { templates })
         if (!checked.ok) throw invalidWorkflow(checked.problems)
         if (checked.definition.key !== key) {
           throw new HttpProblem(
@@ -123,21 +124,13 @@ export function addRuleRoutes(app: Edge, deps: EdgeDeps): void {
         summary: 'One workflow, published or by version',
         tags,
         params: Named,
-        querystring: Type.Object(
-          { version: Type.Optional(Type.String({ pattern: '^[1-9][0-9]{0,8}$' })) },
-          { additionalProperties: false },
-        ),
+        querystring: VersionQuery,
         response: answers({ 200: VersionAnswer }),
       },
     },
     async (request) => {
       const { tenant } = principalOf(request)
-      const { version } = request.query
-      const wanted = {
-        tenant,
-        key: request.params.key,
-        version: version === undefined ? undefined : Number(version),
-      }
+      const wanted = { tenant, key: request.params.key, version: versionOf(request.query) }
       const row = await deps.database.inTenant(tenant, (tx) => findWorkflow(tx, wanted), { readOnly: true })
       if (row === undefined) throw notFound('workflow')
       return shown(row)
@@ -191,75 +184,6 @@ export function addRuleRoutes(app: Edge, deps: EdgeDeps): void {
       return reply.code(204).send()
     },
   )
-  addTemplateRoutes(app, deps)
-}
-
-function addTemplateRoutes(app: Edge, deps: EdgeDeps): void {
-  const tags = ['templates']
-  app.put(
-    '/templates/:key',
-    {
-      schema: {
-        summary: 'Publish a template',
-        tags,
-        params: Named,
-        body: TemplateSchema,
-        response: answers({ 200: PublishedAnswer, 201: PublishedAnswer }),
-      },
-    },
-    async (request, reply) => {
-      const principal = principalOf(request)
-      const { tenant } = principal
-      const { key } = request.params
-      const { locales } = request.body
-      assertLiquid(locales)
-      const published = await deps.outbox.change(tenant, async (tx, tell) => {
-        const done = await putTemplate(tx, { tenant, key, locales })
-        if (done.changed) {
-          tell(
-            deps.trail.fact(
-              principal,
-              {
-                area: 'templates',
-                action: 'published',
-                resource: `template:${key}`,
-                details: { version: done.version },
-              },
-              request.id,
-            ),
-          )
-        }
-        return done
-      })
-      return reply.code(published.version === 1 && published.changed ? 201 : 200).send({ key, ...published })
-    },
-  )
-  app.get(
-    '/templates',
-    {
-      schema: {
-        summary: 'Published templates',
-        tags,
-        response: answers({ 200: Type.Object({ templates: Type.Array(VersionAnswer) }) }),
-      },
-    },
-    async (request) => {
-      const { tenant } = principalOf(request)
-      const rows = await deps.database.inTenant(tenant, (tx) => listTemplates(tx, tenant), { readOnly: true })
-      return { templates: rows.map(shown) }
-    },
-  )
-  app.get(
-    '/templates/:key',
-    { schema: { summary: 'One template', tags, params: Named, response: answers({ 200: VersionAnswer }) } },
-    async (request) => {
-      const { tenant } = principalOf(request)
-      const wanted = { tenant, key: request.params.key }
-      const row = await deps.database.inTenant(tenant, (tx) => findTemplate(tx, wanted), { readOnly: true })
-      if (row === undefined) throw notFound('template')
-      return shown(row)
-    },
-  )
 }
 
 function invalidWorkflow(problems: readonly WorkflowProblem[]): HttpProblem {
@@ -272,17 +196,6 @@ function invalidWorkflow(problems: readonly WorkflowProblem[]): HttpProblem {
     ...(first === undefined ? {} : { field: first.field }),
     errors,
   })
-}
-
-/** Texts that can't be parsed are refused here, not when somebody should have been told something. */
-function assertLiquid(locales: Readonly<Record<string, object>>): void {
-  for (const [locale, content] of Object.entries(locales)) {
-    try {
-      compileWorkflow({ key: 'probe', on: 'probe', to: '""', steps: ['inbox'], content }, { version: 1 })
-    } catch (error) {
-      throw new HttpProblem(422, 'TEMPLATE_INVALID', messageOf(error), { field: `locales.${locale}` })
-    }
-  }
 }
 
 function shown<T extends { createdAt: Date }>(row: T): Record<string, unknown> {
