@@ -34,6 +34,16 @@ export {
 } from './plan.js'
 export { judgePreferences, type PreferenceVerdict } from './preferences.js'
 export { type Group, type RecipientSelection, recipientsOf, selectionOf } from './recipients.js'
+export type { Decision } from './replay/decision.js'
+export {
+  createPeople,
+  type People,
+  type PeopleSource,
+  type WrittenPerson,
+  type WrittenPreference,
+  type WrittenTenant,
+} from './replay/people.js'
+export { type Accepted, createReplay, type Replay, type ReplayOptions } from './replay/replay.js'
 export { type CelScope, celScope, type UserScope, userScope } from './scope.js'
 export {
   awaitedBy,

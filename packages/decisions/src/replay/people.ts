@@ -1,0 +1,195 @@
+import type { Channel, RecipientInput } from '@carillon/contracts'
+import { createCelCompiler, type Expression } from '../cel.js'
+import type { Facts, Preference } from '../facts.js'
+import type { Group } from '../recipients.js'
+import { userScope } from '../scope.js'
+import type { QuietWindow } from '../time/quiet-window.js'
+
+/** What is known of a person, whatever the run. */
+export type ReplayFacts = Omit<Facts, 'seenAt' | 'cancelledAt' | 'awaited' | 'digest' | 'used'>
+
+/** Whom a replay finds. Everything is at hand: a replay waits for nothing. */
+export interface PeopleSource {
+  /** Undefined for somebody who isn't known. */
+  factsFor(externalId: string, category: string | null): ReplayFacts | undefined
+  /** External ids, in a stable order. */
+  members(group: Group): readonly string[]
+  /** Makes or completes somebody whom an event describes on the way. */
+  identify(person: Exclude<RecipientInput, string>): void
+}
+
+/** A word on a category and a channel; what is left out stands for all. `condition` is CEL over the event. */
+export interface WrittenPreference {
+  category?: string | null | undefined
+  channel?: Channel | null | undefined
+  enabled: boolean
+  condition?: string | null | undefined
+}
+
+/** Default channels: push and sms; a mail can be read in the morning. */
+export interface WrittenQuietHours {
+  windows: readonly QuietWindow[]
+  channels?: readonly Channel[] | undefined
+}
+
+/** A person as tests and exports describe one. */
+export interface WrittenPerson {
+  id: string
+  email?: string | null | undefined
+  phone?: string | null | undefined
+  name?: string | null | undefined
+  locale?: string | null | undefined
+  timezone?: string | null | undefined
+  roles?: readonly string[] | undefined
+  attributes?: Readonly<Record<string, unknown>> | undefined
+  status?: 'active' | 'suspended' | undefined
+  /** Active ones. */
+  devices?: readonly { kind: Facts['devices'][number]['kind']; app: string }[] | undefined
+  preferences?: readonly WrittenPreference[] | undefined
+  quietHours?: WrittenQuietHours | null | undefined
+}
+
+/** What a tenant has decided for all its people. */
+export interface WrittenTenant {
+  locale: string
+  timezone: string
+  categories?: readonly NonNullable<Facts['category']>[] | undefined
+  preferences?: readonly WrittenPreference[] | undefined
+  quietHours?: WrittenQuietHours | null | undefined
+}
+
+/** A directory in memory. */
+export interface People extends PeopleSource {
+  put(person: WrittenPerson): void
+  has(externalId: string): boolean
+  /** What groups hold that no person says of themselves; parts of a topic hear what is said to the whole. */
+  subscribe(topic: string, externalId: string): void
+}
+
+type Known = Pick<ReplayFacts, 'user' | 'devices' | 'preferences'> & { quietHours: Facts['quietHours'] }
+
+const QUIET_CHANNELS: readonly Channel[] = ['push', 'sms']
+
+/**
+ * Makes a directory of people. Internal ids are the external ones, so that cohorts of experiments differ from a mesh's.
+ * @param options.internalId gives the id that a mesh would use
+ */
+export function createPeople(
+  tenant: WrittenTenant,
+  options: { internalId?: (externalId: string) => string } = {},
+): People {
+  const known = new Map<string, Known>()
+  const topics = new Map<string, Set<string>>()
+  const conditions = createConditions()
+  const categories = new Map((tenant.categories ?? []).map((category) => [category.key, category]))
+  const tenantDefaults = (tenant.preferences ?? []).map(conditions)
+  const tenantQuiet = quietHoursOf(tenant.quietHours, 'tenant')
+  const { locale: tenantLocale, timezone: tenantTimezone } = tenant
+  const put = (person: WrittenPerson): void => {
+    const { id } = person
+    known.set(id, {
+      user: {
+        id: options.internalId?.(id) ?? id,
+        externalId: id,
+        email: person.email ?? null,
+        phone: person.phone ?? null,
+        name: person.name ?? null,
+        locale: person.locale ?? null,
+        timezone: person.timezone ?? null,
+        roles: person.roles ?? [],
+        attributes: person.attributes ?? {},
+        status: person.status ?? 'active',
+      },
+      devices: (person.devices ?? []).map((device, index) => ({
+        id: `${id}/${device.kind}/${index}`,
+        ...device,
+        status: 'active' as const,
+      })),
+      preferences: (person.preferences ?? []).map(conditions),
+      quietHours: quietHoursOf(person.quietHours, 'person'),
+    })
+  }
+  const activeWhere = (holds: (user: Facts['user']) => boolean): string[] =>
+    [...known.values()]
+      .filter(({ user }) => user.status === 'active' && holds(user))
+      .map(({ user }) => user.externalId)
+  return {
+    put,
+    has: (externalId) => known.has(externalId),
+    subscribe(topic, externalId) {
+      const subscribers = topics.get(topic) ?? new Set()
+      topics.set(topic, subscribers.add(externalId))
+    },
+    factsFor(externalId, category) {
+      const person = known.get(externalId)
+      if (person === undefined) return undefined
+      return {
+        ...person,
+        category: category === null ? null : (categories.get(category) ?? null),
+        tenantDefaults,
+        quietHours: person.quietHours ?? tenantQuiet,
+        tenantLocale,
+        tenantTimezone,
+      }
+    },
+    members(group) {
+      if (group.kind === 'everyone') return activeWhere(() => true)
+      if (group.kind === 'role') return activeWhere(({ roles }) => roles.includes(group.role))
+      if (group.kind === 'topic') return subscribersOf(topics, group.topic).filter((id) => known.has(id))
+      const tenantScope = { locale: tenantLocale, timezone: tenantTimezone }
+      return activeWhere((user) => {
+        const result = group.holds({ data: null, event: NO_EVENT, user: userScope(user, tenantScope) })
+        return result.ok && result.value === true
+      })
+    },
+    identify({ id, ...fields }) {
+      if (Object.keys(fields).length === 0) return
+      const person = known.get(id)
+      if (person === undefined) return put({ id, ...fields })
+      const { roles, ...rest } = fields
+      const given = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined))
+      const user = {
+        ...person.user,
+        ...given,
+        ...(roles === undefined || roles.length === 0 ? {} : { roles }),
+      }
+      known.set(id, { ...person, user })
+    },
+  }
+}
+
+const NO_EVENT = { id: '', type: '', source: '', subject: null, time: null }
+
+/** Subscribers of the topic itself and of its parts: who hears of `city.vienna` belongs to `city`. */
+function subscribersOf(topics: ReadonlyMap<string, ReadonlySet<string>>, topic: string): string[] {
+  const ids = new Set<string>()
+  for (const [name, subscribers] of topics) {
+    if (name !== topic && !name.startsWith(`${topic}.`)) continue
+    for (const id of subscribers) ids.add(id)
+  }
+  return [...ids]
+}
+
+function quietHoursOf(
+  written: WrittenQuietHours | null | undefined,
+  by: 'person' | 'tenant',
+): Facts['quietHours'] {
+  if (written === null || written === undefined) return null
+  return { windows: written.windows, channels: written.channels ?? QUIET_CHANNELS, by }
+}
+
+/** Conditions are compiled once each; one that doesn't compile doesn't hold. */
+function createConditions(): (written: WrittenPreference) => Preference {
+  const cel = createCelCompiler()
+  const compiled = new Map<string, Expression>()
+  const holdsOf = (text: string): Expression => {
+    const result = cel.compile(text)
+    const holds: Expression = result.ok ? result.expression : () => ({ ok: false, problem: result.problem })
+    compiled.set(text, holds)
+    return holds
+  }
+  return ({ category = null, channel = null, enabled, condition: text }) => {
+    if (text === undefined || text === null) return { category, channel, enabled }
+    return { category, channel, enabled, condition: { text, holds: compiled.get(text) ?? holdsOf(text) } }
+  }
+}
