@@ -6,14 +6,16 @@ import {
   isChannel,
   isLane,
   type Lane,
-  type RecipientInput,
 } from '@carillon/contracts'
 import {
   type CompiledWorkflow,
   compileWorkflow,
+  createCelCompiler,
+  createWorkflowValidator,
+  type Group,
   type RecipientSelection,
   recipientsOf,
-  validateWorkflow,
+  selectionOf,
   type WorkflowOutcome,
 } from '@carillon/decisions'
 import type { TenantRules } from './rules.js'
@@ -62,7 +64,13 @@ function assignTrigger(event: DomainEvent, rules: TenantRules): Assigned {
   }
   return {
     outcomes: [{ workflow: workflow.key, version: workflow.version, matched: true }],
-    assignments: [{ workflow, event: asWorkflowSees(event), recipients: selection(body.to) }],
+    assignments: [
+      {
+        workflow,
+        event: asWorkflowSees(event),
+        recipients: selection(body.to, body.excludeActor === true ? body.actor : undefined),
+      },
+    ],
   }
 }
 
@@ -97,14 +105,15 @@ const KEPT_SHAPES = 1_000
 /** The texts of a direct notification are data, not templates: nothing in them is evaluated. */
 export function createDirectWorkflows(): DirectWorkflows {
   const known = new Map<string, CompiledWorkflow>()
+  const validate = createWorkflowValidator()
   return {
     of(shape) {
       const name = createHash('sha256').update(JSON.stringify(shape)).digest('base64url')
       const compiled = known.get(name)
       if (compiled !== undefined) return compiled
-      const checked = validateWorkflow({
+      const checked = validate({
         key: 'direct',
-        on: NOTIFICATION_TYPE,
+        on: 'direct',
         to: 'data.to',
         ...(shape.category === undefined ? {} : { category: shape.category }),
         ...(shape.lane === undefined ? {} : { lane: shape.lane }),
@@ -154,7 +163,7 @@ export function directWorkflow(event: DomainEvent, direct: DirectWorkflows): Com
   if (!channels.every(isChannel)) {
     throw new ContractError(
       'EVENT_INVALID',
-      'channels may hold inbox, push, email and webhook.',
+      'channels may hold inbox, push, email, sms and webhook.',
       'data.channels',
     )
   }
@@ -167,23 +176,32 @@ export function directWorkflow(event: DomainEvent, direct: DirectWorkflows): Com
   })
 }
 
-/** `to` of a trigger or a direct notification: ids, recipients given inline, a role or a topic. */
-function selection(to: unknown): RecipientSelection {
-  if (typeof to === 'object' && to !== null && !Array.isArray(to)) {
-    const { role, topic } = to as { role?: unknown; topic?: unknown }
-    if (typeof role === 'string' && role !== '') return { kind: 'role', role }
-    if (typeof topic === 'string' && topic !== '') return { kind: 'topic', topic }
+/** `to` of a trigger or a direct notification: ids, recipients given inline, groups. */
+function selection(to: unknown, actor?: unknown): RecipientSelection {
+  const excluded = new Set(typeof actor === 'string' ? [actor] : [])
+  const list = (Array.isArray(to) ? to : [to]).filter((entry) => !isSegment(entry))
+  const chosen = selectionOf(list, excluded)
+  for (const entry of Array.isArray(to) ? to : [to]) {
+    if (isSegment(entry)) chosen.groups.push(segmentOf(entry.segment))
   }
-  const list = Array.isArray(to) ? to : [to]
-  const users = new Map<string, RecipientInput>()
-  for (const entry of list) {
-    const id = typeof entry === 'string' ? entry : (entry as { id?: unknown } | null)?.id
-    if (typeof id !== 'string' || id === '') {
-      throw new ContractError('EVENT_INVALID', 'A recipient is a user id or an object with an id.', 'data.to')
-    }
-    users.set(id, entry as RecipientInput)
-  }
-  return { kind: 'users', users: [...users.values()] }
+  if (chosen.users.length + chosen.groups.length > 0 || excluded.size > 0) return chosen
+  throw new ContractError(
+    'EVENT_INVALID',
+    'A recipient is a user id, an object with an id, or {role}, {topic}, {segment} or {everyone: true}.',
+    'data.to',
+  )
+}
+
+function isSegment(entry: unknown): entry is { segment: string } {
+  const segment = (entry as { segment?: unknown } | null)?.segment
+  return typeof segment === 'string' && segment !== ''
+}
+
+function segmentOf(segment: string): Group {
+  const compiled = createCelCompiler().compile(segment, 'person')
+  if (!compiled.ok)
+    throw new ContractError('EVENT_INVALID', `${segment}: ${compiled.problem}`, 'data.to.segment')
+  return { kind: 'segment', segment, holds: compiled.expression }
 }
 
 function record(value: unknown, field: string): Record<string, unknown> {

@@ -1,7 +1,7 @@
 import { type DomainEvent, eventHash, eventRowId } from '@carillon/contracts'
 import {
   claimEventKeys,
-  insertDecisions,
+  insertSignals,
   loadStored,
   loadTenants,
   type StoredDelivery,
@@ -11,15 +11,16 @@ import {
 } from '@carillon/postgres'
 import { messageOf, sha256 } from '@carillon/service'
 import { type Assigned, assign, type DirectWorkflows } from './assign.js'
-import { type Judged, judge } from './judge.js'
+import { type JudgeDeps, judge } from './judge.js'
 import { resolveRecipients } from './recipients.js'
-import { deliveryRows, eventRow, runRow, storedDelivery, storedRun } from './rows.js'
+import { eventRow } from './rows.js'
 import type { RulesCache, TenantRules } from './rules.js'
+import { signalsOf } from './signals.js'
+import { writeRuns } from './write-runs.js'
 
-export interface DecideDeps {
+export interface DecideDeps extends JudgeDeps {
   rules: RulesCache
   direct: DirectWorkflows
-  now: () => number
   maxAttempts: number
   respoolAfterMs: number
 }
@@ -31,6 +32,8 @@ export interface Decided {
   /** Why an event can't be processed, by its place in the batch. Its rows, if any, are written all the same. */
   dead: Map<number, string>
   repeated: number
+  /** Events that somebody may wait for and runs that wait for one: to be brought together after the commit. */
+  meeting: { events: string[]; runs: string[] }
 }
 
 interface Known {
@@ -72,7 +75,13 @@ export async function decideBatch(
   }
   const written = await writeFresh(tx, fresh, deps, dead)
   const stored = earlier.size === 0 ? { runs: [], deliveries: [] } : await loadStored(tx, [...earlier])
+  const { meeting } = written
   return {
+    // on an earlier pass the commit may have been the last thing that happened
+    meeting: {
+      events: [...meeting.events, ...earlier],
+      runs: [...meeting.runs, ...stored.runs.map((run) => run.id)],
+    },
     runs: [...written.runs, ...stored.runs],
     deliveries: [...written.deliveries, ...stored.deliveries],
     dead,
@@ -117,19 +126,21 @@ function assignOrBury(entry: Known, deps: DecideDeps, dead: Map<number, string>)
   }
 }
 
+type Written = Pick<Decided, 'runs' | 'deliveries' | 'meeting'>
+
 async function writeFresh(
   tx: Tx,
   fresh: readonly (Known & { rowId: string; firstSeenMs: number; assigned: Assigned })[],
   deps: DecideDeps,
   dead: Map<number, string>,
-): Promise<{ runs: StoredRun[]; deliveries: StoredDelivery[] }> {
-  if (fresh.length === 0) return { runs: [], deliveries: [] }
+): Promise<Written> {
+  if (fresh.length === 0) return { runs: [], deliveries: [], meeting: { events: [], runs: [] } }
   const flat = fresh.flatMap((entry) =>
     entry.assigned.assignments.map((assignment) => ({ entry, tenant: entry.event.tenant, assignment })),
   )
   const { recipients, inline } = await resolveRecipients(tx, flat)
   if (inline.length > 0) await upsertInlineUsers(tx, inline)
-  const judged: Judged[] = await judge(
+  const judged = await judge(
     tx,
     flat.flatMap(({ entry, assignment }, place) =>
       (recipients[place] ?? []).map((recipient) => ({
@@ -142,22 +153,22 @@ async function writeFresh(
         recipient,
       })),
     ),
-    deps.now(),
+    deps,
   )
-  for (const run of judged) {
+  for (const run of judged.runs) {
     if (run.problem !== undefined) dead.set(run.candidate.index, run.problem)
   }
   const counts = new Map<Assigned['assignments'][number], number>()
   flat.forEach(({ assignment }, place) => {
     counts.set(assignment, recipients[place]?.length ?? 0)
   })
-  const runs = judged.map((run) => runRow(run))
-  const deliveries = judged.flatMap((run) => deliveryRows(run, deps))
   const events = fresh.map((entry) => eventRow(entry, counts, dead.get(entry.index)))
-  await insertDecisions(tx, { events, runs, deliveries })
+  const written = await writeRuns(tx, { events, judged }, deps)
+  const signals = fresh.flatMap((entry) => signalsOf(entry, entry.rules))
+  await insertSignals(tx, signals)
   return {
-    runs: runs.map((row, place) => storedRun(row, (judged[place] as Judged).plan.content)),
-    deliveries: deliveries.map(storedDelivery),
+    ...written,
+    meeting: { events: [...new Set(signals.map(({ eventId }) => eventId))], runs: written.awaiting },
   }
 }
 

@@ -12,7 +12,7 @@ export interface DispatchEvents {
   }): void
   refused(stream: string, jobs: number): void
   postponed(reason: string, events: number): void
-  woken(kind: 'runs' | 'deliveries' | 'outbox', count: number): void
+  woken(kind: 'runs' | 'deliveries' | 'fanouts' | 'outbox', count: number): void
   expired(count: number): void
   failed(stage: string, error: unknown): void
   rulesLoaded(tenant: string, workflows: number, broken: readonly string[]): void

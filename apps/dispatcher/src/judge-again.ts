@@ -1,32 +1,66 @@
 import type { DomainEvent } from '@carillon/contracts'
 import {
   type CompiledWorkflow,
+  type Facts,
+  isCancelledBy,
   type Plan,
   type PlanInput,
   plan,
-  planForFailure,
   planForUnknown,
-  RenderError,
   type StepOutcome,
 } from '@carillon/decisions'
-import { type DueRun, loadTenants, type Tx } from '@carillon/postgres'
+import {
+  type AwaitRow,
+  type CancelRow,
+  type DueRun,
+  loadAwaited,
+  loadCancels,
+  loadTenants,
+  type Tx,
+} from '@carillon/postgres'
 import { asWorkflowSees, type DirectWorkflows, directWorkflow, NOTIFICATION_TYPE } from './assign.js'
-import { countTowardsCaps } from './caps.js'
+import { closeDigests, type Gathered } from './close-digests.js'
 import { type Directory, lookUp } from './facts.js'
+import type { DigestRun } from './gathering.js'
+import { cancelsOf, type JudgeDeps } from './judge.js'
 import type { RulesCache, TenantRules } from './rules.js'
+import { judgeInto, type Settling, sent, settle } from './settle.js'
+import { awaitsOf } from './signals.js'
 
-export interface JudgeAgainDeps {
+export interface JudgeAgainDeps extends JudgeDeps {
   rules: RulesCache
   direct: DirectWorkflows
-  now: () => number
 }
 
 /** A run that woke, and what is to become of it now. */
 export interface JudgedAgain {
   run: DueRun
   plan: Plan
-  /** What it was judged from; undefined when it could not be judged and ends. */
-  input: PlanInput | undefined
+  /** The digest that it went into. */
+  digestId: string | null
+}
+
+export interface JudgedAgainBatch {
+  runs: JudgedAgain[]
+  /** What they wait for from now on, opened and cancelled. */
+  awaits: AwaitRow[]
+  digests: DigestRun[]
+  cancels: CancelRow[]
+}
+
+/** A run whose event, tenant and version are still there. */
+interface Begun {
+  run: DueRun
+  rules: TenantRules
+  event: DomainEvent
+  workflow: CompiledWorkflow
+}
+
+/** What was looked up for the runs of a batch. */
+interface Lookups {
+  directory: Directory
+  cancelledAt: ReadonlyMap<string, number>
+  awaited: ReadonlyMap<string, NonNullable<Facts['awaited']>>
 }
 
 /** Judges runs that waited with the facts of now and the workflow version that they began with. */
@@ -34,107 +68,138 @@ export async function judgeAgain(
   tx: Tx,
   runs: readonly DueRun[],
   deps: JudgeAgainDeps,
-): Promise<JudgedAgain[]> {
+): Promise<JudgedAgainBatch> {
   const tenants = await loadTenants(tx, [...new Set(runs.map((run) => run.tenant))])
   const rulesOf = await deps.rules.forTenants(tx, tenants)
-  const directory = await lookUp(
-    tx,
-    runs.flatMap((run) => (run.userId === null ? [] : [{ tenant: run.tenant, id: run.userId }])),
-  )
-  const judged: JudgedAgain[] = []
+  const begun: Begun[] = []
+  const lost: JudgedAgain[] = []
   for (const run of runs) {
-    judged.push({ run, ...(await judgeRun(tx, run, rulesOf.get(run.tenant), directory, deps)) })
+    const rules = rulesOf.get(run.tenant)
+    const event = eventOf(run)
+    const workflow = event === undefined ? undefined : await workflowOf(tx, run, { event, rules, deps })
+    if (rules === undefined || event === undefined || workflow === undefined) {
+      const what = event === undefined ? 'its event' : 'its workflow version'
+      lost.push({ run, plan: lostPlan(run, deps.now(), what), digestId: null })
+    } else begun.push({ run, rules, event: asWorkflowSees(event), workflow })
   }
-  await capAgain(tx, judged, deps.now())
-  return judged
+  const gathered = await closeDigests(tx, begun, deps.now())
+  const lookups = await lookUpAgain(tx, begun, deps)
+  const settling = begun.map((entry) => judgeRun(entry, lookups, gathered.get(entry.run.id), deps))
+  const digests = await settle(tx, settling)
+  const judged = begun.map(({ run }, place) => {
+    const { plan: settled, digestId } = settling[place] as Settling
+    return { run, plan: settled, digestId }
+  })
+  return {
+    runs: [...lost, ...judged],
+    awaits: awaitsOf(settling),
+    digests,
+    cancels: settling.flatMap((run) => cancelsOf(run)),
+  }
 }
 
 /** True when something of the run has gone out or stands in the inbox. */
 export function deliveredBefore(run: DueRun): boolean {
-  return run.inInbox || wentOutBefore(run)
+  return run.inInbox || earlierPasses(run).some(sent)
 }
 
-/** True when something has gone out beyond the inbox: that is what caps count, once a run. */
-function wentOutBefore(run: DueRun): boolean {
-  return (run.plan as { steps: StepOutcome[] }[]).some((earlier) =>
-    earlier.steps.some((step) => step.outcome === 'deliver' && step.type !== 'inbox'),
+function earlierPasses(run: DueRun): { steps: StepOutcome[] }[] {
+  return run.plan as { steps: StepOutcome[] }[]
+}
+
+async function lookUpAgain(tx: Tx, begun: readonly Begun[], deps: JudgeAgainDeps): Promise<Lookups> {
+  const directory = await lookUp(
+    tx,
+    begun.flatMap(({ run }) => (run.userId === null ? [] : [{ tenant: run.tenant, id: run.userId }])),
+    deps.conditions,
   )
+  const keyed = begun.filter(({ run }) => run.cancelKey !== null)
+  const cancels = await loadCancels(
+    tx,
+    keyed.map(({ run }) => ({
+      tenant: run.tenant,
+      workflowKey: run.workflowKey,
+      key: run.cancelKey as string,
+    })),
+  )
+  const cancelledAt = new Map<string, number>()
+  keyed.forEach(({ run, event }, place) => {
+    const at = cancels[place]
+    if (at !== undefined && isCancelledBy(at, { firstSeenMs: run.createdAtMs, time: event.time }))
+      cancelledAt.set(run.id, at)
+  })
+  const waiting = begun.filter(({ run, workflow }) => {
+    const before = workflow.steps[(run.nextStep ?? 0) - 1]
+    return before?.type === 'wait' && before.wait.kind === 'event'
+  })
+  const came =
+    waiting.length === 0
+      ? []
+      : await loadAwaited(
+          tx,
+          waiting.map(({ run }) => run.id),
+        )
+  const awaited = new Map(came.map(({ runId, type, data, at }) => [runId, { type, data, at }]))
+  return { directory, cancelledAt, awaited }
 }
 
-async function judgeRun(
-  tx: Tx,
-  run: DueRun,
-  rules: TenantRules | undefined,
-  directory: Directory,
-  deps: JudgeAgainDeps,
-): Promise<{ plan: Plan; input: PlanInput | undefined }> {
-  const now = deps.now()
-  const event = eventOf(run)
-  const workflow = event === undefined ? undefined : await workflowOf(tx, run, event, rules, deps)
-  if (event === undefined || workflow === undefined || rules === undefined) {
-    return {
-      plan: lostPlan(run, now, event === undefined ? 'its event' : 'its workflow version'),
-      input: undefined,
-    }
+function judgeRun(
+  { run, rules, event, workflow }: Begun,
+  { directory, cancelledAt, awaited }: Lookups,
+  digest: Gathered | undefined,
+  { calendar, now: clock }: JudgeAgainDeps,
+): Settling {
+  const now = clock()
+  const judged: Settling = {
+    runId: run.id,
+    eventRow: run.eventId,
+    userId: run.userId ?? '',
+    recipient: run.recipient,
+    rules,
+    workflow,
+    input: undefined,
+    plan: planForUnknown({ event, workflow, now, recipient: run.recipient }),
+    countedBefore: earlierPasses(run).some(sent),
+    digestId: null,
   }
   const facts =
     run.userId === null
       ? undefined
       : directory.factsOf(rules, run.userId, {
           category: run.category,
-          seenAt: run.seenAt?.getTime() ?? null,
+          seenAt: digest?.seenAt ?? run.seenAt?.getTime() ?? null,
+          cancelledAt: digest?.cancelledAt ?? cancelledAt.get(run.id) ?? null,
         })
-  if (facts === undefined) {
-    return { plan: planForUnknown({ event, workflow, now, recipient: run.recipient }), input: undefined }
-  }
+  if (facts === undefined) return judged
+  const came = awaited.get(run.id)
+  if (came !== undefined) facts.awaited = came
+  if (digest?.items !== undefined) facts.digest = digest.items
   const input: PlanInput = {
-    event: asWorkflowSees(event),
+    event,
     workflow,
     facts,
     now,
-    begunAt: run.createdAtMs,
-    fromStep: run.nextStep ?? 0,
+    calendar,
+    // what a digest sends expires after it was sent
+    begunAt: digest === undefined ? run.createdAtMs : now,
+    fromStep: run.nextStep,
+    resumeAt: digest?.closesAt ?? run.resumeAtMs,
+    held: run.held ?? [],
   }
-  try {
-    return { plan: plan(input), input }
-  } catch (error) {
-    if (!(error instanceof RenderError)) throw error
-    return { plan: planForFailure({ event, workflow, now, problem: error.message }), input: undefined }
-  }
+  judged.input = input
+  judgeInto(judged, () => plan(input))
+  return judged
 }
 
 async function workflowOf(
   tx: Tx,
   run: DueRun,
-  event: DomainEvent,
-  rules: TenantRules | undefined,
-  deps: JudgeAgainDeps,
+  { event, rules, deps }: { event: DomainEvent; rules: TenantRules | undefined; deps: JudgeAgainDeps },
 ): Promise<CompiledWorkflow | undefined> {
   if (event.type === NOTIFICATION_TYPE) return directWorkflow(event, deps.direct)
   const current = rules?.workflows.get(run.workflowKey)
   if (current?.version === run.workflowVersion) return current
   return deps.rules.version(tx, { tenant: run.tenant, key: run.workflowKey, version: run.workflowVersion })
-}
-
-/** Caps count what goes out, whenever it goes out. */
-async function capAgain(tx: Tx, judged: readonly JudgedAgain[], now: number): Promise<void> {
-  const capped = judged.filter((entry) => entry.input !== undefined && !wentOutBefore(entry.run))
-  const counts = await countTowardsCaps(
-    tx,
-    capped.map(({ run, plan: pass, input }) => ({
-      tenant: run.tenant,
-      userId: run.userId as string,
-      workflow: (input as PlanInput).workflow,
-      plan: pass,
-    })),
-    now,
-  )
-  counts.forEach((capCount, place) => {
-    const entry = capped[place] as (typeof capped)[number]
-    const input = entry.input as PlanInput
-    if (capCount === undefined || capCount < (input.workflow.definition.cap?.count ?? 0)) return
-    entry.plan = plan({ ...input, facts: { ...input.facts, capCount } })
-  })
 }
 
 /** A run whose event or workflow is gone ends, and says so. */

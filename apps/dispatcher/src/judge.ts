@@ -1,19 +1,21 @@
 import { type DomainEvent, runId } from '@carillon/contracts'
 import {
+  type Calendar,
   type CompiledWorkflow,
+  cancelKeyOf,
   type Facts,
+  isCancelledBy,
   type Plan,
   plan,
-  planForFailure,
   planForUnknown,
-  RenderError,
 } from '@carillon/decisions'
-import type { Tx } from '@carillon/postgres'
+import { type CancelRow, loadCancels, type Tx } from '@carillon/postgres'
 import { sha256 } from '@carillon/service'
-import { countTowardsCaps } from './caps.js'
-import { lookUp } from './facts.js'
+import { type Conditions, lookUp } from './facts.js'
+import type { DigestRun } from './gathering.js'
 import type { Recipient } from './recipients.js'
 import type { TenantRules } from './rules.js'
+import { judgeInto, type Settling, settle } from './settle.js'
 
 /** One run to be judged: one workflow, one event, one recipient. */
 export interface Candidate {
@@ -28,81 +30,143 @@ export interface Candidate {
   recipient: Recipient
 }
 
-export interface Judged {
+export interface Judged extends Settling {
   candidate: Candidate
-  /** Derived id of the run: it meets itself on every pass. */
-  id: string
-  plan: Plan
   /** False when the directory doesn't know the recipient. */
   known: boolean
-  /** Why the event becomes a dead letter besides its failed run. */
-  problem?: string
 }
 
-/** Judges every run of a batch: facts at once, plans one by one, then the caps of those that would reach somebody. */
-export async function judge(tx: Tx, candidates: readonly Candidate[], now: number): Promise<Judged[]> {
-  if (candidates.length === 0) return []
+export interface JudgedBatch {
+  runs: Judged[]
+  /** Digests that these runs opened: runs of their own. */
+  digests: DigestRun[]
+  /** Cancels that these runs ordered. */
+  cancels: CancelRow[]
+}
+
+export interface JudgeDeps {
+  calendar: Calendar
+  conditions: Conditions
+  now: () => number
+}
+
+/**
+ * Judges every run of a batch: facts and cancels at once, plans one by one, then what is counted and gathered. In the
+ * transaction that writes the rows.
+ */
+export async function judge(tx: Tx, candidates: readonly Candidate[], deps: JudgeDeps): Promise<JudgedBatch> {
+  if (candidates.length === 0) return { runs: [], digests: [], cancels: [] }
+  const now = deps.now()
   const directory = await lookUp(
     tx,
     candidates.map((candidate) => ({ tenant: candidate.rules.tenant, id: candidate.recipient.userId })),
+    deps.conditions,
   )
-  const facts = candidates.map((candidate) =>
-    directory.factsOf(candidate.rules, candidate.recipient.userId, {
+  const cancelled = await cancelledAmong(tx, candidates)
+  const runs = candidates.map((candidate, place) => {
+    const facts = directory.factsOf(candidate.rules, candidate.recipient.userId, {
       category: candidate.workflow.category ?? null,
       seenAt: null,
-    }),
-  )
-  const judged = candidates.map((candidate, place) => judgeOne(candidate, facts[place], now))
-  await applyCaps(tx, judged, facts, now)
-  return judged
-}
-
-function judgeOne(candidate: Candidate, facts: Facts | undefined, now: number): Judged {
-  const { workflow, event, recipient, firstSeenMs, eventRow } = candidate
-  const id = runId(sha256, { firstSeenMs, eventRow, workflow: workflow.key, recipient: recipient.userId })
-  if (facts === undefined) {
-    const skipped = planForUnknown({ event, workflow, now, recipient: recipient.name })
-    return { candidate, id, known: false, plan: skipped }
-  }
-  try {
-    return { candidate, id, known: true, plan: plan({ event, workflow, facts, now }) }
-  } catch (error) {
-    if (!(error instanceof RenderError)) throw error
-    const failed = planForFailure({ event, workflow, now, problem: error.message })
-    return {
-      candidate,
-      id,
-      known: true,
-      plan: failed,
-      problem: `workflow "${workflow.key}": ${error.message}`,
-    }
-  }
-}
-
-/** Judges again, with the count, those runs whose cap was reached. */
-async function applyCaps(
-  tx: Tx,
-  judged: readonly Judged[],
-  facts: readonly (Facts | undefined)[],
-  now: number,
-): Promise<void> {
-  if (!judged.some(({ candidate }) => candidate.workflow.definition.cap !== undefined)) return
-  const counts = await countTowardsCaps(
-    tx,
-    judged.map(({ candidate, plan: judgedPlan }) => ({
-      tenant: candidate.rules.tenant,
-      userId: candidate.recipient.userId,
-      workflow: candidate.workflow,
-      plan: judgedPlan,
-    })),
-    now,
-  )
-  counts.forEach((capCount, place) => {
-    const run = judged[place] as Judged
-    const known = facts[place]
-    const { workflow, event } = run.candidate
-    if (capCount === undefined || known === undefined) return
-    if (capCount < (workflow.definition.cap?.count ?? 0)) return
-    run.plan = plan({ event, workflow, facts: { ...known, capCount }, now })
+      cancelledAt: cancelled[place] ?? null,
+    })
+    return judgeOne(candidate, facts, { now, calendar: deps.calendar })
   })
+  cancelWithin(runs)
+  const digests = await settle(tx, runs)
+  return { runs, digests, cancels: runs.flatMap((run) => cancelsOf(run)) }
+}
+
+function judgeOne(
+  candidate: Candidate,
+  facts: Facts | undefined,
+  { now, calendar }: { now: number; calendar: Calendar },
+): Judged {
+  const { workflow, event, recipient, firstSeenMs, eventRow, rules } = candidate
+  const id = runId(sha256, { firstSeenMs, eventRow, workflow: workflow.key, recipient: recipient.userId })
+  const run: Judged = {
+    candidate,
+    runId: id,
+    eventRow,
+    userId: recipient.userId,
+    recipient: recipient.name,
+    rules,
+    workflow,
+    known: facts !== undefined,
+    input: facts === undefined ? undefined : { event, workflow, facts, now, calendar, begunAt: firstSeenMs },
+    plan: UNJUDGED,
+    countedBefore: false,
+    digestId: null,
+  }
+  const { input } = run
+  if (input === undefined) run.plan = planForUnknown({ event, workflow, now, recipient: recipient.name })
+  else judgeInto(run, () => plan(input))
+  return run
+}
+
+/** Stands where a plan is about to be. */
+const UNJUDGED: Plan = {
+  state: 'queued',
+  at: 0,
+  steps: [],
+  content: {},
+  inInbox: false,
+  lane: 'normal',
+  category: null,
+}
+
+/** When the key of each candidate was cancelled, whichever of the two came first. */
+async function cancelledAmong(tx: Tx, candidates: readonly Candidate[]): Promise<(number | undefined)[]> {
+  const keys = candidates.map(({ event, workflow }) => cancelKeyOf(event, workflow))
+  if (!keys.some((key) => key !== undefined)) return []
+  const at = await loadCancels(
+    tx,
+    candidates.map(({ rules, workflow }, place) => ({
+      tenant: rules.tenant,
+      workflowKey: workflow.key,
+      key: keys[place] ?? '',
+    })),
+  )
+  return candidates.map(({ event, firstSeenMs }, place) => {
+    const moment = at[place]
+    if (moment === undefined || keys[place] === undefined) return undefined
+    return isCancelledBy(moment, { firstSeenMs, time: event.time }) ? moment : undefined
+  })
+}
+
+/** The cancels of this batch hold for its own runs too: in the table they stand only when it has committed. */
+function cancelWithin(runs: readonly Judged[]): void {
+  const cancels = runs.flatMap((run) => cancelsOf(run))
+  if (cancels.length === 0) return
+  for (const run of runs) {
+    const { cancelKey } = run.plan
+    if (cancelKey === undefined || run.input === undefined) continue
+    const { event, firstSeenMs } = run.candidate
+    const met = cancels.find(
+      ({ tenant, workflowKey, key, atMs }) =>
+        tenant === run.rules.tenant &&
+        workflowKey === run.workflow.key &&
+        key === cancelKey &&
+        isCancelledBy(atMs, { firstSeenMs, time: event.time }),
+    )
+    if (met === undefined) continue
+    const input = { ...run.input, facts: { ...run.input.facts, cancelledAt: met.atMs } }
+    run.input = input
+    judgeInto(run, () => plan(input))
+  }
+}
+
+/** What a run cancels, at the time at which its event says that it happened. */
+export function cancelsOf(run: Settling): CancelRow[] {
+  const { plan: judged, input, rules } = run
+  if (judged.cancels === undefined || input === undefined) return []
+  const firstSeen = input.begunAt ?? input.now
+  const happened = Date.parse(input.event.time ?? '')
+  // a publisher's clock that is ahead must not cancel what comes after
+  const atMs = Number.isNaN(happened) ? firstSeen : Math.min(happened, firstSeen)
+  return judged.cancels.map(({ workflow, key }) => ({
+    tenant: rules.tenant,
+    workflowKey: workflow,
+    key,
+    atMs,
+  }))
 }

@@ -1,4 +1,4 @@
-import { deliveryDurable, jobStream } from '@carillon/contracts'
+import { deliveryDurable, jobStream, LANES, type Lane } from '@carillon/contracts'
 import type { OutgoingMessage, PublishOutcome } from '@carillon/jetstream'
 import {
   claimDueDeliveries,
@@ -32,16 +32,26 @@ const BATCH = 500
 export function createOnDueDeliveries(deps: DueDeliveriesDeps): DueWork {
   return {
     kind: 'deliveries',
-    async run() {
-      const claimed = await deps.database.inTransaction((tx) =>
-        claimDueDeliveries(tx, { limit: BATCH, againMs: deps.respoolAfterMs }),
-      )
-      if (claimed.expired.length > 0) deps.events.expired(claimed.expired.length)
-      const due = await withoutWaitingJobs(claimed.due, deps)
-      if (due.length > 0) await publish(due, deps)
-      return { more: claimed.due.length + claimed.expired.length === BATCH }
+    async run(signal) {
+      let more = false
+      for (const lane of LANES) {
+        if (signal.aborted) return { more: false }
+        more = (await bringLane(lane, deps)) || more
+      }
+      return { more }
     },
   }
+}
+
+/** True when more may be due. */
+async function bringLane(lane: Lane, deps: DueDeliveriesDeps): Promise<boolean> {
+  const claimed = await deps.database.inTransaction((tx) =>
+    claimDueDeliveries(tx, { lane, limit: BATCH, againMs: deps.respoolAfterMs }),
+  )
+  if (claimed.expired.length > 0) deps.events.expired(claimed.expired.length)
+  const due = await withoutWaitingJobs(claimed.due, deps)
+  if (due.length > 0) await publish(due, deps)
+  return claimed.due.length + claimed.expired.length === BATCH
 }
 
 async function withoutWaitingJobs(

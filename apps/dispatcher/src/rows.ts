@@ -3,7 +3,8 @@ import type { Plan, WorkflowOutcome } from '@carillon/decisions'
 import type { DeliveryRow, EventRow, RunRow, StoredDelivery, StoredRun } from '@carillon/postgres'
 import { sha256 } from '@carillon/service'
 import type { Assigned } from './assign.js'
-import type { Judged } from './judge.js'
+import type { DigestRun } from './gathering.js'
+import type { Settling } from './settle.js'
 
 /** Plain mapping from what was decided to rows. */
 
@@ -19,8 +20,7 @@ export function eventRow(
     if (assignment === undefined) return result
     const count = recipients.get(assignment) ?? 0
     if (count > 0) return { ...result, recipients: count }
-    const detail =
-      assignment.recipients.kind === 'none' ? assignment.recipients.detail : 'nobody belongs to it'
+    const detail = assignment.recipients.problem ?? 'nobody belongs to it'
     return { ...result, recipients: 0, reason: 'NO_RECIPIENT', detail }
   })
   return {
@@ -38,16 +38,17 @@ export function eventRow(
   }
 }
 
-/** The run's row. */
-export function runRow({ candidate, id, plan, known }: Judged): RunRow {
+/** The run's row. `known`: the directory has its recipient; `createdAtMs`: when its event was first seen. */
+export function runRow(run: Settling & { known: boolean }, createdAtMs: number): RunRow {
+  const { plan, rules, workflow } = run
   return {
-    id,
-    tenant: candidate.rules.tenant,
-    eventId: candidate.eventRow,
-    workflowKey: candidate.workflow.key,
-    workflowVersion: candidate.workflow.version,
-    userId: known ? candidate.recipient.userId : null,
-    recipient: candidate.recipient.name,
+    id: run.runId,
+    tenant: rules.tenant,
+    eventId: run.eventRow,
+    workflowKey: workflow.key,
+    workflowVersion: workflow.version,
+    userId: run.known ? run.userId : null,
+    recipient: run.recipient,
     lane: plan.lane,
     category: plan.category,
     state: plan.state,
@@ -59,7 +60,38 @@ export function runRow({ candidate, id, plan, known }: Judged): RunRow {
     inInbox: plan.inInbox,
     expiresAtMs: plan.expiresAt ?? null,
     collapseKey: plan.collapseKey ?? null,
-    createdAtMs: candidate.firstSeenMs,
+    cancelKey: plan.cancelKey ?? null,
+    wakeOnSeen: plan.wakeOnSeen === true,
+    heldJson: heldJson(plan),
+    resumeAtMs: plan.resumeAt ?? null,
+    digestId: run.digestId,
+    createdAtMs,
+  }
+}
+
+/** The row of a digest that was opened: a run that waits until its window closes. */
+export function digestRow({ id, first, step, key, openedAt, closesAt }: DigestRun): RunRow {
+  const detail = key === '' ? 'gathers until the window closes' : `gathers "${key}" until the window closes`
+  const pass = { at: openedAt, steps: [{ step, type: 'digest', outcome: 'wait', detail, at: closesAt }] }
+  return {
+    ...runRow({ ...first, known: true }, openedAt),
+    id,
+    state: 'waiting',
+    reason: null,
+    planJson: JSON.stringify([pass]),
+    contentJson: null,
+    nextStep: step + 1,
+    wakeAtMs: closesAt,
+    resumeAtMs: closesAt,
+    inInbox: false,
+    // what it sends expires after it was sent, not after its first item came
+    expiresAtMs: null,
+    collapseKey: null,
+    // its items are cancelled, each by its own key
+    cancelKey: null,
+    wakeOnSeen: false,
+    heldJson: null,
+    digestId: null,
   }
 }
 
@@ -72,16 +104,13 @@ export function contentJson(plan: Plan): string | null {
   return Object.keys(plan.content).length === 0 ? null : JSON.stringify(plan.content)
 }
 
+export function heldJson(plan: Plan): string | null {
+  return plan.held === undefined ? null : JSON.stringify(plan.held)
+}
+
 export interface DeliveryDefaults {
   maxAttempts: number
   respoolAfterMs: number
-}
-
-/** One row per step and address that is delivered in this pass. */
-export function deliveryRows({ candidate, id, plan }: Judged, defaults: DeliveryDefaults): DeliveryRow[] {
-  const { rules, recipient, firstSeenMs } = candidate
-  const run = { id, tenant: rules.tenant, userId: recipient.userId, createdAtMs: firstSeenMs }
-  return deliveriesOf(run, plan, plan.at, defaults)
 }
 
 /** The deliveries of one pass of a run. `now` is when they begin to be due. */

@@ -1,36 +1,37 @@
 import {
+  awaitedBy,
   type CompiledWorkflow,
   CompileError,
   compileWorkflow,
+  createCelCompiler,
   createMatcher,
+  createWorkflowValidator,
+  type Expression,
+  type Facts,
   type Matcher,
+  type Preference,
+  type QuietHours,
   RenderError,
   type Templates,
-  validateWorkflow,
+  type TenantCap,
+  templatesOf,
 } from '@carillon/decisions'
 import { loadTenantRules, loadWorkflowVersion, type TenantRow, type Tx } from '@carillon/postgres'
+import { type Conditions, quietHoursOf } from './facts.js'
 
 /** What a tenant has decided once for all its events: compiled workflows, categories, defaults. */
 export interface TenantRules {
   tenant: string
   locale: string
+  timezone: string
   match: Matcher
   workflows: ReadonlyMap<string, CompiledWorkflow>
-  categories: ReadonlyMap<string, Category>
+  categories: ReadonlyMap<string, NonNullable<Facts['category']>>
   defaults: readonly Preference[]
-}
-
-export interface Category {
-  key: string
-  name: string
-  critical: boolean
-  defaults: Record<string, boolean>
-}
-
-export interface Preference {
-  category: string | null
-  channel: string | null
-  enabled: boolean
+  quietHours: QuietHours | null
+  caps: readonly TenantCap[]
+  /** By event type: the ways in which those who wait for it tell its key. */
+  awaited: ReadonlyMap<string, readonly { expression: string; key: Expression }[]>
 }
 
 /** Rules of the tenants of a batch, compiled once per epoch of each tenant. */
@@ -49,10 +50,12 @@ const KEPT_VERSIONS = 500
 
 /** @param onLoaded told of every load, with the keys of workflows that don't compile and are left out */
 export function createRulesCache(
+  conditions: Conditions,
   onLoaded: (tenant: string, workflows: number, broken: readonly string[]) => void,
 ): RulesCache {
   const current = new Map<string, { epoch: number; rules: TenantRules; templates: Templates }>()
   const versions = new Map<string, CompiledWorkflow>()
+  const compile = createWorkflowCompiler()
   return {
     async forTenants(tx, tenants) {
       const found = new Map<string, TenantRules>()
@@ -63,8 +66,8 @@ export function createRulesCache(
           continue
         }
         const loaded = await loadTenantRules(tx, tenant.id)
-        const templates = templatesOf(loaded)
-        const { rules, broken } = compileRules(tenant, loaded, templates)
+        const templates = templatesOf(loaded.templates)
+        const { rules, broken } = compileRules(tenant, loaded, { templates, compile, conditions })
         current.set(tenant.id, { epoch: tenant.epoch, rules, templates })
         onLoaded(tenant.id, rules.workflows.size, broken)
         found.set(tenant.id, rules)
@@ -91,7 +94,11 @@ export function createRulesCache(
 function compileRules(
   tenant: TenantRow,
   loaded: LoadedRules,
-  templates: Templates,
+  {
+    templates,
+    compile,
+    conditions,
+  }: { templates: Templates; compile: WorkflowCompiler; conditions: Conditions },
 ): { rules: TenantRules; broken: string[] } {
   const workflows = new Map<string, CompiledWorkflow>()
   const broken: string[] = []
@@ -103,28 +110,56 @@ function compileRules(
   const rules: TenantRules = {
     tenant: tenant.id,
     locale: tenant.locale,
+    timezone: tenant.timezone,
     match: createMatcher([...workflows.values()]),
     workflows,
     categories: new Map(loaded.categories.map((category) => [category.key, category])),
-    defaults: loaded.defaults,
+    defaults: loaded.defaults.map((row) => conditions.preferenceOf(row)),
+    quietHours: loaded.quietHours === null ? null : quietHoursOf(loaded.quietHours, 'tenant'),
+    caps: loaded.caps,
+    awaited: compileAwaited(loaded.awaited, workflows.values()),
   }
   return { rules, broken }
 }
 
-type LoadedRules = Awaited<ReturnType<typeof loadTenantRules>>
-
-function templatesOf(loaded: LoadedRules): Templates {
-  return Object.fromEntries(loaded.templates.map(({ key, locales }) => [key, locales as Templates[string]]))
+/** What the versions of now wait for, and what runs of earlier ones may still. */
+function compileAwaited(
+  stored: LoadedRules['awaited'],
+  workflows: Iterable<CompiledWorkflow>,
+): TenantRules['awaited'] {
+  const all = [...stored, ...[...workflows].flatMap(({ definition }) => awaitedBy(definition))]
+  const cel = createCelCompiler()
+  const awaited = new Map<string, Map<string, Expression>>()
+  for (const { type, expression } of all) {
+    const compiled = cel.compile(expression)
+    const ways = awaited.get(type) ?? new Map<string, Expression>()
+    awaited.set(type, ways)
+    if (compiled.ok) ways.set(expression, compiled.expression)
+  }
+  return new Map(
+    [...awaited].map(([type, ways]) => [type, [...ways].map(([expression, key]) => ({ expression, key }))]),
+  )
 }
 
-/** Undefined for a definition that doesn't work any more: a template that is gone, a rule that became stricter. */
-function compile(definition: unknown, version: number, templates: Templates): CompiledWorkflow | undefined {
-  const checked = validateWorkflow(definition)
-  if (!checked.ok) return undefined
-  try {
-    return compileWorkflow(checked.definition, { version, templates })
-  } catch (error) {
-    if (error instanceof CompileError || error instanceof RenderError) return undefined
-    throw error
+type LoadedRules = Awaited<ReturnType<typeof loadTenantRules>>
+
+/** Gives undefined for a definition that doesn't work any more: a template that is gone, a rule that became stricter. */
+type WorkflowCompiler = (
+  definition: unknown,
+  version: number,
+  templates: Partial<Templates>,
+) => CompiledWorkflow | undefined
+
+function createWorkflowCompiler(): WorkflowCompiler {
+  const validate = createWorkflowValidator()
+  return (definition, version, templates) => {
+    const checked = validate(definition)
+    if (!checked.ok) return undefined
+    try {
+      return compileWorkflow(checked.definition, { version, templates })
+    } catch (error) {
+      if (error instanceof CompileError || error instanceof RenderError) return undefined
+      throw error
+    }
   }
 }

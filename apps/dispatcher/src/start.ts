@@ -1,4 +1,5 @@
 import { dispatcherDurable, LANES, STREAMS } from '@carillon/contracts'
+import { createCalendar } from '@carillon/decisions'
 import {
   assertTopology,
   backlogOf,
@@ -15,6 +16,7 @@ import type { Failpoint, ProcessDeps, Service } from '@carillon/service'
 import { createDirectWorkflows } from './assign.js'
 import type { DispatcherConfig } from './config.js'
 import { createDispatchEvents } from './events.js'
+import { createConditions } from './facts.js'
 import { createOnDueDeliveries } from './on-due-deliveries.js'
 import { createOnDueRuns } from './on-due-runs.js'
 import { createOnEvents } from './on-events.js'
@@ -35,7 +37,7 @@ export interface DispatcherDeps extends ProcessDeps {
 export async function start(config: DispatcherConfig, deps: DispatcherDeps): Promise<Service> {
   const { connection, database, failpoint } = deps
   await assertTopology(connection, {
-    streams: [STREAMS.live, STREAMS.jobsPush, STREAMS.jobsEmail, STREAMS.jobsWebhook],
+    streams: [STREAMS.live, STREAMS.jobsPush, STREAMS.jobsEmail, STREAMS.jobsSms, STREAMS.jobsWebhook],
     durables: LANES.map((lane) => ({ stream: STREAMS.events, durable: dispatcherDurable(lane) })),
   })
   const events = createDispatchEvents(deps)
@@ -46,7 +48,9 @@ export async function start(config: DispatcherConfig, deps: DispatcherDeps): Pro
     publishFrames: (messages) => frames.publishAll(messages),
     wasPublished: (frame) => wasPublished(connection, frame),
   }
-  const rules = createRulesCache(events.rulesLoaded)
+  const conditions = createConditions()
+  const calendar = createCalendar()
+  const rules = createRulesCache(conditions, events.rulesLoaded)
   const direct = createDirectWorkflows()
   const now = Date.now
   const { respoolAfterMs, refusedAgainMs, maxAttempts } = config
@@ -56,7 +60,7 @@ export async function start(config: DispatcherConfig, deps: DispatcherDeps): Pro
     events,
     failpoint,
     refusedAgainMs,
-    decide: { rules, direct, now, maxAttempts, respoolAfterMs },
+    decide: { rules, direct, calendar, conditions, now, maxAttempts, respoolAfterMs },
   })
   const consumptions: Consumption[] = LANES.map((lane) =>
     consume(
@@ -89,6 +93,8 @@ export async function start(config: DispatcherConfig, deps: DispatcherDeps): Pro
         database,
         rules,
         direct,
+        calendar,
+        conditions,
         publishing,
         events,
         failpoint,

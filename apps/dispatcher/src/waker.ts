@@ -1,12 +1,12 @@
 /** One kind of work that becomes due. `run` handles a batch and says whether more may be waiting. */
 export interface DueWork {
-  kind: 'runs' | 'deliveries' | 'outbox'
+  kind: 'runs' | 'deliveries' | 'fanouts' | 'outbox'
   run(signal: AbortSignal): Promise<{ more: boolean }>
 }
 
 export interface WakerOptions {
   /** What is due now; one cheap statement. */
-  due(): Promise<{ runs: boolean; deliveries: boolean; outbox: boolean }>
+  due(): Promise<{ runs: boolean; deliveries: boolean; fanouts: boolean; outbox: boolean }>
   work: readonly DueWork[]
   everyMs: number
   onFailure(kind: string, error: unknown): void

@@ -143,7 +143,7 @@ t.test('triggers, direct notifications and groups', async (t) => {
   const mesh = await useMesh(t)
   await mesh.putWorkflow({
     key: 'hello',
-    on: 'carillon.hello.v1',
+    on: 'demo.hello.v1',
     to: 'data.userId',
     content: { title: 'Hello {{ data.name }}', body: 'x' },
     steps: ['inbox', 'email'],

@@ -1,6 +1,6 @@
 import type { Queryable, Tx } from './tx.js'
 
-/** Who exists: tenants, users, their devices and the topics they hear. One tenant a transaction (request role). */
+/** Who exists: tenants, users and their devices. One tenant a transaction (request role). */
 
 export interface Tenant {
   id: string
@@ -245,40 +245,4 @@ export async function deleteDevice(
     values: [device.tenant, device.userId, device.id],
   })
   return rowCount === 1
-}
-
-/** True when the subscription is new. The user must exist. */
-export async function subscribe(
-  tx: Tx,
-  subscription: { tenant: string; topic: string; userId: string },
-): Promise<boolean> {
-  const { rowCount } = await tx.query({
-    text: 'INSERT INTO subscriptions (tenant_id, topic, user_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING',
-    values: [subscription.tenant, subscription.topic, subscription.userId],
-  })
-  return rowCount === 1
-}
-
-export async function unsubscribe(
-  tx: Tx,
-  subscription: { tenant: string; topic: string; userId: string },
-): Promise<boolean> {
-  const { rowCount } = await tx.query({
-    text: 'DELETE FROM subscriptions WHERE tenant_id = $1 AND topic = $2 AND user_id = $3',
-    values: [subscription.tenant, subscription.topic, subscription.userId],
-  })
-  return rowCount === 1
-}
-
-/** A page of a topic's members by external id. */
-export async function listSubscribers(
-  tx: Tx,
-  page: { tenant: string; topic: string; after?: string | undefined; limit: number },
-): Promise<string[]> {
-  const { rows } = await tx.queryArrays<[string]>({
-    text: `SELECT u.external_id FROM subscriptions s JOIN users u ON u.tenant_id = s.tenant_id AND u.id = s.user_id
-      WHERE s.tenant_id = $1 AND s.topic = $2 AND u.external_id > coalesce($3, '') ORDER BY u.external_id LIMIT $4`,
-    values: [page.tenant, page.topic, page.after, page.limit],
-  })
-  return rows.map(([externalId]) => externalId)
 }

@@ -100,11 +100,14 @@ export interface UserRow {
   active: boolean
 }
 
+/** Columns of `users u` that make a UserRow. */
+export const PERSON = `u.tenant_id AS tenant, u.id, u.external_id AS "externalId", u.email, u.phone, u.name, u.locale, u.timezone,
+  u.roles, u.attributes, u.quiet_hours AS "quietHours", u.status = 'active' AS active`
+
 /** The users of a batch. Unknown ones are missing from the answer. */
 export async function loadUsers(tx: Tx, keys: readonly UserKey[]): Promise<UserRow[]> {
   const { rows } = await tx.query<UserRow>({
-    text: `SELECT u.tenant_id AS tenant, u.id, u.external_id AS "externalId", u.email, u.phone, u.name, u.locale, u.timezone,
-        u.roles, u.attributes, u.quiet_hours AS "quietHours", u.status = 'active' AS active
+    text: `SELECT ${PERSON}
       FROM unnest($1::text[], $2::uuid[]) AS k (tenant_id, id) JOIN users u USING (tenant_id, id)`,
     values: keyArrays(keys),
     name: 'dispatch-users',
@@ -152,31 +155,6 @@ export async function loadPreferences(tx: Tx, keys: readonly UserKey[]): Promise
     name: 'dispatch-preferences',
   })
   return rows
-}
-
-/** A user found by role or topic: the internal id, and the one that the tenant's services use. */
-export interface Member {
-  id: string
-  externalId: string
-}
-
-/** Active users who hold a role, by id. */
-export async function usersByRole(tx: Tx, tenant: string, role: string): Promise<Member[]> {
-  const { rows } = await tx.queryArrays<[string, string]>({
-    text: `SELECT id, external_id FROM users WHERE tenant_id = $1 AND roles @> ARRAY[$2] AND status = 'active' ORDER BY id`,
-    values: [tenant, role],
-  })
-  return rows.map(([id, externalId]) => ({ id, externalId }))
-}
-
-/** Users subscribed to a topic, by id. */
-export async function usersByTopic(tx: Tx, tenant: string, topic: string): Promise<Member[]> {
-  const { rows } = await tx.queryArrays<[string, string]>({
-    text: `SELECT u.id, u.external_id FROM subscriptions s JOIN users u ON u.tenant_id = s.tenant_id AND u.id = s.user_id
-      WHERE s.tenant_id = $1 AND s.topic = $2 ORDER BY u.id`,
-    values: [tenant, topic],
-  })
-  return rows.map(([id, externalId]) => ({ id, externalId }))
 }
 
 /** A user identified on the way, by an event or a trigger. Absent fields leave what is known. */

@@ -77,10 +77,24 @@ export async function claimDueRuns(
   return rows
 }
 
+/** Locks claimed runs that nobody moved on since, and gives their ids: what is decided now is decided once. */
+export async function lockWaitingRuns(
+  tx: Tx,
+  runs: readonly { id: string; nextStep: number | null }[],
+): Promise<Set<string>> {
+  const sorted = [...runs].sort((a, b) => (a.id < b.id ? -1 : 1))
+  const { rows } = await tx.queryArrays<[string]>({
+    name: 'wake-lock-runs',
+    text: `SELECT r.id FROM unnest($1::uuid[], $2::smallint[]) AS n (id, step)
+      JOIN runs r ON r.id = n.id AND r.next_step IS NOT DISTINCT FROM n.step AND NOT r.publish_pending
+      ORDER BY r.id FOR UPDATE OF r`,
+    values: [plainArray(sorted.map((run) => run.id)), plainArray(sorted.map((run) => run.nextStep))],
+  })
+  return new Set(rows.map(([id]) => id))
+}
+
 export interface WokenRun {
   id: string
-  /** The step this pass began with: a run that another waker moved on is left alone. */
-  fromStep: number | null
   state: RunState
   reason: Reason | null
   planJson: string
@@ -94,22 +108,20 @@ export interface WokenRun {
   leaseUntilMs: number
 }
 
-/** Stores what was judged for woken runs, still marked as not published. Gives the ids that were really moved. */
-export async function updateWokenRuns(tx: Tx, runs: readonly WokenRun[]): Promise<Set<string>> {
+/** Stores what was judged for runs that are locked, still marked as not published. */
+export async function updateWokenRuns(tx: Tx, runs: readonly WokenRun[]): Promise<void> {
   const sorted = [...runs].sort((a, b) => (a.id < b.id ? -1 : 1))
-  const { rows } = await tx.queryArrays<[string]>({
+  await tx.query({
     name: 'wake-update-runs',
     text: `UPDATE runs SET state = n.state, reason = n.reason, plan = n.plan, content = n.content, next_step = n.next_step,
         in_inbox = runs.in_inbox OR n.in_inbox, wake_at = n.lease, publish_pending = true, resume_at = n.resume, held = n.held,
         digest_id = n.digest
-      FROM unnest($1::uuid[], $2::smallint[], $3::text[], $4::text[], $5::json[], $6::json[], $7::smallint[], $8::boolean[],
-          $9::timestamptz[], $10::timestamptz[], $11::json[], $12::uuid[])
-        AS n (id, from_step, state, reason, plan, content, next_step, in_inbox, lease, resume, held, digest)
-      WHERE runs.id = n.id AND runs.next_step IS NOT DISTINCT FROM n.from_step AND NOT runs.publish_pending
-      RETURNING runs.id`,
+      FROM unnest($1::uuid[], $2::text[], $3::text[], $4::json[], $5::json[], $6::smallint[], $7::boolean[], $8::timestamptz[],
+          $9::timestamptz[], $10::json[], $11::uuid[])
+        AS n (id, state, reason, plan, content, next_step, in_inbox, lease, resume, held, digest)
+      WHERE runs.id = n.id`,
     values: [
       plainArray(sorted.map((run) => run.id)),
-      plainArray(sorted.map((run) => run.fromStep)),
       textArray(sorted.map((run) => run.state)),
       textArray(sorted.map((run) => run.reason)),
       textArray(sorted.map((run) => run.planJson)),
@@ -122,7 +134,6 @@ export async function updateWokenRuns(tx: Tx, runs: readonly WokenRun[]): Promis
       plainArray(sorted.map((run) => run.digestId)),
     ],
   })
-  return new Set(rows.map(([id]) => id))
 }
 
 /**

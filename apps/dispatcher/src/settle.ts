@@ -1,0 +1,126 @@
+import {
+  type CompiledWorkflow,
+  type Plan,
+  type PlanInput,
+  plan,
+  planForFailure,
+  RenderError,
+} from '@carillon/decisions'
+import type { Tx } from '@carillon/postgres'
+import { count } from './counting.js'
+import { createGathering, type DigestRun, type Gathering } from './gathering.js'
+import type { TenantRules } from './rules.js'
+
+/** A run under judgement: what it is judged from, and what was decided so far. */
+export interface Settling {
+  runId: string
+  /** Row id of the event. */
+  eventRow: string
+  userId: string
+  recipient: string
+  rules: TenantRules
+  workflow: CompiledWorkflow
+  /** Undefined when there is nothing to judge: an unknown recipient, a version that is gone. */
+  input: PlanInput | undefined
+  plan: Plan
+  /** True when something has gone out beyond the inbox before: caps count a run once. */
+  countedBefore: boolean
+  /** The digest that it went into. */
+  digestId: string | null
+  /** Why the event becomes a dead letter besides its failed run. */
+  problem?: string
+}
+
+/** A window that flushes its first item may lead to the next digest, and so on; each is a step further. */
+const MOST_ROUNDS = 50
+
+/**
+ * Judges plans against what is counted and gathered: throttles, caps, digests. In the transaction that writes the runs,
+ * so that parallel dispatchers go one after the other. Gives the digests that were opened.
+ */
+export async function settle(tx: Tx, runs: readonly Settling[]): Promise<DigestRun[]> {
+  const gathering = createGathering()
+  let pending = runs.filter((run) => run.input !== undefined)
+  for (let round = 0; pending.length > 0 && round < MOST_ROUNDS; round++) {
+    await count(tx, pending)
+    pending = await goOnFlushed(tx, pending, gathering)
+  }
+  await gathering.wakeFull(tx)
+  return gathering.opened()
+}
+
+/** Lets what flushed its window go on as a digest of one. */
+async function goOnFlushed(tx: Tx, runs: readonly Settling[], gathering: Gathering): Promise<Settling[]> {
+  const joining = runs.filter((run) => run.plan.digest !== undefined)
+  if (joining.length === 0) return []
+  const flushed = await gathering.join(tx, joining)
+  for (const run of flushed) {
+    const earlier = run.plan
+    const { step, key } = earlier.digest as NonNullable<Plan['digest']>
+    const input = run.input as PlanInput
+    const { id, type, source, subject = null, time = null, data } = input.event
+    const item = { run: run.runId, event: { id, type, source, subject, time }, data }
+    run.input = {
+      ...input,
+      fromStep: step + 1,
+      held: [],
+      resumeAt: null,
+      facts: { ...input.facts, digest: { key, items: [item] } },
+    }
+    run.countedBefore ||= sent(earlier)
+    judgeInto(run, () => merge(earlier, plan(run.input as PlanInput)))
+  }
+  return flushed
+}
+
+/** Judges, or makes the run a failed one that names what is missing. */
+export function judgeInto(run: Settling, judge: () => Plan): void {
+  try {
+    run.plan = judge()
+  } catch (error) {
+    if (!(error instanceof RenderError)) throw error
+    const { event, workflow, now } = run.input as PlanInput
+    run.plan = planForFailure({ event, workflow, now, problem: error.message })
+    run.problem = `workflow "${workflow.key}": ${error.message}`
+  }
+}
+
+/** True when a plan sends something beyond the inbox. */
+export function sent({ steps }: Pick<Plan, 'steps'>): boolean {
+  return steps.some((step) => step.outcome === 'deliver' && step.type !== 'inbox')
+}
+
+/** Two parts of one pass as one plan. */
+function merge(earlier: Plan, later: Plan): Plan {
+  const { digest: _, reason: __, ...kept } = earlier
+  const steps = earlier.steps.map((step) =>
+    step.outcome === 'digest'
+      ? {
+          step: step.step,
+          type: step.type,
+          outcome: 'pass' as const,
+          detail: 'the first one goes on at once',
+        }
+      : step,
+  )
+  const inInbox = earlier.inInbox || later.inInbox
+  const delivered = inInbox || sent(earlier) || later.state === 'completed'
+  const held = [...(earlier.held ?? []), ...(later.held ?? [])]
+  const merged: Plan = {
+    ...kept,
+    ...later,
+    steps: [...steps, ...later.steps],
+    content: { ...earlier.content, ...later.content },
+    inInbox,
+    state: later.state === 'skipped' && delivered ? 'completed' : later.state,
+  }
+  if (merged.state === 'completed') delete merged.reason
+  const cancels = [...(earlier.cancels ?? []), ...(later.cancels ?? [])]
+  if (cancels.length > 0) merged.cancels = cancels
+  if (held.length > 0) {
+    merged.held = held
+    merged.wakeAt = Math.min(...held.map(({ at }) => at), merged.resumeAt ?? Number.POSITIVE_INFINITY)
+    merged.state = 'waiting'
+  }
+  return merged
+}
