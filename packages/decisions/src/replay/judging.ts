@@ -56,7 +56,7 @@ export function createJudging(
   const digests = new Map<string, { run: ReplayRun; window: string }>()
 
   const inputOf = (run: ReplayRun, now: number): PlanInput | undefined => {
-    const { event, workflow, begunAt } = run
+    const { event, workflow, expiresFrom: begunAt } = run
     const facts = people.factsFor(run.recipient, workflow.category ?? null)
     if (facts === undefined) return undefined
     const own: Facts = { ...facts, seenAt: run.seenAt, cancelledAt: cancelledAt(run, cancels) }
@@ -118,10 +118,11 @@ export function createJudging(
     return false
   }
 
-  const closeDigest = (run: ReplayRun): void => {
+  const closeDigest = (run: ReplayRun, now: number): void => {
     const digest = digests.get(run.id)
     if (digest === undefined) return
     digests.delete(run.id)
+    run.expiresFrom = now
     if (windows.get(digest.window)?.digestId === run.id) windows.delete(digest.window)
   }
 
@@ -140,7 +141,7 @@ export function createJudging(
   }
 
   const pass = (run: ReplayRun, now: number, going: Partial<PlanInput>): void => {
-    closeDigest(run)
+    closeDigest(run, now)
     const input = inputOf(run, now)
     const { event, workflow, recipient } = run
     const planned =

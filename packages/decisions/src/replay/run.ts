@@ -16,6 +16,8 @@ export interface ReplayRun {
   recipient: string
   /** Milliseconds. */
   begunAt: number
+  /** From when `expires` counts: what a digest sends expires after it was closed. */
+  expiresFrom: number
   /** The last pass. */
   plan: Plan
   passes: Decision['passes']
@@ -42,6 +44,7 @@ export function beginRun(
 ): ReplayRun {
   return {
     ...begun,
+    expiresFrom: begun.begunAt,
     plan: EMPTY,
     passes: [],
     content: {},
