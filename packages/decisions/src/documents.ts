@@ -55,14 +55,12 @@ export function compileDocument(
     all: [fallback, ...compiled].map(({ templates }) => templates),
     partials: [fallback, ...compiled].flatMap(({ partials }) => partials),
     pick(from) {
-      const chain = byLocale.size === 0 ? [] : from.chains(from.reader.locale, from.tenantLocale)
+      const { shared, field } = from.text
+      const chain = byLocale.size === 0 ? [] : shared.chains(from.reader.locale, from.tenantLocale)
       const found = chain.find((locale) => byLocale.has(locale))
       const { templates, inline, locale } =
         found === undefined ? fallback : (byLocale.get(found) as Localised)
-      return {
-        templates,
-        rendering: { ...from, inline, messages, textLocale: locale ?? from.tenantLocale },
-      }
+      return { templates, rendering: { ...from, text: { shared, field, inline, messages, locale } } }
     },
   }
 }

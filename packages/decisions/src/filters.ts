@@ -37,17 +37,19 @@ function addReaderFilters(engine: Liquid): void {
     if (typeof currency !== 'string' || !/^[A-Z]{3}$/.test(currency)) {
       throw new RangeError(`money needs a currency of three capital letters, not ${shown(currency)}`)
     }
-    const { formats, reader } = renderingOf(this.context)
-    return formats.number(reader, { style: 'currency', currency }).format(numberOf(amount, 'money'))
+    const { text, reader } = renderingOf(this.context)
+    return text.shared.formats
+      .number(reader, { style: 'currency', currency })
+      .format(numberOf(amount, 'money'))
   })
   engine.registerFilter('number', function (amount: unknown) {
-    const { formats, reader } = renderingOf(this.context)
-    return formats.number(reader).format(numberOf(amount, 'number'))
+    const { text, reader } = renderingOf(this.context)
+    return text.shared.formats.number(reader).format(numberOf(amount, 'number'))
   })
   for (const part of ['date', 'time'] as const) {
     engine.registerFilter(part, function (moment: unknown, style: unknown) {
-      const { formats, reader } = renderingOf(this.context)
-      return formats
+      const { text, reader } = renderingOf(this.context)
+      return text.shared.formats
         .moment(reader, moment, { [`${part}Style`]: styleOf(style, part) })
         .format(momentOf(moment, part))
     })
@@ -60,13 +62,15 @@ type Argument = readonly [string, unknown]
 function addMessageFilters(engine: Liquid): void {
   engine.registerFilter('icu', function (source: unknown, ...given: Argument[]) {
     const rendering = renderingOf(this.context)
-    const message = rendering.inline.get(String(source)) as IcuMessage
-    return format(message, { context: this.context, locale: rendering.textLocale, given, named: 'A message' })
+    const { inline, locale = rendering.tenantLocale } = rendering.text
+    const message = inline.get(String(source)) as IcuMessage
+    return format(message, { context: this.context, locale, given, named: 'A message' })
   })
   engine.registerFilter('t', function (key: unknown, ...given: Argument[]) {
     const rendering = renderingOf(this.context)
-    const chain = rendering.chains(rendering.reader.locale, rendering.tenantLocale)
-    const found = typeof key === 'string' ? rendering.messages.find(key, chain) : undefined
+    const { shared, messages } = rendering.text
+    const chain = shared.chains(rendering.reader.locale, rendering.tenantLocale)
+    const found = typeof key === 'string' ? messages.find(key, chain) : undefined
     if (found === undefined) throw unknownMessage(rendering, key)
     const { message, locale = rendering.tenantLocale } = found
     return format(message, { context: this.context, locale, given, named: `The message "${key}"` })
@@ -83,14 +87,14 @@ function format(
     return message.format(new Map(given), {
       locale,
       reader: rendering.reader,
-      formats: rendering.formats,
+      formats: rendering.text.shared.formats,
       spend: (characters) => context.memoryLimit.use(characters),
     })
   } catch (error) {
     if (!(error instanceof MissingArgument)) throw error
     throw new RenderError(
       'VARIABLE_MISSING',
-      rendering.field,
+      rendering.text.field,
       `${placeOf(rendering)}: ${named} needs ${error.argument}, which it isn't given.`,
       error,
     )
@@ -100,7 +104,7 @@ function format(
 function unknownMessage(rendering: Rendering, key: unknown): RenderError {
   return new RenderError(
     'TEMPLATE',
-    rendering.field,
+    rendering.text.field,
     `${placeOf(rendering)}: there is no message ${shown(key)}.`,
   )
 }

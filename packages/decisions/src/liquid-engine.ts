@@ -93,13 +93,13 @@ const WHOSE: Readonly<Record<string, string>> = {
 function toRenderError(error: unknown, rendering: Rendering): RenderError {
   const cause = (error as { originalError?: unknown }).originalError
   if (cause instanceof RenderError) return cause
-  const { field, path } = rendering
+  const { field } = rendering.text
   const place = placeOf(rendering)
   const message = (error instanceof Error ? error.message : String(error)).split('\n', 1)[0] ?? ''
   if (error instanceof UndefinedVariableError) {
     const missing = /undefined variable: ([^,\s]+)/.exec(message)?.[1] ?? 'a variable'
     const whose =
-      path.length > 0
+      rendering.path.length > 0
         ? "which it isn't given"
         : (WHOSE[missing.split('.', 1)[0] as string] ?? "which the event doesn't have")
     return new RenderError('VARIABLE_MISSING', field, `${place} needs ${missing}, ${whose}.`, error)

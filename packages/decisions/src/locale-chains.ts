@@ -17,7 +17,7 @@ export function createLocaleChains(): LocaleChains {
 }
 
 /** `de-AT` with a tenant of `en-GB`: de-at, de, en-gb, en. */
-export function fallbacks(locale: string, tenantLocale: string): string[] {
+function fallbacks(locale: string, tenantLocale: string): string[] {
   return [...new Set([...widened(locale), ...widened(tenantLocale)])]
 }
 

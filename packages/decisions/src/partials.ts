@@ -65,7 +65,7 @@ export function addPartials(engine: Liquid, documents: PartialDocuments | undefi
     compiled.set(name, partial)
     return partial
   }
-  const find: FindPartial = (name, from) => compile(name, from.field, []).pick(from)
+  const find: FindPartial = (name, from) => compile(name, from.text.field, []).pick(from)
   engine.registerTag('render', renderTag(find))
   return {
     check: (name, field) => void compile(name, field, []),

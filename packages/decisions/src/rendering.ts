@@ -2,7 +2,7 @@ import type { Context } from 'liquidjs'
 import type { Formats, Reader } from './formats.js'
 import type { IcuMessage } from './icu-messages.js'
 import type { LocaleChains } from './locale-chains.js'
-import { type Messages, NO_MESSAGES } from './messages.js'
+import type { Messages } from './messages.js'
 import type { TextScope } from './text-scope.js'
 
 /** What one compiler's texts share. */
@@ -11,17 +11,23 @@ export interface Shared {
   chains: LocaleChains
 }
 
-/** What filters and tags know of the text they stand in. Templates can't see it. */
-export interface Rendering extends Shared {
+/** What filters and tags know of the text they stand in, whoever reads it. */
+export interface TextFacts {
+  shared: Shared
   /** Where the text stands, like `content.title`. */
   field: string
-  reader: Reader
-  tenantLocale: string
-  /** The locale that the text is written in; its plural rules hold. */
-  textLocale: string
+  /** The locale that the text is written in, whose plural rules hold; undefined: the tenant's. */
+  locale: string | undefined
   /** ICU messages written in the text itself, by their source. */
   inline: ReadonlyMap<string, IcuMessage>
   messages: Messages
+}
+
+/** One rendering of a text for a reader. Templates can't see it. */
+export interface Rendering {
+  text: TextFacts
+  reader: Reader
+  tenantLocale: string
   /** Partials being rendered, outermost first. One list a rendering: after an error it tells where that was. */
   path: string[]
 }
@@ -38,21 +44,11 @@ export function renderingOf(context: Context): Rendering {
 }
 
 /** Where the rendering is, in words. */
-export function placeOf({ field, path }: Rendering): string {
-  return path.length === 0 ? field : `${field}, in the partial ${path.map((name) => `"${name}"`).join(' > ')}`
+export function placeOf({ text, path }: Rendering): string {
+  if (path.length === 0) return text.field
+  return `${text.field}, in the partial ${path.map((name) => `"${name}"`).join(' > ')}`
 }
 
-/** Of a text in the tenant's locale and without messages. */
-export function renderingFor(
-  { user }: TextScope,
-  about: Shared & { field: string; tenantLocale: string },
-): Rendering {
-  return {
-    ...about,
-    reader: { locale: user.locale, timezone: user.timezone },
-    textLocale: about.tenantLocale,
-    inline: new Map(),
-    messages: NO_MESSAGES,
-    path: [],
-  }
+export function renderingFor({ user }: TextScope, text: TextFacts, tenantLocale: string): Rendering {
+  return { text, reader: { locale: user.locale, timezone: user.timezone }, tenantLocale, path: [] }
 }

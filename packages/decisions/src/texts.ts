@@ -8,7 +8,7 @@ import { createLocaleChains } from './locale-chains.js'
 import { type Messages, NO_MESSAGES } from './messages.js'
 import { addPartials, type PartialDocuments } from './partials.js'
 import { plainText } from './plain-text.js'
-import { renderingFor, type Shared } from './rendering.js'
+import { renderingFor, type Shared, type TextFacts } from './rendering.js'
 import { storable } from './storable.js'
 import { assertNamesKnown, inspect } from './text-checks.js'
 import { createNullRemover, type TextScope } from './text-scope.js'
@@ -66,13 +66,10 @@ interface InnerText extends Text {
 
 /** Liquid with the filters of filters.ts, no file system, no clock, and limits that hold. */
 export function createTextCompiler(documents: TextDocuments = {}): TextCompiler {
-  const plain = createEngine(false)
-  const escaping = createEngine(true)
-  const partials = {
-    plain: addPartials(plain, documents.partials),
-    escaping: addPartials(escaping, documents.partials),
-  }
-  const findLayout = createLayouts(escaping, partials.escaping, documents.layouts)
+  // an engine takes a tenth of a millisecond, and most workflows have no HTML
+  const plain = once(() => engineFor(false, documents))
+  const escaping = once(() => engineFor(true, documents))
+  const findLayout = once(() => createLayouts(escaping().engine, escaping().partials, documents.layouts))
   const shared: Shared = { formats: createFormats(), chains: createLocaleChains() }
   const withoutNulls = createNullRemover()
   const compile = (source: string, field: string, options: TextOptions): InnerText => {
@@ -82,15 +79,15 @@ export function createTextCompiler(documents: TextDocuments = {}): TextCompiler 
       const text = clean(source, field, html)
       return { render: () => text, renderWithin: () => text }
     }
-    const engine = html ? escaping : plain
+    const { engine, partials } = html ? escaping() : plain()
     const templates = parse(engine, source, { field, place: field })
     assertNamesKnown(engine, templates, { field, mail, layout: false })
     const { inline, partials: rendered } = inspect(templates, { field, place: field, messages, locale })
-    ;(html ? partials.escaping : partials.plain).prepare(rendered, field)
+    partials.prepare(rendered, field)
     const plainly = html ? undefined : plainText(source)
+    const text: TextFacts = { shared, field, locale, inline, messages }
     const renderWithin: InnerText['renderWithin'] = (scope, tenantLocale, limits) => {
-      const text = { textLocale: locale ?? tenantLocale, inline, messages }
-      const rendering = { ...renderingFor(scope, { ...shared, field, tenantLocale }), ...text }
+      const rendering = renderingFor(scope, text, tenantLocale)
       return clean(execute(engine, { templates, scope: withoutNulls(scope), rendering, limits }), field, html)
     }
     return {
@@ -108,15 +105,17 @@ export function createTextCompiler(documents: TextDocuments = {}): TextCompiler 
     { field, html }: { field: string; html: boolean },
   ): InnerText => {
     // whether there is one can't be known without the layouts
-    if (documents.layouts !== undefined) findLayout(layout, field)
+    if (documents.layouts !== undefined) findLayout()(layout, field)
+    const { engine } = escaping()
+    const text: TextFacts = { shared, field, locale: undefined, inline: new Map(), messages: NO_MESSAGES }
     const renderWithin: InnerText['renderWithin'] = (scope, tenantLocale) => {
-      const limits = new Context({}, escaping.options, { sync: true })
+      const limits = new Context({}, engine.options, { sync: true })
       const own = (inner as InnerText).renderWithin(scope, tenantLocale, limits)
-      const { templates, rendering } = findLayout(layout, field).pick(
-        renderingFor(scope, { ...shared, field, tenantLocale }),
+      const { templates, rendering } = findLayout()(layout, field).pick(
+        renderingFor(scope, text, tenantLocale),
       )
       const within = { ...withoutNulls(scope), content: new SafeHtml(html ? own : paragraphs(own)) }
-      return clean(execute(escaping, { templates, scope: within, rendering, limits }), field, true)
+      return clean(execute(engine, { templates, scope: within, rendering, limits }), field, true)
     }
     return {
       renderWithin,
@@ -128,9 +127,22 @@ export function createTextCompiler(documents: TextDocuments = {}): TextCompiler 
     compile,
     wrap,
     check(kind, key, field) {
-      if (kind === 'layout') findLayout(key, field)
-      else partials.escaping.check(key, field)
+      if (kind === 'layout') findLayout()(key, field)
+      else escaping().partials.check(key, field)
     },
+  }
+}
+
+function engineFor(escapes: boolean, { partials }: TextDocuments) {
+  const engine = createEngine(escapes)
+  return { engine, partials: addPartials(engine, partials) }
+}
+
+function once<T>(make: () => T): () => T {
+  let made: { value: T } | undefined
+  return () => {
+    made ??= { value: make() }
+    return made.value
   }
 }
 
