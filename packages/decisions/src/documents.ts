@@ -44,7 +44,11 @@ export function compileDocument(
   const compile = (source: string, locale: string | undefined) => {
     const place = `${where.field}: ${where.place}${locale === undefined ? '' : ` (${locale})`}`
     const templates = parse(engine, source, { field: where.field, place })
-    return { templates, locale, ...inspect(templates, { field: where.field, place, messages, locale }) }
+    return {
+      templates,
+      locale,
+      ...inspect(templates, { source, field: where.field, place, messages, locale }),
+    }
   }
   const fallback = compile(base.source, undefined)
   const compiled = Object.entries(locales).map(([locale, { source }]) => compile(source, locale))

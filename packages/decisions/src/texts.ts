@@ -82,7 +82,13 @@ export function createTextCompiler(documents: TextDocuments = {}): TextCompiler 
     const { engine, partials } = html ? escaping() : plain()
     const templates = parse(engine, source, { field, place: field })
     assertNamesKnown(engine, templates, { field, mail, layout: false })
-    const { inline, partials: rendered } = inspect(templates, { field, place: field, messages, locale })
+    const { inline, partials: rendered } = inspect(templates, {
+      source,
+      field,
+      place: field,
+      messages,
+      locale,
+    })
     partials.prepare(rendered, field)
     const plainly = html ? undefined : plainText(source)
     const text: TextFacts = { shared, field, locale, inline, messages }
