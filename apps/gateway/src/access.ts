@@ -22,6 +22,7 @@ export const ACCESS: Readonly<Record<string, Access>> = {
   'GET /v1/events/:id': key('events:write', 'workflows:write'),
   'GET /v1/events/:id/explain': key('events:write', 'workflows:write'),
   'POST /v1/workflows/:key/trigger': key('events:write', 'notifications:write'),
+  'POST /v1/workflows/:key/cancel': key('events:write', 'notifications:write'),
   'POST /v1/notifications': key('notifications:write'),
   'GET /v1/notifications/:id': { scopes: ['notifications:write', 'inbox:read'], user: true },
   'GET /v1/notifications/:id/status': { scopes: ['notifications:write', 'inbox:read'], user: true },

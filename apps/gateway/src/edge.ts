@@ -10,6 +10,7 @@ import { adapterProblem } from './problems.js'
 import { createRepetition } from './repeat.js'
 import type { Edge } from './route.js'
 import { addAdministrationRoutes } from './routes/administration.js'
+import { addCancelRoutes } from './routes/cancels.js'
 import { addEventRoutes } from './routes/events.js'
 import { addInboxRoutes } from './routes/inbox.js'
 import { addNotificationRoutes } from './routes/notifications.js'
@@ -22,6 +23,7 @@ import { addUserRoutes } from './routes/users.js'
 const ROUTES = [
   addEventRoutes,
   addNotificationRoutes,
+  addCancelRoutes,
   addInboxRoutes,
   addUserRoutes,
   addSettingsRoutes,

@@ -1,4 +1,5 @@
 import {
+  AudienceSchema,
   CHANNELS,
   ContentSchema,
   LANES,
@@ -106,12 +107,8 @@ export const AcceptedSchema = answer(
 )
 
 // triggers and direct notifications
-const Selection = Type.Union([
-  RecipientSchema,
-  Type.Array(RecipientSchema, { minItems: 1, maxItems: 1000 }),
-  Type.Object({ role: text(64) }, strict),
-  Type.Object({ topic: text(128) }, strict),
-])
+const Whom = [...RecipientSchema.anyOf, ...AudienceSchema.anyOf] as const
+const Selection = Type.Union([...Whom, Type.Array(Type.Union([...Whom]), { minItems: 1, maxItems: 1000 })])
 export const TriggerSchema = Type.Object(
   {
     to: Selection,
@@ -119,6 +116,7 @@ export const TriggerSchema = Type.Object(
       Type.Record(Type.String(), Type.Unknown(), { description: '`data` of the workflow.' }),
     ),
     actor: Type.Optional(text(256, 'Who caused it, as you call them.')),
+    excludeActor: Type.Optional(Type.Boolean({ description: 'Who caused it is not told.' })),
   },
   {
     ...strict,

@@ -43,6 +43,10 @@ const MARKS: Readonly<Record<InboxMark, string>> = {
   archived: 'archived_at',
 }
 
+/** What waits to be seen, or ends when it is, is judged again at once. */
+export const WAKES_ON_SEEN =
+  'wake_at = CASE WHEN wake_on_seen AND wake_at > now() THEN now() ELSE wake_at END'
+
 const HIGHEST_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
 
 /** The statement of `inboxPage`, apart so that its plan can be asked for. */
@@ -98,6 +102,7 @@ export interface MarkInbox {
 export async function markInbox(tx: Queryable, change: MarkInbox): Promise<InboxRow[]> {
   const column = MARKS[change.mark]
   const implied = change.set && change.mark === 'read' ? ', seen_at = coalesce(seen_at, $4)' : ''
+  const wakes = change.set && change.mark !== 'archived' ? `, ${WAKES_ON_SEEN}` : ''
   // locked in the order of ids, so that two tabs that mark the same rows can't wait in a circle
   const { rows } = await tx.query<InboxRow>({
     text: `WITH wanted AS (
@@ -105,7 +110,7 @@ export async function markInbox(tx: Queryable, change: MarkInbox): Promise<Inbox
         WHERE tenant_id = $1 AND user_id = $2 AND id = ANY ($3::uuid[]) AND in_inbox
           AND (${column} IS NULL) = ($4::timestamptz IS NOT NULL)
         ORDER BY id FOR UPDATE)
-      UPDATE runs SET ${column} = $4${implied} FROM wanted
+      UPDATE runs SET ${column} = $4${implied}${wakes} FROM wanted
       WHERE id = wanted_id AND tenant_id = $1 AND user_id = $2
       RETURNING ${COLUMNS}`,
     values: [change.tenant, change.userId, change.ids, change.set ? new Date(change.atMs) : null],

@@ -1,6 +1,7 @@
 import type { Channel, DeliveryStatus, Receipt } from '@carillon/contracts'
 import { DELIVERY_RANK } from '@carillon/contracts'
 import { momentArray, plainArray, textArray } from './arrays.js'
+import { WAKES_ON_SEEN } from './inbox.js'
 import type { Tx } from './tx.js'
 
 /** Writing what came back. Worker role. */
@@ -114,7 +115,7 @@ export async function markEngaged(
     seenAt: Date | null
     readAt: Date | null
   }>({
-    text: `UPDATE runs r SET seen_at = coalesce(r.seen_at, n.seen_at), read_at = coalesce(r.read_at, n.read_at)
+    text: `UPDATE runs r SET seen_at = coalesce(r.seen_at, n.seen_at), read_at = coalesce(r.read_at, n.read_at), ${WAKES_ON_SEEN}
       FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[]) AS n (id, seen_at, read_at)
       WHERE r.id = n.id AND r.user_id IS NOT NULL AND (r.seen_at IS NULL OR (r.read_at IS NULL AND n.read_at IS NOT NULL))
       RETURNING r.id, r.tenant_id AS tenant, r.user_id AS "userId", r.seen_at AS "seenAt", r.read_at AS "readAt"`,

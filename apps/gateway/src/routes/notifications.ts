@@ -1,4 +1,5 @@
 import { STREAMS } from '@carillon/contracts'
+import { createCelCompiler } from '@carillon/decisions'
 import { deliveriesOf, findRun, isPublished, listCategories, type RunRecord } from '@carillon/postgres'
 import { HttpProblem } from '@carillon/service'
 import type { FastifyRequest } from 'fastify'
@@ -62,10 +63,17 @@ export function addNotificationRoutes(app: Edge, deps: EdgeDeps): void {
           field: 'key',
         })
       }
-      const { to, data = {}, actor } = request.body
+      const { to, data = {}, actor, excludeActor } = request.body
+      assertSegments(to)
       const accepted = await send(request, {
         type: TRIGGER_TYPE,
-        data: { workflow: key, to, data, ...(actor === undefined ? {} : { actor }) },
+        data: {
+          workflow: key,
+          to,
+          data,
+          ...(actor === undefined ? {} : { actor }),
+          ...(excludeActor === undefined ? {} : { excludeActor }),
+        },
         area: 'workflows',
         action: 'triggered',
         resource: `workflow:${key}`,
@@ -87,6 +95,7 @@ export function addNotificationRoutes(app: Edge, deps: EdgeDeps): void {
     },
     async (request, reply) => {
       const { tenant } = principalOf(request)
+      assertSegments(request.body.to)
       const { to, channels = ['inbox'], category, lane, expires, data, ...content } = request.body
       if (content.title === undefined && content.body === undefined) {
         throw new HttpProblem(400, 'VALIDATION', 'A notification needs a title or a body.', {
@@ -193,4 +202,15 @@ export function addNotificationRoutes(app: Edge, deps: EdgeDeps): void {
         return explained
       }),
   )
+}
+
+/** A segment that can't be judged is refused here, not when everybody should have been told something. */
+function assertSegments(to: unknown): void {
+  for (const entry of Array.isArray(to) ? to : [to]) {
+    const segment = (entry as { segment?: unknown } | null)?.segment
+    if (typeof segment !== 'string') continue
+    const compiled = createCelCompiler().compile(segment, 'person')
+    if (!compiled.ok)
+      throw new HttpProblem(400, 'VALIDATION', `${segment}: ${compiled.problem}`, { field: 'to.segment' })
+  }
 }
