@@ -61,6 +61,7 @@ export interface TestEvent {
   source?: string
   tenant?: string
   lane?: Lane
+  time?: string
 }
 
 export function eventMessage(event: TestEvent): OutgoingMessage {
@@ -72,6 +73,7 @@ export function eventMessage(event: TestEvent): OutgoingMessage {
       'ce-id': event.id,
       'ce-source': event.source ?? '/test',
       'ce-type': event.type,
+      ...(event.time === undefined ? {} : { 'ce-time': event.time }),
     },
   }
 }

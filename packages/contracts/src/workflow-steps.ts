@@ -139,7 +139,6 @@ export const StepSchema = Type.Cyclic(
         Type.Object(
           {
             if: cel('CEL over data, event, user and run.'),
-            // biome-ignore lint/suspicious/noThenProperty: the word of the workflow language
             then: nested,
             else: Type.Optional(nested),
           },

@@ -119,7 +119,6 @@ export function* everyStep(steps: readonly Step[], at = 'steps'): Generator<{ st
     const path = `${at}.${index}`
     yield { step, path }
     if (typeof step === 'string') continue
-    // biome-ignore lint/suspicious/noThenProperty: the word of the workflow language
     if ('branch' in step) {
       yield* everyStep(step.branch.then, `${path}.branch.then`)
       yield* everyStep(step.branch.else ?? [], `${path}.branch.else`)

@@ -124,7 +124,6 @@ function compileProblem(
 /** Steps inside of a step are looked at on their own. */
 function withoutInner(step: Step): Step {
   if (typeof step === 'string') return step
-  // biome-ignore lint/suspicious/noThenProperty: the word of the workflow language
   if ('branch' in step) return { branch: { if: step.branch.if, then: [{ wait: '1s' }] } }
   if (!('experiment' in step)) return step
   return { experiment: { ...step.experiment, cohorts: [{ name: 'probe', share: 1 }] } }
