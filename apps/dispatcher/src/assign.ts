@@ -38,6 +38,14 @@ export interface Assigned {
   outcomes: WorkflowOutcome[]
 }
 
+/** Whom a workflow wants to tell of an event as it came, judged once more. @throws ContractError as `assign` */
+export function selectionFor(event: DomainEvent, workflow: CompiledWorkflow): RecipientSelection {
+  if (event.type === NOTIFICATION_TYPE) return selection(record(event.data, 'data').to)
+  if (event.type !== TRIGGER_TYPE) return recipientsOf(event, workflow)
+  const body = record(event.data, 'data')
+  return selection(body.to, body.excludeActor === true ? body.actor : undefined)
+}
+
 /**
  * Which workflows an event begins, and for whom. Pure.
  * @throws ContractError when a trigger or a direct notification can't be understood

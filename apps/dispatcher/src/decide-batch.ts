@@ -1,9 +1,13 @@
 import { type DomainEvent, eventHash, eventRowId } from '@carillon/contracts'
 import {
   claimEventKeys,
+  type FanoutRow,
+  insertFanouts,
   insertSignals,
   loadStored,
   loadTenants,
+  type OpenFanout,
+  openFanouts,
   type StoredDelivery,
   type StoredRun,
   type Tx,
@@ -11,8 +15,9 @@ import {
 } from '@carillon/postgres'
 import { messageOf, sha256 } from '@carillon/service'
 import { type Assigned, assign, type DirectWorkflows } from './assign.js'
+import { allChunks, fanoutRow } from './fan-out/plan-fan-out.js'
 import { type JudgeDeps, judge } from './judge.js'
-import { resolveRecipients } from './recipients.js'
+import { type Resolved, resolveRecipients } from './recipients.js'
 import { eventRow } from './rows.js'
 import type { RulesCache, TenantRules } from './rules.js'
 import { signalsOf } from './signals.js'
@@ -29,6 +34,8 @@ export interface Decided {
   /** What is committed and has to be published, whichever pass wrote it. */
   runs: StoredRun[]
   deliveries: StoredDelivery[]
+  /** Large audiences whose chunks have to be published. */
+  fanouts: OpenFanout[]
   /** Why an event can't be processed, by its place in the batch. Its rows, if any, are written all the same. */
   dead: Map<number, string>
   repeated: number
@@ -75,6 +82,7 @@ export async function decideBatch(
   }
   const written = await writeFresh(tx, fresh, deps, dead)
   const stored = earlier.size === 0 ? { runs: [], deliveries: [] } : await loadStored(tx, [...earlier])
+  const open = earlier.size === 0 ? [] : await openFanouts(tx, [...earlier])
   const { meeting } = written
   return {
     // on an earlier pass the commit may have been the last thing that happened
@@ -82,6 +90,7 @@ export async function decideBatch(
       events: [...meeting.events, ...earlier],
       runs: [...meeting.runs, ...stored.runs.map((run) => run.id)],
     },
+    fanouts: [...written.fanouts, ...open],
     runs: [...written.runs, ...stored.runs],
     deliveries: [...written.deliveries, ...stored.deliveries],
     dead,
@@ -126,7 +135,7 @@ function assignOrBury(entry: Known, deps: DecideDeps, dead: Map<number, string>)
   }
 }
 
-type Written = Pick<Decided, 'runs' | 'deliveries' | 'meeting'>
+type Written = Pick<Decided, 'runs' | 'deliveries' | 'fanouts' | 'meeting'>
 
 async function writeFresh(
   tx: Tx,
@@ -134,16 +143,16 @@ async function writeFresh(
   deps: DecideDeps,
   dead: Map<number, string>,
 ): Promise<Written> {
-  if (fresh.length === 0) return { runs: [], deliveries: [], meeting: { events: [], runs: [] } }
+  if (fresh.length === 0) return { runs: [], deliveries: [], fanouts: [], meeting: { events: [], runs: [] } }
   const flat = fresh.flatMap((entry) =>
-    entry.assigned.assignments.map((assignment) => ({ entry, tenant: entry.event.tenant, assignment })),
+    entry.assigned.assignments.map((assignment) => ({ entry, rules: entry.rules, assignment })),
   )
-  const { recipients, inline } = await resolveRecipients(tx, flat)
+  const { resolved, inline } = await resolveRecipients(tx, flat)
   if (inline.length > 0) await upsertInlineUsers(tx, inline)
   const judged = await judge(
     tx,
     flat.flatMap(({ entry, assignment }, place) =>
-      (recipients[place] ?? []).map((recipient) => ({
+      (resolved[place]?.recipients ?? []).map((recipient) => ({
         rules: entry.rules,
         workflow: assignment.workflow,
         event: assignment.event,
@@ -158,16 +167,22 @@ async function writeFresh(
   for (const run of judged.runs) {
     if (run.problem !== undefined) dead.set(run.candidate.index, run.problem)
   }
-  const counts = new Map<Assigned['assignments'][number], number>()
-  flat.forEach(({ assignment }, place) => {
-    counts.set(assignment, recipients[place]?.length ?? 0)
+  const told = new Map<Assigned['assignments'][number], Resolved>()
+  const fanouts: FanoutRow[] = []
+  flat.forEach(({ entry, assignment }, place) => {
+    const answer = resolved[place]
+    if (answer === undefined) return
+    told.set(assignment, answer)
+    if (answer.fanout !== undefined) fanouts.push(fanoutRow(entry, assignment.workflow, answer.fanout))
   })
-  const events = fresh.map((entry) => eventRow(entry, counts, dead.get(entry.index)))
+  const events = fresh.map((entry) => eventRow(entry, told, dead.get(entry.index)))
   const written = await writeRuns(tx, { events, judged }, deps)
+  await insertFanouts(tx, fanouts, deps.respoolAfterMs)
   const signals = fresh.flatMap((entry) => signalsOf(entry, entry.rules))
   await insertSignals(tx, signals)
   return {
     ...written,
+    fanouts: fanouts.map((row) => ({ ...row, missing: allChunks(row) })),
     meeting: { events: [...new Set(signals.map(({ eventId }) => eventId))], runs: written.awaiting },
   }
 }

@@ -10,6 +10,7 @@ export interface DispatchEvents {
     dead: number
     ms: number
   }): void
+  chunkTold(chunk: { runs: number; deliveries: number; finished: boolean; ms: number }): void
   refused(stream: string, jobs: number): void
   postponed(reason: string, events: number): void
   woken(kind: 'runs' | 'deliveries' | 'fanouts' | 'outbox', count: number): void
@@ -39,6 +40,10 @@ export function createDispatchEvents({
     name: 'dispatcher_batch_seconds',
     help: 'From a batch of events to its rows, jobs and frames.',
   })
+  const chunkSeconds = metrics.histogram({
+    name: 'dispatcher_chunk_seconds',
+    help: 'From one chunk of a large audience to its rows, jobs and frames.',
+  })
   const woken = metrics.counter({
     name: 'dispatcher_woken_total',
     help: 'What the waker brought on its way again.',
@@ -63,6 +68,13 @@ export function createDispatchEvents({
       rows.inc({ kind: 'delivery' }, batch.deliveries)
       seconds.observe(batch.ms / 1000)
       logger.debug(batch, 'events.dispatched')
+    },
+    chunkTold(chunk) {
+      rows.inc({ kind: 'run' }, chunk.runs)
+      rows.inc({ kind: 'delivery' }, chunk.deliveries)
+      chunkSeconds.observe(chunk.ms / 1000)
+      if (chunk.finished) logger.info(chunk, 'fanout.finished')
+      else logger.debug(chunk, 'chunk.told')
     },
     refused(stream, jobs) {
       refused.inc({ stream }, jobs)

@@ -1,9 +1,10 @@
-import { ContractError, type DomainEvent, decodeEventMessage } from '@carillon/contracts'
+import { ContractError, type DomainEvent, decodeEventMessage, STREAMS } from '@carillon/contracts'
 import { DONE, dead, type Outcome, type Received, retryAfter } from '@carillon/jetstream'
 import { type Database, markRefused, wakeAwaiting, whenThere } from '@carillon/postgres'
 import type { Failpoint } from '@carillon/service'
 import { type DecideDeps, type Decided, decideBatch } from './decide-batch.js'
 import type { DispatchEvents } from './events.js'
+import { publishChunks } from './fan-out/plan-fan-out.js'
 import { type Publishing, publishStored } from './publish-stored.js'
 
 export interface OnEventsDeps {
@@ -79,6 +80,8 @@ function decodeOrBury(message: Received): DomainEvent | Outcome {
 async function publish(decided: Decided, deps: OnEventsDeps): Promise<string | undefined> {
   const nowMs = deps.decide.now()
   const published = await publishStored(decided, deps.publishing, { nowMs, bornMs: (run) => run.createdAtMs })
+  const chunksRefused = await publishChunks(decided.fanouts, deps.publishing.publishJobs)
+  if (chunksRefused > 0) deps.events.refused(STREAMS.jobsFanout, chunksRefused)
   for (const [stream, count] of published.refusedByStream) deps.events.refused(stream, count)
   if (published.refused.length > 0) {
     await deps.database.inTransaction((tx) => markRefused(tx, published.refused, deps.refusedAgainMs))

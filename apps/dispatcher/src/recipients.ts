@@ -1,7 +1,19 @@
 import { type RecipientInput, userId } from '@carillon/contracts'
-import { type InlineUser, type Tx, usersByRole, usersByTopic } from '@carillon/postgres'
+import {
+  type Audience,
+  estimateMembers,
+  type InlineUser,
+  listMembers,
+  type Member,
+  peopleInRange,
+  type Tx,
+  type UserRow,
+} from '@carillon/postgres'
 import { sha256 } from '@carillon/service'
 import type { Assignment } from './assign.js'
+import { type Fanout, fanoutOf, WHOLE_RANGE } from './fan-out/ranges.js'
+import { audienceOf, notExcluded, peopleIn, segmentsOf } from './groups.js'
+import type { TenantRules } from './rules.js'
 
 /** One recipient of one assignment. `userId` is internal; `name` is the id that the tenant's services use. */
 export interface Recipient {
@@ -9,48 +21,97 @@ export interface Recipient {
   name: string
 }
 
+/** Who is told at once; nobody when they are too many for it. */
+export interface Resolved {
+  recipients: Recipient[]
+  fanout?: Fanout
+}
+
 /** Internal ids of the recipients of a batch, and the users to create or complete on the way. */
 export interface ResolvedRecipients {
   /** In the order of the assignments given. */
-  recipients: Recipient[][]
+  resolved: Resolved[]
   inline: InlineUser[]
 }
 
-/** Resolves users, roles and topics. Roles and topics are read once per batch and tenant. */
+/** An audience up to this size is told in the transaction of its event; a larger one in chunks of about this size. */
+const INLINE_LIMIT = 500
+
+/** Resolves users and groups. Groups are read once per batch and tenant. */
 export async function resolveRecipients(
   tx: Tx,
-  assignments: readonly { tenant: string; assignment: Assignment }[],
+  assignments: readonly { rules: TenantRules; assignment: Assignment }[],
 ): Promise<ResolvedRecipients> {
   const inline = new Map<string, InlineUser>()
-  const groups = new Map<string, ReturnType<typeof usersByRole>>()
-  const recipients: Recipient[][] = []
-  for (const { tenant, assignment } of assignments) {
-    const wanted = assignment.recipients
-    if (wanted.kind === 'users') {
-      recipients.push(wanted.users.map((user) => identify(tenant, user, inline)))
-    } else if (wanted.kind === 'none') {
-      recipients.push([])
-    } else {
-      const name = `${wanted.kind} ${tenant} ${wanted.kind === 'role' ? wanted.role : wanted.topic}`
-      const members =
-        groups.get(name) ??
-        (wanted.kind === 'role'
-          ? usersByRole(tx, tenant, wanted.role)
-          : usersByTopic(tx, tenant, wanted.topic))
-      groups.set(name, members)
-      recipients.push((await members).map(({ id, externalId }) => ({ userId: id, name: externalId })))
+  const known = new Map<string, Promise<GroupPage>>()
+  const resolved: Resolved[] = []
+  for (const { rules, assignment } of assignments) {
+    const { tenant } = rules
+    const { users, groups } = assignment.recipients
+    const segments = segmentsOf(groups)
+    const audience = audienceOf(tenant, groups)
+    const name = JSON.stringify({ audience, people: segments.length > 0 })
+    const page = known.get(name) ?? readGroups(tx, audience, segments.length > 0)
+    known.set(name, page)
+    const { members, people, more } = await page
+    const named = users.map((user) => identify(tenant, user))
+    const grouped = [...members, ...peopleIn(segments, people, { rules, event: assignment.event })]
+    const recipients = distinct([...named, ...notExcluded(grouped, assignment.recipients).map(recipientOf)])
+    if (more || recipients.length > INLINE_LIMIT) {
+      const everyone = audience.everyone || segments.length > 0
+      const estimated = more ? await estimateMembers(tx, { ...audience, everyone }) : 0
+      const fanout = fanoutOf(Math.max(estimated, recipients.length), INLINE_LIMIT)
+      resolved.push({ recipients: [], fanout })
+      continue
     }
+    for (const user of users) collectInline(tenant, user, inline)
+    resolved.push({ recipients })
   }
-  return { recipients, inline: [...inline.values()] }
+  return { resolved, inline: [...inline.values()] }
 }
 
-function identify(tenant: string, user: RecipientInput, inline: Map<string, InlineUser>): Recipient {
-  if (typeof user === 'string') return { userId: userId(sha256, tenant, user), name: user }
-  const id = userId(sha256, tenant, user.id)
-  const { id: externalId, ...fields } = user
-  if (Object.keys(fields).length > 0) {
-    const key = `${tenant} ${id}`
-    inline.set(key, { ...inline.get(key), tenant, id, externalId, ...fields })
-  }
+interface GroupPage {
+  members: Member[]
+  people: UserRow[]
+  /** There are more than are told at once; those above are only some. */
+  more: boolean
+}
+
+const NOBODY: GroupPage = { members: [], people: [], more: false }
+
+async function readGroups(tx: Tx, audience: Audience, withPeople: boolean): Promise<GroupPage> {
+  const page = { ...NOBODY, ...(await listMembers(tx, audience, INLINE_LIMIT)) }
+  if (page.more || !withPeople) return page
+  const limit = INLINE_LIMIT + 1
+  const people = await peopleInRange(tx, { tenant: audience.tenant, range: WHOLE_RANGE, limit })
+  return { ...page, people, more: people.length === limit }
+}
+
+/** A recipient whom an event names. */
+export function identify(tenant: string, user: RecipientInput): Recipient {
+  const name = typeof user === 'string' ? user : user.id
+  return { userId: userId(sha256, tenant, name), name }
+}
+
+export function recipientOf({ id, externalId }: Member): Recipient {
   return { userId: id, name: externalId }
+}
+
+/** Each person once; the first mention counts. */
+export function distinct(recipients: readonly Recipient[]): Recipient[] {
+  const found = new Map<string, Recipient>()
+  for (const recipient of recipients) {
+    if (!found.has(recipient.userId)) found.set(recipient.userId, recipient)
+  }
+  return [...found.values()]
+}
+
+/** What an event says of a recipient besides the id is kept; of several mentions each field's last. */
+export function collectInline(tenant: string, user: RecipientInput, inline: Map<string, InlineUser>): void {
+  if (typeof user === 'string') return
+  const { id: externalId, ...fields } = user
+  if (Object.keys(fields).length === 0) return
+  const id = userId(sha256, tenant, externalId)
+  const key = `${tenant} ${id}`
+  inline.set(key, { ...inline.get(key), tenant, id, externalId, ...fields })
 }

@@ -3,26 +3,32 @@ import type { Plan, WorkflowOutcome } from '@carillon/decisions'
 import type { DeliveryRow, EventRow, RunRow, StoredDelivery, StoredRun } from '@carillon/postgres'
 import { sha256 } from '@carillon/service'
 import type { Assigned } from './assign.js'
+import type { Fanout } from './fan-out/ranges.js'
 import type { DigestRun } from './gathering.js'
+import type { Resolved } from './recipients.js'
 import type { Settling } from './settle.js'
 
 /** Plain mapping from what was decided to rows. */
 
-/** The event's row, with the outcome per workflow and, for those that matched, how many they told. */
+/** The event's row, with the outcome per workflow and, for those that matched, how many they told or in how many chunks. */
 export function eventRow(
   entry: { event: DomainEvent; rowId: string; firstSeenMs: number; assigned: Assigned },
-  recipients: ReadonlyMap<Assigned['assignments'][number], number>,
+  told: ReadonlyMap<Assigned['assignments'][number], Resolved>,
   problem: string | undefined,
 ): EventRow {
   const { event, assigned } = entry
-  const outcome: (WorkflowOutcome & { recipients?: number })[] = assigned.outcomes.map((result) => {
-    const assignment = assigned.assignments.find(({ workflow }) => workflow.key === result.workflow)
-    if (assignment === undefined) return result
-    const count = recipients.get(assignment) ?? 0
-    if (count > 0) return { ...result, recipients: count }
-    const detail = assignment.recipients.problem ?? 'nobody belongs to it'
-    return { ...result, recipients: 0, reason: 'NO_RECIPIENT', detail }
-  })
+  const outcome: (WorkflowOutcome & { recipients?: number; fanout?: Fanout })[] = assigned.outcomes.map(
+    (result) => {
+      const assignment = assigned.assignments.find(({ workflow }) => workflow.key === result.workflow)
+      if (assignment === undefined) return result
+      const { recipients = [], fanout } = told.get(assignment) ?? {}
+      if (fanout !== undefined) return { ...result, fanout }
+      const count = recipients.length
+      if (count > 0) return { ...result, recipients: count }
+      const detail = assignment.recipients.problem ?? 'nobody belongs to it'
+      return { ...result, recipients: 0, reason: 'NO_RECIPIENT', detail }
+    },
+  )
   return {
     id: entry.rowId,
     tenant: event.tenant,

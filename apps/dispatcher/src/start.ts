@@ -1,4 +1,4 @@
-import { dispatcherDurable, LANES, STREAMS } from '@carillon/contracts'
+import { dispatcherDurable, fanoutDurable, LANES, STREAMS } from '@carillon/contracts'
 import { createCalendar } from '@carillon/decisions'
 import {
   assertTopology,
@@ -17,6 +17,7 @@ import { createDirectWorkflows } from './assign.js'
 import type { DispatcherConfig } from './config.js'
 import { createDispatchEvents } from './events.js'
 import { createConditions } from './facts.js'
+import { startFanOut } from './fan-out/start-fan-out.js'
 import { createOnDueDeliveries } from './on-due-deliveries.js'
 import { createOnDueRuns } from './on-due-runs.js'
 import { createOnEvents } from './on-events.js'
@@ -38,7 +39,10 @@ export async function start(config: DispatcherConfig, deps: DispatcherDeps): Pro
   const { connection, database, failpoint } = deps
   await assertTopology(connection, {
     streams: [STREAMS.live, STREAMS.jobsPush, STREAMS.jobsEmail, STREAMS.jobsSms, STREAMS.jobsWebhook],
-    durables: LANES.map((lane) => ({ stream: STREAMS.events, durable: dispatcherDurable(lane) })),
+    durables: LANES.flatMap((lane) => [
+      { stream: STREAMS.events, durable: dispatcherDurable(lane) },
+      { stream: STREAMS.jobsFanout, durable: fanoutDurable(lane) },
+    ]),
   })
   const events = createDispatchEvents(deps)
   const publisher = createPublisher(connection)
@@ -62,7 +66,26 @@ export async function start(config: DispatcherConfig, deps: DispatcherDeps): Pro
     refusedAgainMs,
     decide: { rules, direct, calendar, conditions, now, maxAttempts, respoolAfterMs },
   })
-  const consumptions: Consumption[] = LANES.map((lane) =>
+  const unhandled = async (stream: string, durable: string) => {
+    const backlog = await backlogOf(connection, { stream, durable })
+    return backlog.waiting + backlog.inFlight
+  }
+  const onDead = (message: { subject: string }, reason: string) =>
+    deps.logger.warn({ subject: message.subject, reason }, 'event.dead')
+  const defaults = { maxAttempts, respoolAfterMs }
+  const fanOut = startFanOut({
+    connection,
+    database,
+    publishing,
+    events,
+    failpoint,
+    unhandled,
+    onDead,
+    respoolAfterMs,
+    refusedAgainMs,
+    tell: { rules, direct, calendar, conditions, now, defaults },
+  })
+  const eventConsumptions = LANES.map((lane) =>
     consume(
       connection,
       {
@@ -75,10 +98,11 @@ export async function start(config: DispatcherConfig, deps: DispatcherDeps): Pro
       {
         onFailure: (error) => events.failed('events', error),
         onMissing: (error) => events.failed('topology', error),
-        onDead: (message, reason) => deps.logger.warn({ subject: message.subject, reason }, 'event.dead'),
+        onDead,
       },
     ),
   )
+  const consumptions: Consumption[] = [...eventConsumptions, ...fanOut.consumptions]
   // what kills its worker never gets an outcome: the server's advisories tell of it
   const advisories = moveAdvisories(connection, {
     onFailure: (error) => events.failed('advisories', error),
@@ -100,19 +124,17 @@ export async function start(config: DispatcherConfig, deps: DispatcherDeps): Pro
         failpoint,
         now,
         refusedAgainMs,
-        defaults: { maxAttempts, respoolAfterMs },
+        defaults,
       }),
       createOnDueDeliveries({
         database,
         publishJobs: publishing.publishJobs,
-        unhandled: async (stream, durable) => {
-          const backlog = await backlogOf(connection, { stream, durable })
-          return backlog.waiting + backlog.inFlight
-        },
+        unhandled,
         events,
         respoolAfterMs,
         refusedAgainMs,
       }),
+      fanOut.due,
       createRelayOutbox({
         database,
         publish: publishing.publishJobs,
@@ -131,6 +153,7 @@ export async function start(config: DispatcherConfig, deps: DispatcherDeps): Pro
       : 'not bound to its durables yet',
   )
   const drain = async () => {
+    fanOut.stop()
     await Promise.all([...consumptions, advisories].map((consumption) => consumption.drain()))
     await waker.drain()
   }

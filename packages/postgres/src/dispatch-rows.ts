@@ -192,13 +192,14 @@ export interface StoredDelivery {
   lane: Lane
 }
 
-/** Everything that was stored for events on an earlier pass and may not have been published. */
+/** Everything that was stored for events on an earlier pass and may not have been published; chunks of a fan-out load their own. */
 export async function loadStored(
   tx: Tx,
   eventRowIds: readonly string[],
 ): Promise<{ runs: StoredRun[]; deliveries: StoredDelivery[] }> {
   const runs = await tx.query<StoredRun>({
-    text: `SELECT ${STORED_RUN} FROM runs WHERE event_id = ANY ($1::uuid[])`,
+    text: `SELECT ${STORED_RUN} FROM runs WHERE event_id = ANY ($1::uuid[])
+      AND NOT EXISTS (SELECT FROM fanouts f WHERE f.event_id = runs.event_id AND f.workflow_key = runs.workflow_key)`,
     values: [plainArray(eventRowIds)],
   })
   const deliveries = await tx.query<StoredDelivery>({
