@@ -147,7 +147,7 @@ async function arrange(database: Database, simulators: Simulators, masterKey: Bu
         addressHash: sha256(token),
       })
     }
-    await putWorkflow(tx, { tenant: TENANT, definition: WORKFLOW })
+    await putWorkflow(tx, { tenant: TENANT, definition: WORKFLOW, awaits: [] })
   })
   return users
 }
