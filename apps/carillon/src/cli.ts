@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError } from 'commander'
+import { registerTrials } from './commands/workflow/register-trials.js'
 import { ROLE_NAMES } from './mesh/role-names.js'
 import { describeFailure, EXIT, exitCodeOf } from './terminal/failure.js'
 
@@ -209,6 +210,8 @@ async function run(argv: readonly string[], context: CommandContext): Promise<nu
         return bench({ suites, ...options }, context)
       }),
     )
+
+  registerTrials(program, does, context)
 
   try {
     await program.parseAsync([...argv])

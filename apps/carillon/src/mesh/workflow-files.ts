@@ -3,6 +3,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { basename, join, relative } from 'node:path'
 import { type CarillonClient, CarillonClientError } from '@carillon/sdk'
 import { messageOf } from '@carillon/service'
+import { isWorkflowFile } from './workflow-names.js'
 
 /** Told of each workflow file that was pushed, and of each that couldn't be. */
 export interface WorkflowReports {
@@ -52,7 +53,7 @@ export function openWorkflowFiles(
     watch() {
       const timers = new Map<string, NodeJS.Timeout>()
       const watcher = watch(folder, { recursive: true }, (_event, name) => {
-        if (name === null || !/\.ya?ml$/.test(name)) return
+        if (name === null || !isWorkflowFile(name)) return
         clearTimeout(timers.get(name))
         timers.set(
           name,
@@ -73,7 +74,7 @@ export function openWorkflowFiles(
 async function workflowFiles(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true })
   return entries
-    .filter((entry) => entry.isFile() && /\.ya?ml$/.test(entry.name))
+    .filter((entry) => entry.isFile() && isWorkflowFile(entry.name))
     .map((entry) => join(entry.parentPath, entry.name))
     .sort()
 }

@@ -1,0 +1,25 @@
+import type { Command } from 'commander'
+import type { CommandContext } from '../../cli.js'
+
+/** Makes a command's action of what gives its exit code. */
+export type Does = <A extends unknown[]>(work: (...args: A) => Promise<number>) => (...args: A) => void
+
+/** `carillon workflow test`: what tries workflows before they tell anybody anything. */
+export function registerTrials(program: Command, does: Does, context: CommandContext): void {
+  const workflow =
+    program.commands.find((command) => command.name() === 'workflow') ??
+    program.command('workflow').description('try workflows before they tell anybody anything')
+
+  workflow
+    .command('test')
+    .description('play events through workflows and compare what they decide (*.test.yaml); needs no mesh')
+    .argument('[paths...]', 'folders and test files; default: workflows')
+    .option('--update', 'write what happens as what is expected')
+    .option('--json', 'as data')
+    .action(
+      does(async (paths: string[], options: { update?: boolean; json?: boolean }) => {
+        const { testWorkflows } = await import('./test.js')
+        return testWorkflows({ paths, ...options }, context)
+      }),
+    )
+}
