@@ -3,26 +3,23 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { eventSubject, userId } from '@carillon/contracts'
 import { startNats, startPostgres } from '@carillon/engines'
 import { applyTopology, createPublisher, openConnection, type Publisher } from '@carillon/jetstream'
-import { createLogins, type Database, migrate, openDatabase } from '@carillon/postgres'
-import { sha256 } from '@carillon/service'
+import { createLogins, migrate, openDatabase } from '@carillon/postgres'
 import type { CommandContext } from '../cli.js'
 import { readTopology } from '../mesh/topology-files.js'
 import { createProgress } from '../terminal/progress.js'
 import type { BenchArguments } from './bench.js'
 import { cpuSeconds } from './cpu.js'
+import { arrange, benchEvent, RUNS_PER_EVENT } from './dispatch-stage.js'
 import type { BenchRow } from './rows.js'
 
 /** Events before the clock runs: code is compiled and caches are warm then. */
 const WARM_UP = 4_000
-const EVENTS = 30_000
+const EVENTS = 15_000
 const ROUNDS = 3
-const USERS = 2_000
-const TENANT = 'bench'
-const TYPE = 'rides.ride.accepted.v1'
 const GOAL_SHARE = 0.6
+const GOAL_RUNS = 10_000
 /** As deploy/Dockerfile runs workers: a batch outlives several scavenges of the default young generation. */
 const NODE_FLAGS = ['--min-semi-space-size=64', '--max-semi-space-size=64']
 /** Nobody takes the jobs away here, so the queue needs room for all of them. */
@@ -33,7 +30,7 @@ const RESPOOL_AFTER_MS = String(60 * 60 * 1000)
 type Mode = 'raw' | 'carillon'
 const MODES: readonly Mode[] = ['raw', 'carillon']
 
-/** What one round gave: events per second, and CPU microseconds per event of each process. */
+/** What one round gave: runs per second, and CPU microseconds per run of each process. */
 interface Round {
   perSecond: number
   node: number
@@ -42,7 +39,7 @@ interface Round {
 }
 
 /**
- * Events that stand in JetStream → judged, rendered, rows in PostgreSQL, job and frame published, acknowledged, all of
+ * Events that stand in JetStream → judged by ten workflows of which three match, rendered in two locales, rows in PostgreSQL, job and frame published, acknowledged, all of
  * it on disk; beside a raw path that writes the same rows and messages without judging anything. The two take turns.
  */
 export async function benchDispatch(_args: BenchArguments, _context: CommandContext): Promise<BenchRow[]> {
@@ -90,39 +87,6 @@ export async function benchDispatch(_args: BenchArguments, _context: CommandCont
   }
 }
 
-async function arrange(owner: Database): Promise<void> {
-  const workflow = {
-    key: 'ride-accepted',
-    on: TYPE,
-    if: 'data.city != "test"',
-    to: 'data.customerId',
-    category: 'rides',
-    expires: '1h',
-    collapse: 'data.rideId',
-    content: { title: '{{ data.driver }} is on the way', body: '{{ data.car }}, {{ data.minutes }} min' },
-    locales: {
-      de: { title: '{{ data.driver }} ist unterwegs', body: '{{ data.car }}, {{ data.minutes }} Min.' },
-    },
-    steps: ['inbox', 'push'],
-  }
-  await owner.query({ text: 'INSERT INTO tenants (id, name) VALUES ($1, $1)', values: [TENANT] })
-  await owner.query({
-    text: 'INSERT INTO workflows (tenant_id, key, version, definition) VALUES ($1, $2, 1, $3)',
-    values: [TENANT, workflow.key, JSON.stringify(workflow)],
-  })
-  const names = Array.from({ length: USERS }, (_, index) => `u${index}`)
-  await owner.query({
-    text: `INSERT INTO users (tenant_id, id, external_id, name, email, locale)
-      SELECT $1, i, n, n, n || '@example.com', CASE WHEN n < 'u5' THEN 'de-AT' ELSE 'en-GB' END FROM unnest($2::uuid[], $3::text[]) AS k (i, n)`,
-    values: [TENANT, names.map((name) => userId(sha256, TENANT, name)), names],
-  })
-  await owner.query({
-    text: `INSERT INTO devices (tenant_id, id, user_id, kind, address, address_hash)
-      SELECT tenant_id, gen_random_uuid(), id, 'fcm', '{"token":"t"}', uuid_send(id) FROM users`,
-  })
-  await owner.query({ text: 'ANALYZE' })
-}
-
 /** Loads events, lets the worker go, and takes the time and the CPU until everything is acknowledged. */
 async function round(
   worker: Worker,
@@ -134,34 +98,20 @@ async function round(
   for (let from = 0; from < count; from += 1_000) {
     const outcomes = await publisher.publishAll(
       'EVENTS',
-      Array.from({ length: 1_000 }, (_, index) => event(`${name}-${from + index}`, from + index)),
+      Array.from({ length: 1_000 }, (_, index) => benchEvent(`${name}-${from + index}`, from + index)),
     )
     const failed = outcomes.find((outcome) => !outcome.ok)
     if (failed !== undefined && !failed.ok) throw failed.error
   }
   const before = { nats: await cpuSeconds(engines.nats), postgres: await cpuSeconds(engines.postgres) }
   const { ms, cpuMicros } = await worker.run()
-  const micros = (seconds: number) => (seconds * 1e6) / count
+  const runs = count * RUNS_PER_EVENT
+  const micros = (seconds: number) => (seconds * 1e6) / runs
   return {
-    perSecond: (count * 1_000) / ms,
-    node: cpuMicros / count,
+    perSecond: (runs * 1_000) / ms,
+    node: cpuMicros / runs,
     nats: micros((await cpuSeconds(engines.nats)) - before.nats),
     postgres: micros((await cpuSeconds(engines.postgres)) - before.postgres),
-  }
-}
-
-function event(id: string, index: number) {
-  return {
-    subject: eventSubject('normal', TENANT, TYPE),
-    headers: { 'ce-specversion': '1.0', 'ce-id': id, 'ce-source': '/bench', 'ce-type': TYPE },
-    body: JSON.stringify({
-      rideId: `ride-${index}`,
-      customerId: `u${index % USERS}`,
-      driver: 'Mira',
-      car: 'blue Ioniq, W-4711',
-      minutes: 4,
-      city: 'vienna',
-    }),
   }
 }
 
@@ -215,7 +165,7 @@ function rowsOf(results: Record<Mode, Round[]>): BenchRow[] {
       suite: 'dispatch',
       name: `${name} (node ${node.toFixed(0)}, nats ${nats.toFixed(0)}, pg ${postgres.toFixed(0)} µs)`,
       value: median(rounds, (round) => round.perSecond),
-      unit: 'events/s',
+      unit: 'runs/s',
       cpuMicrosPerUnit: node + nats + postgres,
       reference: null,
       referenceValue: null,
@@ -234,8 +184,8 @@ function rowsOf(results: Record<Mode, Round[]>): BenchRow[] {
       reference: 'the raw path',
       referenceValue: raw.value,
       ratio,
-      goal: `≥ ${GOAL_SHARE * 100} % of the raw path`,
-      met: ratio >= GOAL_SHARE,
+      goal: `≥ ${GOAL_RUNS.toLocaleString('en')} runs/s and ≥ ${GOAL_SHARE * 100} % of the raw path`,
+      met: ratio >= GOAL_SHARE && ours.value >= GOAL_RUNS,
     },
   ]
 }

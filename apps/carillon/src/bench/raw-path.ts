@@ -13,9 +13,9 @@ import { claimEventKeys, type Database, insertDecisions } from '@carillon/postgr
 import { sha256 } from '@carillon/service'
 
 /**
- * The least that writes the same rows and messages as the dispatcher does for a workflow with an inbox and a push
- * step: keys, event, run and delivery in one transaction, one job, one frame, acknowledged. It looks nothing up, judges
- * nothing and renders nothing.
+ * The least that writes the same rows and messages as the dispatcher does for dispatch-stage.ts: keys, an event, three
+ * runs and a delivery in one transaction, one job, three frames, acknowledged. It looks nothing up, judges nothing and
+ * renders nothing.
  */
 export async function startRawPath(
   connection: Connection,
@@ -45,7 +45,7 @@ export async function startRawPath(
       )
       await insertDecisions(tx, {
         events: made.map((row) => row.event),
-        runs: made.map((row) => row.run),
+        runs: made.flatMap((row) => row.runs),
         deliveries: made.map((row) => row.delivery),
       })
       return made
@@ -59,11 +59,13 @@ export async function startRawPath(
         })),
       ),
       frames.publishAll(
-        rows.map(({ run }) => ({
-          subject: `rt.bench.user.${run.userId}`,
-          messageId: `${run.id}.created`,
-          body: `{"type":"notification.created","id":"${run.id}","notification":${FRAME}}`,
-        })),
+        rows.flatMap(({ runs }) =>
+          runs.map((run) => ({
+            subject: `rt.bench.user.${run.userId}`,
+            messageId: `${run.id}.created`,
+            body: `{"type":"notification.created","id":"${run.id}","notification":${FRAME}}`,
+          })),
+        ),
       ),
     ])
     return batch.map(() => DONE)
@@ -81,7 +83,7 @@ export async function startRawPath(
 const PLAN =
   '[{"at":1790000000000,"steps":[{"step":0,"type":"inbox","outcome":"deliver","detail":"nobody switched it off"},{"step":1,"type":"push","outcome":"deliver","detail":"nobody switched it off; to 1 device","addresses":[{"kind":"device","id":"00000000-0000-0000-0000-000000000000"}]}]}]'
 const CONTENT = '{"inbox":{"title":"Mira is on the way","body":"blue Ioniq, W-4711, 4 min"}}'
-const OUTCOME = '[{"workflow":"ride-accepted","version":1,"matched":true,"recipients":1}]'
+const OUTCOME = `[${['ride-accepted', 'ride-log', 'ride-followed'].map((key) => `{"workflow":"${key}","version":1,"matched":true,"recipients":1}`).join(',')},${['ride-graz', 'ride-late', 'ride-shared'].map((key) => `{"workflow":"${key}","version":1,"matched":false,"reason":"CONDITION_FALSE","detail":"the condition data.minutes > 30 is false"}`).join(',')}]`
 const FRAME =
   '{"id":"00000000-0000-0000-0000-000000000000","workflow":"ride-accepted","category":"rides","title":"Mira is on the way","body":"blue Ioniq, W-4711, 4 min","url":null,"data":null,"lane":"normal","createdAt":"2026-01-01T00:00:00.000Z","seenAt":null,"readAt":null,"archivedAt":null}'
 
@@ -90,14 +92,38 @@ function rowsOf(
   firstSeenMs: number,
 ) {
   const event = eventRowId(firstSeenMs, entry.hash)
-  const run = runId(sha256, {
-    firstSeenMs,
-    eventRow: event,
-    workflow: 'ride-accepted',
-    recipient: entry.user,
-  })
   const dueAtMs = firstSeenMs + 60_000
   const expiresAtMs = firstSeenMs + 3_600_000
+  const runs = ['ride-accepted', 'ride-log', 'ride-followed'].map((workflow) => {
+    const waits = workflow === 'ride-followed'
+    return {
+      id: runId(sha256, { firstSeenMs, eventRow: event, workflow, recipient: entry.user }),
+      tenant: 'bench',
+      eventId: event,
+      workflowKey: workflow,
+      workflowVersion: 1,
+      userId: entry.user,
+      recipient: 'u1',
+      lane: 'normal' as const,
+      category: 'rides',
+      state: waits ? ('waiting' as const) : ('completed' as const),
+      reason: null,
+      planJson: PLAN,
+      contentJson: CONTENT,
+      nextStep: waits ? 2 : null,
+      wakeAtMs: waits ? firstSeenMs + 86_400_000 : null,
+      inInbox: true,
+      expiresAtMs: workflow === 'ride-accepted' ? expiresAtMs : null,
+      collapseKey: workflow === 'ride-accepted' ? 'ride-1' : null,
+      cancelKey: null,
+      wakeOnSeen: waits,
+      heldJson: null,
+      resumeAtMs: waits ? firstSeenMs + 86_400_000 : null,
+      digestId: null,
+      createdAtMs: firstSeenMs,
+    }
+  })
+  const run = runs[0]?.id ?? ''
   return {
     event: {
       id: event,
@@ -112,27 +138,7 @@ function rowsOf(
       outcomeJson: OUTCOME,
       firstSeenMs,
     },
-    run: {
-      id: run,
-      tenant: 'bench',
-      eventId: event,
-      workflowKey: 'ride-accepted',
-      workflowVersion: 1,
-      userId: entry.user,
-      recipient: 'u1',
-      lane: 'normal' as const,
-      category: 'rides',
-      state: 'completed' as const,
-      reason: null,
-      planJson: PLAN,
-      contentJson: CONTENT,
-      nextStep: null,
-      wakeAtMs: null,
-      inInbox: true,
-      expiresAtMs,
-      collapseKey: 'ride-1',
-      createdAtMs: firstSeenMs,
-    },
+    runs,
     delivery: {
       runId: run,
       id: deliveryId(sha256, { run, step: 1, address: 'device:00000000-0000-0000-0000-000000000000' }),
