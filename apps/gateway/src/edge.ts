@@ -15,10 +15,10 @@ import { addEventRoutes } from './routes/events.js'
 import { addInboxRoutes } from './routes/inbox.js'
 import { addNotificationRoutes } from './routes/notifications.js'
 import { addReceiptRoutes } from './routes/receipts.js'
-import { addRuleRoutes } from './routes/rules.js'
 import { addSettingsRoutes } from './routes/settings.js'
 import { addTemplateRoutes } from './routes/templates.js'
 import { addUserRoutes } from './routes/users.js'
+import { addWorkflowRoutes } from './routes/workflows.js'
 
 const ROUTES = [
   addEventRoutes,
@@ -27,7 +27,7 @@ const ROUTES = [
   addInboxRoutes,
   addUserRoutes,
   addSettingsRoutes,
-  addRuleRoutes,
+  addWorkflowRoutes,
   addTemplateRoutes,
   addAdministrationRoutes,
   addReceiptRoutes,

@@ -326,6 +326,49 @@ export const VersionAnswer = answer({
   definition: Type.Optional(Type.Unknown()),
   locales: Type.Optional(Type.Unknown()),
 })
+const VERSION_STATES = ['draft', 'shadow', 'published'] as const
+export const WorkflowVersionName = Type.String({
+  pattern: '^([1-9][0-9]{0,8}|draft|shadow|published)$',
+  description: 'A number, or draft, shadow or published.',
+})
+/** By number, or by what it is now. */
+export function wantedVersion(
+  name: string | undefined,
+): number | (typeof VERSION_STATES)[number] | undefined {
+  return name === undefined ? undefined : (VERSION_STATES.find((state) => state === name) ?? Number(name))
+}
+const expect = Type.Optional(
+  Type.String({
+    pattern: '^[0-9]{1,9}$',
+    description: 'Version that is published, 0 for none: when another one is, nothing is done (409).',
+  }),
+)
+export const ExpectQuery = Type.Object({ expect }, strict)
+export const PutWorkflowQuery = Type.Object(
+  { as: Type.Optional(oneOf(['published', 'draft', 'shadow'], 'published unless said.')), expect },
+  strict,
+)
+export function expectedOf(query: { expect?: string }): number | undefined {
+  return query.expect === undefined ? undefined : Number(query.expect)
+}
+export const WorkflowChangeAnswer = answer({
+  key: Type.String(),
+  version: Type.Integer(),
+  changed: Type.Boolean(),
+  previous: Type.Unsafe<number | null>({
+    type: ['integer', 'null'],
+    description: 'Version that was in force before.',
+  }),
+})
+export const WorkflowVersionAnswer = answer({
+  key: Type.String(),
+  version: Type.Integer(),
+  status: Type.String(),
+  createdAt: moment,
+  publications: Type.Array(Type.Object({ from: moment, to: nullableMoment }), {
+    description: 'When it was in force, oldest first; `to` is null while it is.',
+  }),
+})
 const localised = <S extends TSchema>(document: S) =>
   Type.Record(Type.String({ pattern: '^[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*$' }), document, {
     ...strict,
