@@ -109,7 +109,7 @@ export async function useMesh(t: Scope, overlay = '{}'): Promise<Mesh> {
   const rows = async <R>(text: string, values: unknown[] = []) =>
     (await owner.query<R>({ text, values })).rows
   const read = async (stream: string, subject: string) =>
-    readSubject(connection, { stream, subject, fromSequence: 1, limit: 1_000 })
+    readSubject(connection, { stream, subject, fromSequence: 1, limit: 10_000 })
   const json = <T>(body: Uint8Array) => JSON.parse(Buffer.from(body).toString()) as T
   return {
     natsUrl: nats.url,

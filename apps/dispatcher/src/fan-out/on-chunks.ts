@@ -52,6 +52,7 @@ async function handle(message: Received, deps: OnChunksDeps, signal: AbortSignal
   deps.failpoint('dispatcher.after-chunk')
   const key = { eventId: chunk.eventId, workflowKey: chunk.workflow }
   const failed = await publish(told, deps)
+  deps.failpoint('dispatcher.after-chunk-publish')
   if (failed !== undefined) {
     deps.events.postponed(failed, 1)
     return retryAfter(AGAIN_MS)
