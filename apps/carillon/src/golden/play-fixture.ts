@@ -19,7 +19,7 @@ import { type RecordedEvent, recordedEvents } from './recorded-events.js'
 /** What happened, and for events that began nothing why. */
 export interface Played {
   decisions: Decision[]
-  /** One sentence for each workflow that listened to an event and told nobody. */
+  /** One sentence for each event, or workflow that listened to it, that told nobody. */
   silences: string[]
 }
 
@@ -48,7 +48,10 @@ export function playFixture(
   let made = 0
   const accept = ({ event }: RecordedEvent, at: number) => {
     now = Math.max(now, at)
-    for (const outcome of replay.accept(event, now).outcomes) {
+    const { duplicate, outcomes } = replay.accept(event, now)
+    if (duplicate) silences.push(`${event.id} came before, and nobody is told twice`)
+    else if (outcomes.length === 0) silences.push(`no workflow listens to ${event.type} (${event.id})`)
+    for (const outcome of outcomes) {
       if (!outcome.matched)
         silences.push(`${outcome.workflow} was not begun by ${event.id}: ${outcome.detail}`)
       else if (outcome.recipients === 0)
