@@ -200,12 +200,13 @@ async function run(argv: readonly string[], context: CommandContext): Promise<nu
 
   program
     .command('bench')
-    .description('measure: dispatch, idle. Prints a table; --json writes the rows to a file')
-    .argument('[suites...]', 'dispatch, idle; all when none is named')
+    .description('measure: dispatch, waking, idle. Prints a table; --json writes the rows to a file')
+    .argument('[suites...]', 'dispatch, waking, idle; all when none is named')
     .option('--json <file>', 'write the rows as JSON')
     .option('--seconds <n>', 'length of the idle measurement', integer)
+    .option('--runs <n>', 'runs that wait in the waking measurement', integer)
     .action(
-      does(async (suites: string[], options: { json?: string; seconds?: number }) => {
+      does(async (suites: string[], options: { json?: string; seconds?: number; runs?: number }) => {
         const { bench } = await import('./bench/bench.js')
         return bench({ suites, ...options }, context)
       }),

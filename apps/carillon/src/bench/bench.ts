@@ -3,16 +3,22 @@ import { CommandError, EXIT } from '../terminal/failure.js'
 import { benchDispatch } from './dispatch.js'
 import { benchIdle } from './idle.js'
 import { type BenchRow, printRows, writeRows } from './rows.js'
+import { benchWaking } from './waking.js'
 
 export interface BenchArguments {
   suites: readonly string[]
   json?: string
   seconds?: number
+  runs?: number
 }
 
 type Suite = (args: BenchArguments, context: CommandContext) => Promise<BenchRow[]>
 
-const SUITES: Readonly<Record<string, Suite>> = { dispatch: benchDispatch, idle: benchIdle }
+const SUITES: Readonly<Record<string, Suite>> = {
+  dispatch: benchDispatch,
+  waking: benchWaking,
+  idle: benchIdle,
+}
 
 /** `carillon bench`: runs suites one after another, each beside its reference in the same run. */
 export async function bench(args: BenchArguments, context: CommandContext): Promise<number> {

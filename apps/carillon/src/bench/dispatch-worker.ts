@@ -17,6 +17,8 @@ const begin =
     ? () => startRawPath(connection, database, durable)
     : () => startDispatcher(connection, database)
 
+// `rolling` stays up until its input ends; the others are started anew for each round
+await using _rolling = process.argv[2] === 'rolling' ? await startDispatcher(connection, database) : undefined
 process.stdout.write('ready\n')
 for await (const _ of createInterface({ input: process.stdin })) {
   const cpu = process.cpuUsage()

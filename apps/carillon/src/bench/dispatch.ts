@@ -1,18 +1,12 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { createInterface } from 'node:readline'
-import { startNats, startPostgres } from '@carillon/engines'
-import { applyTopology, createPublisher, openConnection, type Publisher } from '@carillon/jetstream'
-import { createLogins, migrate, openDatabase } from '@carillon/postgres'
+import { createPublisher, type Publisher } from '@carillon/jetstream'
 import type { CommandContext } from '../cli.js'
-import { readTopology } from '../mesh/topology-files.js'
 import { createProgress } from '../terminal/progress.js'
 import type { BenchArguments } from './bench.js'
 import { cpuSeconds } from './cpu.js'
 import { arrange, benchEvent, RUNS_PER_EVENT } from './dispatch-stage.js'
+import { withEngines } from './engines.js'
 import type { BenchRow } from './rows.js'
+import { startWorker, type Worker } from './worker.js'
 
 /** Events before the clock runs: code is compiled and caches are warm then. */
 const WARM_UP = 4_000
@@ -20,13 +14,6 @@ const EVENTS = 15_000
 const ROUNDS = 3
 const GOAL_SHARE = 0.6
 const GOAL_RUNS = 10_000
-/** As deploy/Dockerfile runs workers: a batch outlives several scavenges of the default young generation. */
-const NODE_FLAGS = ['--min-semi-space-size=64', '--max-semi-space-size=64']
-/** Nobody takes the jobs away here, so the queue needs room for all of them. */
-const ROOM = 'streams: { JOBS_PUSH: { max_msgs_per_subject: 10000000, max_bytes: 4GiB } }'
-/** … and no delivery is ever brought again for lack of a worker. */
-const RESPOOL_AFTER_MS = String(60 * 60 * 1000)
-
 type Mode = 'raw' | 'carillon'
 const MODES: readonly Mode[] = ['raw', 'carillon']
 
@@ -44,28 +31,13 @@ interface Round {
  */
 export async function benchDispatch(_args: BenchArguments, _context: CommandContext): Promise<BenchRow[]> {
   const progress = createProgress(process.stdout)
-  const folder = await mkdtemp(join(tmpdir(), 'carillon-bench-'))
-  const nats = await startNats({ dataDir: join(folder, 'nats'), maxStore: '20G' })
-  const postgres = await startPostgres({
-    dataDir: join(folder, 'postgres'),
-    settings: { shared_buffers: '512MB', max_wal_size: '4GB' },
-  })
-  try {
-    await migrate({ ownerUrl: postgres.url })
-    const { workerUrl } = await createLogins({
-      ownerUrl: postgres.url,
-      requestLogin: { name: 'bench_request', password: 'bench-request' },
-      workerLogin: { name: 'bench_worker', password: 'bench-worker' },
-    })
-    await using connection = await openConnection({ servers: nats.url, name: 'bench' })
-    await applyTopology(connection, await readTopology('single', [ROOM]))
-    await using owner = openDatabase({ url: postgres.url, max: 2 })
+  return withEngines(async ({ nats, postgres, connection, owner, workerUrl }) => {
     await arrange(owner)
     await using publisher = createPublisher(connection)
     const results: Record<Mode, Round[]> = { raw: [], carillon: [] }
     const engines = { nats: nats.pid ?? 0, postgres: postgres.pid ?? 0 }
-    await using raw = await startWorker('raw', { natsUrl: nats.url, workerUrl })
-    await using carillon = await startWorker('carillon', { natsUrl: nats.url, workerUrl })
+    await using raw = await startWorker('raw', { nats, workerUrl })
+    await using carillon = await startWorker('carillon', { nats, workerUrl })
     const workers = { raw, carillon }
     for (const mode of MODES) {
       await progress.step(`${mode}: warm-up`, () =>
@@ -80,11 +52,7 @@ export async function benchDispatch(_args: BenchArguments, _context: CommandCont
       }
     }
     return rowsOf(results)
-  } finally {
-    await nats.stop()
-    await postgres.stop()
-    await rm(folder, { recursive: true, force: true })
-  }
+  })
 }
 
 /** Loads events, lets the worker go, and takes the time and the CPU until everything is acknowledged. */
@@ -112,44 +80,6 @@ async function round(
     node: cpuMicros / runs,
     nats: micros((await cpuSeconds(engines.nats)) - before.nats),
     postgres: micros((await cpuSeconds(engines.postgres)) - before.postgres),
-  }
-}
-
-interface Worker extends AsyncDisposable {
-  /** Consumes until nothing is left. */
-  run(): Promise<{ ms: number; cpuMicros: number }>
-}
-
-/** A process of its own, as in production: its CPU is its own and its event loop shares nothing. */
-async function startWorker(mode: Mode, addresses: { natsUrl: string; workerUrl: string }): Promise<Worker> {
-  const script = new URL('./dispatch-worker.js', import.meta.url).pathname
-  const child: ChildProcess = spawn(process.execPath, [...NODE_FLAGS, script, mode], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-    env: {
-      ...process.env,
-      NATS_URL: addresses.natsUrl,
-      DATABASE_WORKER_URL: addresses.workerUrl,
-      CARILLON_RESPOOL_AFTER_MS: RESPOOL_AFTER_MS,
-    },
-  })
-  const lines = createInterface({ input: child.stdout as NodeJS.ReadableStream })
-  const iterator = lines[Symbol.asyncIterator]()
-  const next = async (): Promise<string> => {
-    const { value, done } = await iterator.next()
-    if (done === true) throw new Error(`The ${mode} worker ended with ${child.exitCode ?? child.signalCode}.`)
-    return value
-  }
-  await next()
-  return {
-    async run() {
-      child.stdin?.write('go\n')
-      return JSON.parse(await next())
-    },
-    async [Symbol.asyncDispose]() {
-      const ended = new Promise((resolve) => child.once('exit', resolve))
-      child.stdin?.end()
-      await ended
-    },
   }
 }
 
