@@ -33,6 +33,22 @@ export type DeviceInput = { app?: string; locale?: string } & (
   | { kind: 'webpush'; endpoint: string; p256dh: string; auth: string }
 )
 
+export interface PutWorkflowOptions {
+  /** Default: published. */
+  as?: 'published' | 'draft' | 'shadow'
+  /** Version that is published now, 0 for none; when another one is, the call is refused with WORKFLOW_MOVED. */
+  expect?: number
+}
+
+export interface WorkflowChange {
+  key: string
+  version: number
+  /** False: it was there already. */
+  changed: boolean
+  /** Version that was in force before; null: none. */
+  previous: number | null
+}
+
 /** A client for everything that services do with Carillon over HTTP. */
 export interface CarillonClient extends Publisher {
   /** Begins one workflow for the recipients given, known or identified inline. */
@@ -43,7 +59,16 @@ export interface CarillonClient extends Publisher {
   ): Promise<Published>
   putUser(id: string, user: UserInput): Promise<void>
   putDevice(userId: string, device: string, input: DeviceInput): Promise<void>
-  putWorkflow(yaml: string, key: string): Promise<{ version: number }>
+  /** Publishes a workflow, or keeps it as draft or shadow. The same content again makes no new version. */
+  putWorkflow(text: string, key: string, options?: PutWorkflowOptions): Promise<WorkflowChange>
+  /** Checks a workflow as publishing it would, and stores nothing. Rejects with every problem in `errors`. */
+  validateWorkflow(text: string, options?: Pick<PutWorkflowOptions, 'as'>): Promise<void>
+  /** Puts a version in force: a draft, a shadow, or any earlier one again. */
+  publishWorkflow(
+    key: string,
+    version: number | 'draft' | 'shadow',
+    options?: Pick<PutWorkflowOptions, 'expect'>,
+  ): Promise<WorkflowChange>
   /** A token with which a browser or an app signs in as this user. */
   userToken(userId: string): Promise<{ token: string; expiresAt: string }>
   /** Any other call of the API; JSON in and out. */
@@ -52,6 +77,16 @@ export interface CarillonClient extends Publisher {
 
 /** Most events in one batch call. */
 const BATCH = 1_000
+
+/** JSON is YAML too. */
+const YAML = { 'content-type': 'application/yaml' } as const
+
+function query(values: Readonly<Record<string, string | number | undefined>>): string {
+  const given = Object.entries(values).flatMap(([name, value]) =>
+    value === undefined ? [] : [`${name}=${encodeURIComponent(value)}`],
+  )
+  return given.length === 0 ? '' : `?${given.join('&')}`
+}
 
 /** Opens nothing: connections are made and kept by the runtime's fetch. */
 export function connectHttp(options: HttpOptions): CarillonClient {
@@ -104,10 +139,15 @@ export function connectHttp(options: HttpOptions): CarillonClient {
         input,
       )
     },
-    putWorkflow(yaml, key) {
-      return request('PUT', `/v1/workflows/${encodeURIComponent(key)}`, yaml, {
-        'content-type': 'application/yaml',
-      })
+    putWorkflow(text, key, { as, expect } = {}) {
+      return request('PUT', `/v1/workflows/${encodeURIComponent(key)}${query({ as, expect })}`, text, YAML)
+    },
+    async validateWorkflow(text, { as } = {}) {
+      await request('POST', `/v1/workflows/validate${query({ as })}`, text, YAML)
+    },
+    publishWorkflow(key, version, { expect } = {}) {
+      const path = `/v1/workflows/${encodeURIComponent(key)}/versions/${version}/publish`
+      return request('POST', `${path}${query({ expect })}`, undefined, {})
     },
     userToken(userId) {
       return json('POST', `/v1/users/${encodeURIComponent(userId)}/token`, {})
@@ -168,7 +208,11 @@ function problemOf(answer: Response, text: string): CarillonClientError {
     return new RetryableAnswer(code, message, answer.status, Number.isFinite(afterMs) ? afterMs : 0)
   }
   const failure = answer.status === 401 || answer.status === 403 ? 'unauthorized' : 'refused'
-  return new CarillonClientError(failure, code, message, { field: problem?.field, status: answer.status })
+  return new CarillonClientError(failure, code, message, {
+    field: problem?.field,
+    status: answer.status,
+    errors: problem?.errors,
+  })
 }
 
 function parseProblem(text: string): Partial<Problem> | undefined {

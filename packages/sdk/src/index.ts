@@ -1,11 +1,13 @@
-export { CarillonClientError, type PublishFailure } from './errors.js'
+export { CarillonClientError, type PublishFailure, type RefusedField } from './errors.js'
 export type { EventInput } from './event.js'
 export {
   type CarillonClient,
   connectHttp,
   type DeviceInput,
   type HttpOptions,
+  type PutWorkflowOptions,
   type UserInput,
+  type WorkflowChange,
 } from './http.js'
 export { connectNats, type NatsOptions } from './nats.js'
 export type { Published, Publisher } from './publisher.js'
