@@ -344,6 +344,10 @@ const expect = Type.Optional(
   }),
 )
 export const ExpectQuery = Type.Object({ expect }, strict)
+export const WorkflowsQuery = Type.Object(
+  { status: Type.Optional(oneOf(VERSION_STATES, 'published unless said.')) },
+  strict,
+)
 export const PutWorkflowQuery = Type.Object(
   { as: Type.Optional(oneOf(['published', 'draft', 'shadow'], 'published unless said.')), expect },
   strict,

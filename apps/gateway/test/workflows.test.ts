@@ -105,6 +105,11 @@ t.test('a draft may name a template that is a draft, and is not published before
   t.equal((await put('five', '?as=draft', definition)).status, 422)
   await edge.call(admin, 'PUT /v1/templates/late', { locales, draft: true })
   t.equal((await put('five', '?as=draft', definition)).status, 201)
+  t.match((await edge.call(admin, 'GET /v1/workflows?status=draft')).body.workflows, [{ key: 'five' }])
+  const check = (query: string) =>
+    edge.call(admin, `POST /v1/workflows/validate${query}`, { key: 'five', ...definition })
+  t.equal((await check('?as=draft')).status, 200)
+  t.equal((await check('')).status, 422)
   t.match(await publish('five', 'draft'), { status: 422, body: { code: 'WORKFLOW_INVALID' } })
   await edge.call(admin, 'POST /v1/templates/late/publish', { version: 1 })
   t.match(await publish('five', 'draft'), {

@@ -4,7 +4,14 @@ import type { EdgeDeps } from '../edge-deps.js'
 import { principalOf } from '../principal.js'
 import { notFound } from '../problems.js'
 import { answers, type Edge } from '../route.js'
-import { Key, VersionAnswer, WorkflowVersionAnswer, WorkflowVersionName, wantedVersion } from '../schemas.js'
+import {
+  Key,
+  VersionAnswer,
+  WorkflowsQuery,
+  WorkflowVersionAnswer,
+  WorkflowVersionName,
+  wantedVersion,
+} from '../schemas.js'
 
 const Named = Type.Object({ key: Key })
 
@@ -15,14 +22,19 @@ export function addWorkflowReads(app: Edge, deps: EdgeDeps): void {
     '/workflows',
     {
       schema: {
-        summary: 'Published workflows',
+        summary: 'Workflows: published, drafts or shadows',
         tags,
+        querystring: WorkflowsQuery,
         response: answers({ 200: Type.Object({ workflows: Type.Array(VersionAnswer) }) }),
       },
     },
     async (request) => {
       const { tenant } = principalOf(request)
-      const rows = await deps.database.inTenant(tenant, (tx) => listWorkflows(tx, tenant), { readOnly: true })
+      const rows = await deps.database.inTenant(
+        tenant,
+        (tx) => listWorkflows(tx, tenant, request.query.status),
+        { readOnly: true },
+      )
       return { workflows: rows.map(shown) }
     },
   )

@@ -133,6 +133,7 @@ export function addWorkflowRoutes(app: Edge, deps: EdgeDeps): void {
         description:
           'Checks what publishing it would, with the templates in force. All problems are told at once.',
         tags,
+        querystring: Type.Pick(PutWorkflowQuery, ['as']),
         body,
         response: answers({ 200: Type.Object({ valid: Type.Literal(true) }) }),
       },
@@ -140,7 +141,8 @@ export function addWorkflowRoutes(app: Edge, deps: EdgeDeps): void {
     },
     async (request) => {
       const { tenant } = principalOf(request)
-      const work = { tenant, input: request.body }
+      const withDrafts = putQueryOf(request.query).as !== 'published'
+      const work = { tenant, input: request.body, withDrafts }
       await deps.database.inTenant(tenant, (tx) => checks.assertWorks(tx, work), { readOnly: true })
       return { valid: true }
     },
