@@ -210,11 +210,7 @@ async function meshWithSubscribers(t: Scope, count: number): Promise<Mesh> {
 }
 
 /** Everybody has one run, one delivery, at least one job for it, and one frame. */
-async function toldOnce(
-  t: Pick<typeof import('tap'), 'equal' | 'same'>,
-  mesh: Mesh,
-  count: number,
-): Promise<void> {
+async function toldOnce(t: Assertions, mesh: Mesh, count: number): Promise<void> {
   t.equal(new Set(await told(mesh, 'news')).size, count, 'everybody is told')
   t.equal((await told(mesh, 'news')).length, count, 'nobody twice')
   const deliveries = await mesh.rows<{ id: string }>('SELECT id FROM deliveries')

@@ -17,6 +17,7 @@ import { addNotificationRoutes } from './routes/notifications.js'
 import { addReceiptRoutes } from './routes/receipts.js'
 import { addSettingsRoutes } from './routes/settings.js'
 import { addTemplateRoutes } from './routes/templates.js'
+import { addTopicRoutes } from './routes/topics.js'
 import { addUserRoutes } from './routes/users.js'
 import { addWorkflowRoutes } from './routes/workflows.js'
 
@@ -27,6 +28,7 @@ const ROUTES = [
   addInboxRoutes,
   addUserRoutes,
   addSettingsRoutes,
+  addTopicRoutes,
   addWorkflowRoutes,
   addTemplateRoutes,
   addAdministrationRoutes,

@@ -86,6 +86,30 @@ t.test('users, devices and tokens', async (t) => {
   t.equal((await edge.call(admin, 'PUT /v1/topics/news/subscribers/bob')).status, 204)
   t.same((await edge.call(admin, 'GET /v1/topics/news/subscribers')).body.subscribers, ['bob'])
   t.equal((await edge.call(admin, 'PUT /v1/topics/news/subscribers/nobody')).status, 404)
+  t.match(await edge.call(admin, 'PUT /v1/topics/city..vienna/subscribers/bob'), {
+    status: 400,
+    body: { code: 'VALIDATION', field: 'topic', detail: /city\.vienna/ },
+  })
+  t.equal((await edge.call(bob, 'PUT /v1/me/topics/city.vienna')).status, 204)
+  t.equal((await edge.call(bob, 'PUT /v1/me/topics/city.vienna')).status, 204)
+  t.same((await edge.call(bob, 'GET /v1/me/topics')).body, { topics: ['city.vienna', 'news'], next: null })
+  t.same((await edge.call(admin, 'GET /v1/users/bob/topics?limit=1')).body, {
+    topics: ['city.vienna'],
+    next: 'city.vienna',
+  })
+  t.equal((await edge.call(admin, 'GET /v1/users/nobody/topics')).status, 404)
+  t.equal((await edge.call(bob, 'DELETE /v1/me/topics/city.vienna')).status, 204)
+  t.same((await edge.call(bob, 'GET /v1/me/topics')).body.topics, ['news'])
+  t.equal((await edge.call(admin, 'PUT /v1/me/topics/news')).status, 403)
+  t.match(await edge.call(admin, 'POST /v1/topics/news/subscribers', { users: ['ada', 'bob', 'nobody'] }), {
+    status: 200,
+    body: { added: 1, unknown: ['nobody'] },
+  })
+  t.same((await edge.call(admin, 'GET /v1/topics/news/subscribers')).body.subscribers, ['ada', 'bob'])
+  t.same((await edge.call(stranger, 'GET /v1/topics/news/subscribers')).body.subscribers, [])
+  t.equal((await edge.call(admin, 'DELETE /v1/topics/news/subscribers/ada')).status, 204)
+  const topicFacts = await edge.stored('AUDIT', 'aud.topics.*.acme')
+  t.equal(topicFacts.length, 5, 'each change is told, and what changes nothing is not')
   t.equal((await edge.call(admin, 'DELETE /v1/users/bob')).status, 204)
   t.same((await edge.call(admin, 'GET /v1/topics/news/subscribers')).body.subscribers, [])
   const facts = await edge.stored('AUDIT', 'aud.users.put.acme')

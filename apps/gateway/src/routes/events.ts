@@ -1,5 +1,5 @@
 import { ContractError, eventHash, eventRowId, isUuid, STREAMS } from '@carillon/contracts'
-import { type EventRecord, findEvent, findEventKey, runsOfEvent } from '@carillon/postgres'
+import { type EventRecord, fanoutsOfEvent, findEvent, findEventKey, runsOfEvent } from '@carillon/postgres'
 import { HttpProblem, sha256 } from '@carillon/service'
 import type { FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
@@ -89,13 +89,22 @@ export function addEventRoutes(app: Edge, deps: EdgeDeps): void {
       const { tenant } = principalOf(request)
       const { after, limit } = request.query
       const event = await findIt(deps, tenant, request.params.id, request.query.source)
-      const runs = await deps.database.inTenant(
+      const { runs, fanouts } = await deps.database.inTenant(
         tenant,
-        (tx) => runsOfEvent(tx, { tenant, eventId: event.id, after: uuidOr(after), limit: limitOf(limit) }),
+        async (tx) => ({
+          runs: await runsOfEvent(tx, {
+            tenant,
+            eventId: event.id,
+            after: uuidOr(after),
+            limit: limitOf(limit),
+          }),
+          fanouts: await fanoutsOfEvent(tx, { tenant, id: event.id }),
+        }),
         { readOnly: true },
       )
       return {
         ...shown(event),
+        fanouts,
         runs: runs.map(runSummary),
         next: runs.length === limitOf(limit) ? (runs.at(-1)?.id ?? null) : null,
       }

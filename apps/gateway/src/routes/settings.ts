@@ -3,11 +3,8 @@ import {
   findUser,
   listCategories,
   listPreferences,
-  listSubscribers,
   putCategory,
   replacePreferences,
-  subscribe,
-  unsubscribe,
 } from '@carillon/postgres'
 import { HttpProblem, sha256 } from '@carillon/service'
 import { type Static, Type } from 'typebox'
@@ -20,16 +17,13 @@ import {
   CategorySchema,
   ExternalId,
   Key,
-  LimitText,
-  limitOf,
   PreferencesAnswer,
   PreferencesSchema,
 } from '../schemas.js'
 
 const User = Type.Object({ id: ExternalId })
-const Subscription = Type.Object({ topic: Type.String({ minLength: 1, maxLength: 128 }), user: ExternalId })
 
-/** Preferences, topics and categories. */
+/** Preferences and categories. */
 export function addSettingsRoutes(app: Edge, deps: EdgeDeps): void {
   const read = async (tenant: string, whose: string | null) =>
     deps.database.inTenant(
@@ -119,74 +113,7 @@ export function addSettingsRoutes(app: Edge, deps: EdgeDeps): void {
     },
   )
 
-  addTopicRoutes(app, deps)
   addCategoryRoutes(app, deps)
-}
-
-function addTopicRoutes(app: Edge, deps: EdgeDeps): void {
-  const tags = ['topics']
-  app.get(
-    '/topics/:topic/subscribers',
-    {
-      schema: {
-        summary: 'Who hears a topic',
-        tags,
-        params: Type.Object({ topic: Subscription.properties.topic }),
-        querystring: Type.Object(
-          { after: Type.Optional(ExternalId), limit: Type.Optional(LimitText) },
-          { additionalProperties: false },
-        ),
-        response: answers({
-          200: Type.Object({
-            subscribers: Type.Array(Type.String()),
-            next: Type.Unsafe<string | null>({ type: ['string', 'null'] }),
-          }),
-        }),
-      },
-    },
-    async (request) => {
-      const { tenant } = principalOf(request)
-      const limit = limitOf(request.query.limit)
-      const page = { tenant, topic: request.params.topic, after: request.query.after, limit }
-      const subscribers = await deps.database.inTenant(tenant, (tx) => listSubscribers(tx, page), {
-        readOnly: true,
-      })
-      return { subscribers, next: subscribers.length === limit ? (subscribers.at(-1) ?? null) : null }
-    },
-  )
-  for (const method of ['PUT', 'DELETE'] as const) {
-    app.route({
-      method,
-      url: '/topics/:topic/subscribers/:user',
-      schema: {
-        summary: method === 'PUT' ? 'Subscribe a user' : 'Unsubscribe a user',
-        tags,
-        params: Subscription,
-        response: answers({ 204: Type.Null() }),
-      },
-      handler: async (request, reply) => {
-        const principal = principalOf(request)
-        const { tenant } = principal
-        const { topic, user } = request.params as Static<typeof Subscription>
-        const id = userId(sha256, tenant, user)
-        await deps.outbox.change(tenant, async (tx, tell) => {
-          if ((await findUser(tx, { tenant, id })) === undefined) throw notFound('user')
-          const wanted = { tenant, topic, userId: id }
-          const changed = method === 'PUT' ? await subscribe(tx, wanted) : await unsubscribe(tx, wanted)
-          if (!changed) return
-          const action = method === 'PUT' ? 'subscribed' : 'unsubscribed'
-          tell(
-            deps.trail.fact(
-              principal,
-              { area: 'topics', action, resource: `topic:${topic}`, details: { user: id } },
-              request.id,
-            ),
-          )
-        })
-        return reply.code(204).send()
-      },
-    })
-  }
 }
 
 function addCategoryRoutes(app: Edge, deps: EdgeDeps): void {
