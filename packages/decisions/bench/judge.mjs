@@ -1,6 +1,6 @@
 // Microseconds for one event with ten workflows of which three match: match, recipients, plan with rendering.
 // Run by hand after a build: node bench/judge.mjs
-import { compileWorkflow, createMatcher, plan, recipientsOf } from '../dist/src/index.js'
+import { compileWorkflow, createCalendar, createMatcher, plan, recipientsOf } from '../dist/src/index.js'
 
 const data = {
   city: 'vienna',
@@ -57,20 +57,22 @@ const facts = {
   category: null,
   preferences: [],
   tenantDefaults: [],
-  capCount: 0,
+  quietHours: null,
   seenAt: null,
-  cancelled: false,
+  cancelledAt: null,
   tenantLocale: 'en',
+  tenantTimezone: 'UTC',
 }
 
+const calendar = createCalendar()
 let planned = 0
 function judge(count) {
   for (let round = 0; round < count; round++) {
     // fresh data each time, as it comes from the wire
     const own = { ...event, data: { ...data, minutes: round % 60 } }
     for (const workflow of match(own).matched) {
-      if (recipientsOf(own, workflow).kind === 'users')
-        planned += plan({ event: own, workflow, facts, now: 1 }).steps.length
+      if (recipientsOf(own, workflow).users.length === 1)
+        planned += plan({ event: own, workflow, facts, now: 1, calendar }).steps.length
     }
   }
 }
