@@ -1,8 +1,8 @@
-import type { Channel, RecipientInput } from '@carillon/contracts'
+import type { Channel, DomainEvent, RecipientInput } from '@carillon/contracts'
 import { createCelCompiler, type Expression } from '../cel.js'
 import type { Facts, Preference } from '../facts.js'
 import type { Group } from '../recipients.js'
-import { userScope } from '../scope.js'
+import { celScope, userScope } from '../scope.js'
 import type { QuietWindow } from '../time/quiet-window.js'
 
 /** What is known of a person, whatever the run. */
@@ -12,8 +12,8 @@ export type ReplayFacts = Omit<Facts, 'seenAt' | 'cancelledAt' | 'awaited' | 'di
 export interface PeopleSource {
   /** Undefined for somebody who isn't known. */
   factsFor(externalId: string, category: string | null): ReplayFacts | undefined
-  /** External ids, in a stable order. */
-  members(group: Group): readonly string[]
+  /** External ids, in a stable order. A segment may depend on the event. */
+  members(group: Group, event: DomainEvent): readonly string[]
   /** Makes or completes somebody whom an event describes on the way. */
   identify(person: Exclude<RecipientInput, string>): void
 }
@@ -62,7 +62,6 @@ export interface WrittenTenant {
 export interface People extends PeopleSource {
   put(person: WrittenPerson): void
   has(externalId: string): boolean
-  /** What groups hold that no person says of themselves; parts of a topic hear what is said to the whole. */
   subscribe(topic: string, externalId: string): void
 }
 
@@ -113,6 +112,8 @@ export function createPeople(
     [...known.values()]
       .filter(({ user }) => user.status === 'active' && holds(user))
       .map(({ user }) => user.externalId)
+  const activeAmong = (ids: readonly string[]): string[] =>
+    ids.filter((id) => known.get(id)?.user.status === 'active')
   return {
     put,
     has: (externalId) => known.has(externalId),
@@ -132,13 +133,13 @@ export function createPeople(
         tenantTimezone,
       }
     },
-    members(group) {
+    members(group, event) {
       if (group.kind === 'everyone') return activeWhere(() => true)
       if (group.kind === 'role') return activeWhere(({ roles }) => roles.includes(group.role))
-      if (group.kind === 'topic') return subscribersOf(topics, group.topic).filter((id) => known.has(id))
+      if (group.kind === 'topic') return activeAmong(subscribersOf(topics, group.topic))
       const tenantScope = { locale: tenantLocale, timezone: tenantTimezone }
       return activeWhere((user) => {
-        const result = group.holds({ data: null, event: NO_EVENT, user: userScope(user, tenantScope) })
+        const result = group.holds({ ...celScope(event), user: userScope(user, tenantScope) })
         return result.ok && result.value === true
       })
     },
@@ -158,13 +159,11 @@ export function createPeople(
   }
 }
 
-const NO_EVENT = { id: '', type: '', source: '', subject: null, time: null }
-
-/** Subscribers of the topic itself and of its parts: who hears of `city.vienna` belongs to `city`. */
+/** Subscribers of the topic, of its parts (`city.vienna` of `city`) and of what it is a part of. */
 function subscribersOf(topics: ReadonlyMap<string, ReadonlySet<string>>, topic: string): string[] {
   const ids = new Set<string>()
   for (const [name, subscribers] of topics) {
-    if (name !== topic && !name.startsWith(`${topic}.`)) continue
+    if (name !== topic && !name.startsWith(`${topic}.`) && !topic.startsWith(`${name}.`)) continue
     for (const id of subscribers) ids.add(id)
   }
   return [...ids]

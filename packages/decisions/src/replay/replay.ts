@@ -105,7 +105,7 @@ export function createReplay(options: ReplayOptions): Replay {
         if (typeof user !== 'string') people.identify(user)
         names.add(typeof user === 'string' ? user : user.id)
       }
-      for (const member of groups.flatMap((group) => people.members(group)))
+      for (const member of groups.flatMap((group) => people.members(group, seen)))
         if (!excluded.has(member)) names.add(member)
       told.set(workflow.key, names.size)
       for (const recipient of names)
