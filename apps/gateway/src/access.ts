@@ -19,6 +19,7 @@ const personWithoutBody = (): Access => ({ user: true, noBody: true })
 
 export const ACCESS: Readonly<Record<string, Access>> = {
   'POST /v1/events': key('events:write'),
+  'GET /v1/events': key('workflows:write'),
   'GET /v1/events/:id': key('events:write', 'workflows:write'),
   'GET /v1/events/:id/explain': key('events:write', 'workflows:write'),
   'POST /v1/workflows/:key/trigger': key('events:write', 'notifications:write'),
@@ -40,6 +41,9 @@ export const ACCESS: Readonly<Record<string, Access>> = {
   'PUT /v1/users/:id/preferences': key('users:write'),
   'GET /v1/users/:id/inbox': key('inbox:read'),
   'GET /v1/users/:id/inbox/unread': key('inbox:read'),
+  'POST /v1/people/lookup': key('users:read', 'users:write'),
+  'POST /v1/people/members': key('users:read', 'users:write'),
+  'GET /v1/rules': key('workflows:write'),
   'GET /v1/me': person(),
   'PUT /v1/me/devices/:installation': person(),
   'DELETE /v1/me/devices/:installation': personWithoutBody(),

@@ -15,6 +15,7 @@ import { addEventRoutes } from './routes/events.js'
 import { addInboxRoutes } from './routes/inbox.js'
 import { addNotificationRoutes } from './routes/notifications.js'
 import { addReceiptRoutes } from './routes/receipts.js'
+import { addRecordedRoutes } from './routes/recorded.js'
 import { addSettingsRoutes } from './routes/settings.js'
 import { addTemplateRoutes } from './routes/templates.js'
 import { addTopicRoutes } from './routes/topics.js'
@@ -33,6 +34,7 @@ const ROUTES = [
   addTemplateRoutes,
   addAdministrationRoutes,
   addReceiptRoutes,
+  addRecordedRoutes,
 ]
 
 /** Adds `/v1`, `/openapi.json` and `/docs` in a scope of their own: other roles' routes on this server are untouched. */
