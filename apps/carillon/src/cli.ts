@@ -1,5 +1,5 @@
 import { Command, InvalidArgumentError } from 'commander'
-import { registerTrials } from './commands/workflow/register-trials.js'
+import { registerWorkflow } from './commands/workflow/register.js'
 import { ROLE_NAMES } from './mesh/role-names.js'
 import { describeFailure, EXIT, exitCodeOf } from './terminal/failure.js'
 
@@ -200,19 +200,27 @@ async function run(argv: readonly string[], context: CommandContext): Promise<nu
 
   program
     .command('bench')
-    .description('measure: dispatch, waking, idle. Prints a table; --json writes the rows to a file')
-    .argument('[suites...]', 'dispatch, waking, idle; all when none is named')
+    .description(
+      'measure: broadcast, dispatch, waking, idle. Prints a table; --json writes the rows to a file',
+    )
+    .argument('[suites...]', 'broadcast, dispatch, waking, idle; all when none is named')
     .option('--json <file>', 'write the rows as JSON')
     .option('--seconds <n>', 'length of the idle measurement', integer)
+    .option('--users <n>', 'people of the broadcast measurement', integer)
     .option('--runs <n>', 'runs that wait in the waking measurement', integer)
     .action(
-      does(async (suites: string[], options: { json?: string; seconds?: number; runs?: number }) => {
-        const { bench } = await import('./bench/bench.js')
-        return bench({ suites, ...options }, context)
-      }),
+      does(
+        async (
+          suites: string[],
+          options: { json?: string; seconds?: number; users?: number; runs?: number },
+        ) => {
+          const { bench } = await import('./bench/bench.js')
+          return bench({ suites, ...options }, context)
+        },
+      ),
     )
 
-  registerTrials(program, does, context)
+  registerWorkflow(program, does, context)
 
   try {
     await program.parseAsync([...argv])

@@ -1,5 +1,6 @@
 import type { CommandContext } from '../cli.js'
 import { CommandError, EXIT } from '../terminal/failure.js'
+import { benchBroadcast } from './broadcast.js'
 import { benchDispatch } from './dispatch.js'
 import { benchIdle } from './idle.js'
 import { type BenchRow, printRows, writeRows } from './rows.js'
@@ -9,12 +10,15 @@ export interface BenchArguments {
   suites: readonly string[]
   json?: string
   seconds?: number
+  /** People of the broadcast suite. */
+  users?: number
   runs?: number
 }
 
 type Suite = (args: BenchArguments, context: CommandContext) => Promise<BenchRow[]>
 
 const SUITES: Readonly<Record<string, Suite>> = {
+  broadcast: benchBroadcast,
   dispatch: benchDispatch,
   waking: benchWaking,
   idle: benchIdle,
