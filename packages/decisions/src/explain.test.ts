@@ -1,19 +1,31 @@
 import t from 'tap'
 import { eventOf, factsOf, NOW, workflowOf } from './fixtures/facts.js'
-import { type ExplainedDelivery, type ExplainInput, explain, plan } from './index.js'
+import {
+  createCalendar,
+  type ExplainedDelivery,
+  type ExplainInput,
+  explain,
+  type Facts,
+  type PlanInput,
+  plan as planOf,
+} from './index.js'
 
 const SECOND = 1_000
+const calendar = createCalendar()
+const plan = (input: Omit<PlanInput, 'calendar'>) => planOf({ calendar, ...input })
+const person = (changes: Partial<Omit<Facts, 'user'>> = {}): Facts =>
+  factsOf({ quietHours: null, cancelledAt: null, tenantTimezone: 'UTC', ...changes })
 const workflow = workflowOf({
   category: 'rides',
   stop: 'seen',
   steps: ['inbox', 'push', { wait: '20s' }, 'email'],
 })
 const event = eventOf({ customerId: 'ada' })
-const first = plan({ event, workflow, facts: factsOf(), now: NOW })
+const first = plan({ event, workflow, facts: person(), now: NOW })
 const second = plan({
   event,
   workflow,
-  facts: factsOf({ seenAt: NOW + 5 * SECOND }),
+  facts: person({ seenAt: NOW + 5 * SECOND }),
   now: NOW + 20 * SECOND,
   begunAt: NOW,
   fromStep: 3,
@@ -61,6 +73,7 @@ t.test('the story of a run is one paragraph that support can paste', async (t) =
       "Push to Ada's Pixel (fcm): delivered: it was reported back.",
       "Push to Ada's Pixel (fcm) is delivered: nothing stands against it.",
       'It was seen: in the inbox or on a device.',
+      'The run went on: its wait was over.',
       'Step 4 (email) was skipped: it was seen at 2026-11-21T12:00:05.000Z.',
       'The run is complete.',
     ].join(' '),
@@ -99,7 +112,7 @@ t.test('what went wrong is said with its reason and what comes next', async (t) 
     text,
     /is retrying: PROVIDER_UNAVAILABLE, FCM answers 503, next attempt at 2026-11-21T12:00:30\.000Z\./,
   )
-  t.match(text, /The run is waiting for its next step\.$/)
+  t.match(text, /The run waits 20s, until 2026-11-21T12:00:20\.000Z\.$/)
   t.match(
     reasons.find(({ what }) => what.includes('retrying')),
     { reason: 'PROVIDER_UNAVAILABLE' },
@@ -110,7 +123,7 @@ t.test('a run that said nothing says why', async (t) => {
   const skipped = plan({
     event,
     workflow: workflowOf({ category: 'rides', steps: ['push'] }),
-    facts: factsOf({ preferences: [{ category: 'rides', channel: null, enabled: false }] }),
+    facts: person({ preferences: [{ category: 'rides', channel: null, enabled: false }] }),
     now: NOW,
   })
   const { text } = told({

@@ -1,5 +1,7 @@
-import type { DeliveryStatus, Reason, RunState } from '@carillon/contracts'
-import type { StepOutcome } from './plan.js'
+import type { Reason, RunState } from '@carillon/contracts'
+import { type ExplainedDelivery, explainDelivery } from './explain-deliveries.js'
+import { explainPasses, pendingOf, type StoredPass } from './explain-steps.js'
+import { counted, iso, STATE_WORDS, sentence } from './explain-words.js'
 
 /** A run as it was stored, with everything that became of it. Moments are milliseconds. */
 export interface ExplainInput {
@@ -9,30 +11,32 @@ export interface ExplainInput {
   state: RunState
   reason?: Reason | null
   /** One entry per pass: at the event, and after each wait. */
-  passes: readonly { at: number; steps: readonly StepOutcome[] }[]
+  passes: readonly StoredPass[]
+  /** What people call the steps, by flat position; without it, and for unknown positions, they are numbered. */
+  stepNames?: ReadonlyMap<number, string>
   deliveries: readonly ExplainedDelivery[]
   seenAt?: number | null
   readAt?: number | null
+  /** When it is looked at again. */
+  wakeAt?: number | null
+  /** The event that it waits for, while it does. */
+  awaits?: { type: string; key: string }
+  /** Events that it had waited for. */
+  woken?: readonly { type: string; id: string; at: number }[]
+  /** A cancel that holds for it. `by`: who, like `API key 123`. */
+  cancelled?: { key: string; at: number; by?: string }
+  /** The digest that it went into. */
+  digest?: { id: string; story: Explanation }
+  /** What it gathered, when it is a digest; those that are left out say why. */
+  gathered?: readonly GatheredItem[]
 }
 
-export interface ExplainedDelivery {
-  id: string
-  channel: string
-  step: number
-  /** Shown to people: the app and kind of a device, or a mailbox. */
-  address: string
-  status: DeliveryStatus
-  reason?: Reason | null
-  detail?: string | null
-  attempts: readonly {
-    number: number
-    provider: string | null
-    verdict: string | null
-    reason?: string | null
-    at: number
-  }[]
-  receipts: readonly { status: string; at: number }[]
-  nextAttemptAt?: number | null
+export interface GatheredItem {
+  run: string
+  event: string
+  type: string
+  at: number
+  leftOut?: string
 }
 
 /** One thing that was decided or that happened, in order. */
@@ -51,108 +55,97 @@ export interface Explanation {
 
 /** The ordered causal story of a run, from what was stored. Pure. */
 export function explain(input: ExplainInput): Explanation {
-  const reasons: ExplainedReason[] = [
-    {
-      at: input.event.seenAt,
-      what: `the event ${input.event.type} (${input.event.id}) arrived from ${input.event.source}`,
-      why: `workflow "${input.workflow.key}" version ${input.workflow.version} matched it for ${input.recipient}`,
-    },
-    ...input.passes.flatMap((pass) => pass.steps.map((step) => explainStep(step, pass.at))),
+  const reasons = inOrder([
+    beginning(input),
+    ...gathering(input),
+    ...explainPasses(input),
     ...input.deliveries.flatMap((delivery) => explainDelivery(delivery, passOf(input, delivery.step))),
+    ...cancelling(input),
     ...moment(input.seenAt, 'it was seen'),
     ...moment(input.readAt, 'it was read'),
-  ]
-  const ordered = reasons
+  ])
+  const sentences = reasons.map(({ what, why }) => sentence(`${what}: ${why}`))
+  const own = [...sentences, ...ending(input)].join(' ')
+  const { digest } = input
+  if (digest === undefined) return { text: own, reasons }
+  return { text: `${own} ${digest.story.text}`, reasons: inOrder([...reasons, ...digest.story.reasons]) }
+}
+
+function inOrder(reasons: readonly ExplainedReason[]): ExplainedReason[] {
+  return reasons
     .map((reason, index) => ({ reason, index }))
     .sort((a, b) => a.reason.at - b.reason.at || a.index - b.index)
     .map(({ reason }) => reason)
-  return { text: paragraph(ordered, input), reasons: ordered }
 }
 
-const STATE_WORDS: Readonly<Record<RunState, string>> = {
-  queued: 'is queued',
-  running: 'is running',
-  waiting: 'is waiting for its next step',
-  digested: 'went into a digest',
-  completed: 'is complete',
-  skipped: 'was skipped',
-  cancelled: 'was cancelled',
-  failed: 'failed',
-}
-
-function explainStep(step: StepOutcome, at: number): ExplainedReason {
-  const name = `step ${step.step + 1} (${step.type})`
-  if (step.outcome === 'deliver') return { at, what: `${name} was sent on its way`, why: step.detail }
-  if (step.outcome === 'wait')
-    return { at, what: `${name} began to wait`, why: `${step.detail}, until ${iso(step.at ?? at)}` }
-  if (step.outcome === 'pass') return { at, what: `${name} was passed`, why: step.detail }
-  if (step.outcome === 'digest') return { at, what: `${name} gathers`, why: step.detail, reason: 'DIGESTED' }
-  if (step.outcome === 'hold')
+function beginning({ event, workflow, recipient, gathered, passes }: ExplainInput): ExplainedReason {
+  if (gathered !== undefined) {
     return {
-      at,
-      what: `${name} is held until ${iso(step.at ?? at)}`,
-      why: step.detail,
-      reason: 'QUIET_HOURS',
+      at: passes[0]?.at ?? event.seenAt,
+      what: `a digest of workflow "${workflow.key}" version ${workflow.version} opened for ${recipient}`,
+      why: `the event ${event.type} (${event.id}) was its first`,
     }
-  return {
-    at,
-    what: `${name} was skipped`,
-    why: step.detail,
-    ...(step.reason === undefined ? {} : { reason: step.reason }),
   }
+  return {
+    at: event.seenAt,
+    what: `the event ${event.type} (${event.id}) arrived from ${event.source}`,
+    why: `workflow "${workflow.key}" version ${workflow.version} matched it for ${recipient}`,
+  }
+}
+
+/** Most items of a digest that the paragraph names. */
+const MOST_ITEMS = 5
+
+function gathering({ gathered, passes, state }: ExplainInput): ExplainedReason[] {
+  if (gathered === undefined) return []
+  const told = gathered.filter(({ leftOut }) => leftOut === undefined)
+  const names = gathered.slice(0, MOST_ITEMS).map(({ event }) => event)
+  const more = gathered.length > names.length ? ` and ${gathered.length - names.length} more` : ''
+  const at = passes[1]?.at ?? gathered.at(-1)?.at ?? passes[0]?.at ?? 0
+  const left = gathered
+    .filter(({ leftOut }) => leftOut !== undefined)
+    .map(({ event, leftOut }) => ({
+      at,
+      what: `the item ${event} is left out of the digest`,
+      why: `${leftOut}`,
+    }))
+  return [
+    {
+      at,
+      what: `the digest ${state === 'waiting' ? 'has gathered' : 'gathered'} ${counted(gathered.length, 'item')}`,
+      why: `${names.join(', ')}${more}${left.length === 0 ? '' : `; ${told.length} of them ${told.length === 1 ? 'is' : 'are'} told`}`,
+    },
+    ...left,
+  ]
 }
 
 /** When the pass was judged that sent a step on its way. */
 function passOf(input: ExplainInput, step: number): number {
-  return (
-    input.passes.find((pass) => pass.steps.some((outcome) => outcome.step === step))?.at ?? input.event.seenAt
+  const pass = input.passes.findLast(({ steps }) =>
+    steps.some((outcome) => outcome.step === step && outcome.outcome === 'deliver'),
   )
+  return pass?.at ?? input.event.seenAt
 }
 
-function explainDelivery(delivery: ExplainedDelivery, plannedAt: number): ExplainedReason[] {
-  const name = `${delivery.channel} to ${delivery.address}`
-  const story: ExplainedReason[] = delivery.attempts.map((attempt) => ({
-    at: attempt.at,
-    what: `${name}: attempt ${attempt.number}${attempt.provider === null ? '' : ` through ${attempt.provider}`}`,
-    why:
-      attempt.verdict === null
-        ? 'no answer is known'
-        : `${attempt.verdict}${attempt.reason ? ` (${attempt.reason})` : ''}`,
-  }))
-  for (const receipt of delivery.receipts) {
-    if (receipt.status !== 'accepted')
-      story.push({ at: receipt.at, what: `${name}: ${receipt.status}`, why: 'it was reported back' })
-  }
-  const last = story.reduce((latest, entry) => Math.max(latest, entry.at), plannedAt)
-  const why = [
-    delivery.reason === null || delivery.reason === undefined ? undefined : delivery.reason,
-    delivery.detail === null || delivery.detail === undefined ? undefined : delivery.detail,
-    delivery.nextAttemptAt ? `next attempt at ${iso(delivery.nextAttemptAt)}` : undefined,
-  ].filter((part) => part !== undefined)
-  story.push({
-    at: last,
-    what: `${name} is ${delivery.status}`,
-    why: why.length === 0 ? 'nothing stands against it' : why.join(', '),
-    ...(delivery.reason === null || delivery.reason === undefined ? {} : { reason: delivery.reason }),
-  })
-  return story
+function cancelling({ cancelled }: ExplainInput): ExplainedReason[] {
+  if (cancelled === undefined) return []
+  const why = `${cancelled.by ?? 'somebody'} cancelled the key "${cancelled.key}"`
+  return [{ at: cancelled.at, what: 'a cancel came', why, reason: 'CANCELLED' }]
 }
 
 function moment(at: number | null | undefined, what: string): ExplainedReason[] {
   return at === null || at === undefined ? [] : [{ at, what, why: 'in the inbox or on a device' }]
 }
 
-function paragraph(reasons: readonly ExplainedReason[], input: ExplainInput): string {
-  const sentences = reasons.map((reason) => sentence(`${reason.what}: ${reason.why}`))
-  const reason = input.reason === null || input.reason === undefined ? '' : ` (${input.reason})`
-  return [...sentences, sentence(`The run ${STATE_WORDS[input.state]}${reason}`)].join(' ')
-}
-
-function sentence(text: string): string {
-  const trimmed = text.trim()
-  return `${trimmed.charAt(0).toUpperCase()}${trimmed.slice(1)}${/[.!?]$/.test(trimmed) ? '' : '.'}`
-}
-
-function iso(at: number): string {
-  return new Date(at).toISOString()
+function ending(input: ExplainInput): string[] {
+  const { state, reason, digest } = input
+  if (state === 'waiting') {
+    const pending = pendingOf(input)
+    if (pending.length > 0) return pending.map(sentence)
+  }
+  if (state === 'digested' && digest !== undefined)
+    return [sentence(`it went into the digest ${digest.id}, which has a story of its own`)]
+  const why = reason === null || reason === undefined ? '' : ` (${reason})`
+  const until = state === 'waiting' && input.wakeAt ? `, until ${iso(input.wakeAt)}` : ''
+  return [sentence(`The run ${STATE_WORDS[state]}${why}${until}`)]
 }

@@ -15,12 +15,13 @@ export { type Joined, type Joining, joinDigest, type OpenDigest } from './digest
 export { planForFailure, planForUnknown } from './ended-plans.js'
 export { RenderError } from './errors.js'
 export {
-  type ExplainedDelivery,
   type ExplainedReason,
   type ExplainInput,
   type Explanation,
   explain,
+  type GatheredItem,
 } from './explain.js'
+export type { ExplainedDelivery } from './explain-deliveries.js'
 export type { Digest, DigestItem, Facts, Preference, QuietHours } from './facts.js'
 export { cancelKeyOf, keyOf } from './keys.js'
 export { createMatcher, type Matcher, matchExplain, type WorkflowOutcome } from './match.js'
@@ -45,6 +46,7 @@ export {
 } from './replay/people.js'
 export { type Accepted, createReplay, type Replay, type ReplayOptions } from './replay/replay.js'
 export { type CelScope, celScope, type UserScope, userScope } from './scope.js'
+export { compileRules, stepNames } from './step-names.js'
 export {
   awaitedBy,
   type ChannelStep,

@@ -1,0 +1,53 @@
+import type { DeliveryStatus, Reason } from '@carillon/contracts'
+import type { ExplainedReason } from './explain.js'
+import { iso } from './explain-words.js'
+
+export interface ExplainedDelivery {
+  id: string
+  channel: string
+  step: number
+  /** Shown to people: the app and kind of a device, or a mailbox. */
+  address: string
+  status: DeliveryStatus
+  reason?: Reason | null
+  detail?: string | null
+  attempts: readonly {
+    number: number
+    provider: string | null
+    verdict: string | null
+    reason?: string | null
+    at: number
+  }[]
+  receipts: readonly { status: string; at: number }[]
+  nextAttemptAt?: number | null
+}
+
+/** What became of one delivery: its attempts, what was reported back, and where it stands. */
+export function explainDelivery(delivery: ExplainedDelivery, plannedAt: number): ExplainedReason[] {
+  const name = `${delivery.channel} to ${delivery.address}`
+  const story: ExplainedReason[] = delivery.attempts.map((attempt) => ({
+    at: attempt.at,
+    what: `${name}: attempt ${attempt.number}${attempt.provider === null ? '' : ` through ${attempt.provider}`}`,
+    why:
+      attempt.verdict === null
+        ? 'no answer is known'
+        : `${attempt.verdict}${attempt.reason ? ` (${attempt.reason})` : ''}`,
+  }))
+  for (const receipt of delivery.receipts) {
+    if (receipt.status !== 'accepted')
+      story.push({ at: receipt.at, what: `${name}: ${receipt.status}`, why: 'it was reported back' })
+  }
+  const last = story.reduce((latest, entry) => Math.max(latest, entry.at), plannedAt)
+  const why = [
+    delivery.reason ?? undefined,
+    delivery.detail ?? undefined,
+    delivery.nextAttemptAt ? `next attempt at ${iso(delivery.nextAttemptAt)}` : undefined,
+  ].filter((part) => part !== undefined)
+  story.push({
+    at: last,
+    what: `${name} is ${delivery.status}`,
+    why: why.length === 0 ? 'nothing stands against it' : why.join(', '),
+    ...(delivery.reason == null ? {} : { reason: delivery.reason }),
+  })
+  return story
+}
