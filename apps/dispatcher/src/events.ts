@@ -14,6 +14,8 @@ export interface DispatchEvents {
   refused(stream: string, jobs: number): void
   postponed(reason: string, events: number): void
   woken(kind: 'runs' | 'deliveries' | 'fanouts' | 'outbox', count: number): void
+  /** How late the run was that waited longest past its time. */
+  late(ms: number): void
   expired(count: number): void
   failed(stage: string, error: unknown): void
   rulesLoaded(tenant: string, workflows: number, broken: readonly string[]): void
@@ -48,6 +50,10 @@ export function createDispatchEvents({
     name: 'dispatcher_woken_total',
     help: 'What the waker brought on its way again.',
     labels: ['kind'],
+  })
+  const lateness = metrics.histogram({
+    name: 'dispatcher_wake_lateness_seconds',
+    help: 'How long past its time the latest run of a batch was woken.',
   })
   const refused = metrics.counter({
     name: 'dispatcher_jobs_refused_total',
@@ -87,6 +93,9 @@ export function createDispatchEvents({
     woken(kind, count) {
       woken.inc({ kind }, count)
       logger.debug({ kind, count }, 'rows.woken')
+    },
+    late(ms) {
+      lateness.observe(Math.max(ms, 0) / 1000)
     },
     expired(count) {
       woken.inc({ kind: 'expired' }, count)

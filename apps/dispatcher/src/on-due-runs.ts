@@ -76,6 +76,7 @@ async function wakeLane(lane: Lane, deps: DueRunsDeps): Promise<boolean> {
     claimDueRuns(tx, { lane, limit: BATCH, leaseMs: LEASE_MS }),
   )
   if (claimed.length === 0) return false
+  deps.events.late(deps.now() - Math.min(...claimed.map((run) => run.dueAtMs)))
   const unpublished = claimed.filter((run) => run.publishPending)
   const waiting = claimed.filter((run) => !run.publishPending)
   const woken = await deps.database.inTransaction((tx) => wake(tx, waiting, deps))

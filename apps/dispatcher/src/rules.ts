@@ -75,13 +75,15 @@ export function createRulesCache(
       return found
     },
     async version(tx, workflow) {
-      const name = `${workflow.tenant} ${workflow.key} ${workflow.version}`
+      const present = current.get(workflow.tenant)
+      // templates change with the epoch
+      const name = `${workflow.tenant} ${present?.epoch} ${workflow.key} ${workflow.version}`
       const known = versions.get(name)
       if (known !== undefined) return known
       const compiled = compile(
         await loadWorkflowVersion(tx, workflow),
         workflow.version,
-        current.get(workflow.tenant)?.templates ?? {},
+        present?.templates ?? {},
       )
       if (compiled === undefined) return undefined
       if (versions.size >= KEPT_VERSIONS) versions.delete(versions.keys().next().value as string)

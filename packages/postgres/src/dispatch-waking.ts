@@ -31,6 +31,8 @@ export interface DueRun extends StoredRun {
   recipient: string
   state: RunState
   plan: unknown[]
+  /** When it was to wake, milliseconds. */
+  dueAtMs: number
   nextStep: number | null
   /** When the next step is due, milliseconds. */
   resumeAtMs: number | null
@@ -61,14 +63,15 @@ export async function claimDueRuns(
   const { rows } = await tx.query<DueRun>({
     name: 'wake-claim-runs',
     text: `WITH due AS (
-        SELECT id FROM runs WHERE lane = $3 AND wake_at <= now() ORDER BY wake_at LIMIT $1 FOR UPDATE SKIP LOCKED
+        SELECT id, wake_at AS due_at FROM runs WHERE lane = $3 AND wake_at <= now() ORDER BY wake_at LIMIT $1 FOR UPDATE SKIP LOCKED
       ), claimed AS (
         UPDATE runs SET wake_at = now() + make_interval(secs => $2 / 1000.0)
-        WHERE id IN (SELECT id FROM due) RETURNING runs.*
+        FROM due WHERE runs.id = due.id RETURNING runs.*, due.due_at
       )
       SELECT ${STORED_RUN}, workflow_version AS "workflowVersion", recipient, state, plan, next_step AS "nextStep",
         (extract(epoch FROM resume_at) * 1000)::float8 AS "resumeAtMs", held, cancel_key AS "cancelKey",
         publish_pending AS "publishPending", expires_at AS "expiresAt", collapse_key AS "collapseKey",
+        (extract(epoch FROM due_at) * 1000)::float8 AS "dueAtMs",
         (SELECT json_build_object('id', e.id, 'source', e.source, 'eventId', e.event_id, 'type', e.type, 'subject', e.subject,
            'time', e.time, 'data', e.data) FROM events e WHERE e.id = claimed.event_id) AS event
       FROM claimed ORDER BY id`,

@@ -23,6 +23,7 @@ export async function checkInvariants(observed: Observed): Promise<Invariant[]> 
   return [
     ...(await eventsOnce(observed)),
     await runsOnce(observed),
+    await itemsOnce(observed),
     await deliveriesEnded(observed),
     await ringsOnce(observed),
     ...(await chainHolds(observed)),
@@ -50,13 +51,33 @@ async function eventsOnce({ database, journal, tenant }: Observed): Promise<Inva
 async function runsOnce({ database, tenant }: Observed): Promise<Invariant> {
   const { rows } = await database.query<{ id: string; runs: number }>({
     text: `SELECT e.event_id AS id, count(r.id) FILTER (WHERE r.state = 'completed')::int AS runs
-      FROM events e LEFT JOIN runs r ON r.event_id = e.id WHERE e.tenant_id = $1 AND e.source = '/chaos' GROUP BY e.id, e.event_id`,
+      FROM events e LEFT JOIN runs r ON r.event_id = e.id AND r.workflow_key = 'tick' WHERE e.tenant_id = $1 AND e.source = '/chaos' GROUP BY e.id, e.event_id`,
     values: [tenant],
   })
   return invariant(
     '1 every event has exactly one run',
     rows.length,
     rows.filter((row) => row.runs !== 1).map((row) => row.id),
+  )
+}
+
+/** Every event is told in exactly one digest, and once in it. */
+async function itemsOnce({ database, tenant }: Observed): Promise<Invariant> {
+  const { rows } = await database.query<{ id: string; told: number; digested: number }>({
+    text: `WITH told AS (
+        SELECT n, count(*)::int AS times FROM runs, unnest(string_to_array(content -> 'inbox' ->> 'body', ' ')) AS n
+        WHERE tenant_id = $1 AND workflow_key = 'gather' AND state = 'completed' GROUP BY n)
+      SELECT e.event_id AS id, coalesce(max(told.times), 0) AS told,
+        count(r.id) FILTER (WHERE r.state = 'digested' AND r.digest_id IS NOT NULL)::int AS digested
+      FROM events e LEFT JOIN runs r ON r.event_id = e.id AND r.workflow_key = 'gather' LEFT JOIN told ON told.n = e.data ->> 'n'
+      WHERE e.tenant_id = $1 AND e.source = '/chaos' GROUP BY e.id, e.event_id`,
+    values: [tenant],
+  })
+  const wrong = rows.filter((row) => row.told !== 1 || row.digested !== 1)
+  return invariant(
+    '1 every event is told in exactly one digest',
+    rows.length,
+    wrong.map((row) => `${row.id} told ${row.told}, gathered ${row.digested}`),
   )
 }
 

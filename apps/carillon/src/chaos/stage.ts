@@ -118,7 +118,7 @@ export async function startStage(folder: string, progress: Progress): Promise<St
   }
 }
 
-/** A tenant with people, phones and mailboxes, and one workflow that rings all of them. */
+/** A tenant with people, phones and mailboxes, a workflow that rings all of them, and one that gathers. */
 async function arrange(database: Database, simulators: Simulators, masterKey: Buffer): Promise<string[]> {
   const users = Array.from({ length: USERS }, (_, index) => `u${index}`)
   await database.inTenant(TENANT, async (tx) => {
@@ -147,18 +147,27 @@ async function arrange(database: Database, simulators: Simulators, masterKey: Bu
         addressHash: sha256(token),
       })
     }
-    await putWorkflow(tx, { tenant: TENANT, definition: WORKFLOW, awaits: [] })
+    for (const definition of WORKFLOWS) await putWorkflow(tx, { tenant: TENANT, definition, awaits: [] })
   })
   return users
 }
 
-const WORKFLOW: WorkflowDefinition = {
-  key: 'tick',
-  on: 'chaos.tick.v1',
-  to: 'data.user',
-  content: { title: 'Tick {{ data.n }}', body: 'for {{ user.id }}' },
-  steps: ['inbox', 'push', 'email'],
-}
+const WORKFLOWS: readonly WorkflowDefinition[] = [
+  {
+    key: 'tick',
+    on: 'chaos.tick.v1',
+    to: 'data.user',
+    content: { title: 'Tick {{ data.n }}', body: 'for {{ user.id }}' },
+    steps: ['inbox', 'push', 'email'],
+  },
+  {
+    key: 'gather',
+    on: 'chaos.tick.v1',
+    to: 'data.user',
+    content: { title: '{{ digest.count }} ticks', body: "{{ digest.items | map: 'n' | join: ' ' }}" },
+    steps: [{ wait: '200ms' }, { digest: { window: '3s', maxItems: 20 } }, 'inbox'],
+  },
+]
 
 const QUIET_WITHIN_MS = 120_000
 
@@ -193,5 +202,11 @@ async function whatIsLeft(stage: Pick<Stage, 'connection' | 'database' | 'tenant
   })
   const open = rows[0]?.open ?? 0
   if (open > 0) left.push(`${open} deliveries`)
+  const waiting = await stage.database.query<{ waiting: number }>({
+    text: 'SELECT count(*)::int AS waiting FROM runs WHERE tenant_id = $1 AND wake_at IS NOT NULL',
+    values: [stage.tenant],
+  })
+  const runs = waiting.rows[0]?.waiting ?? 0
+  if (runs > 0) left.push(`${runs} runs that wait`)
   return left
 }
