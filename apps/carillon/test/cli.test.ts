@@ -14,6 +14,7 @@ const COMMANDS = [
   'tail',
   'explain',
   'topology',
+  'workflow',
   'migrate',
   'doctor',
   'config',

@@ -18,9 +18,6 @@ export interface TopologyArguments {
   what?: string
 }
 
-/** Exit code of plan and drift when the server differs from the file. */
-const DIFFERS = 3
-
 /** `carillon topology …`: streams and durables as code. */
 export async function topology(args: TopologyArguments, context: CommandContext): Promise<number> {
   const wanted = await readTopology(args.environment).catch((error: unknown) => {
@@ -53,7 +50,7 @@ export async function topology(args: TopologyArguments, context: CommandContext)
     process.stdout.write('the server is as the file says\n')
     return EXIT.ok
   }
-  return DIFFERS
+  return EXIT.differs
 }
 
 /** The failure itself unless there is no such overlay. */

@@ -12,6 +12,8 @@ export interface MeshFolder {
   lock: string
   /** Addresses of the engines while they run; holds a password, so it is readable by its owner alone. */
   addresses: string
+  /** Address of the webhook catcher while it runs: what `${WEBHOOK_URL}` in workflow files stands for. */
+  webhookUrl: string
 }
 
 /** Folders of the mesh under `base`; `CARILLON_DIR` names another place, so that two can run at a time. */
@@ -28,5 +30,6 @@ export async function openMeshFolder(base: string, directory: string | undefined
     port: join(root, 'port'),
     lock: join(root, 'running'),
     addresses: join(root, 'addresses.json'),
+    webhookUrl: join(root, 'webhook-url'),
   }
 }

@@ -79,6 +79,8 @@ export async function startMesh(options: UpOptions): Promise<RunningMesh> {
   await saveKeys(folder.keys, { ...keys, apiKey })
   signal?.throwIfAborted()
   const simulators = parts.use(await startSimulators({ allow: 'development' }))
+  await writeFile(folder.webhookUrl, simulators.webhook.url)
+  parts.defer(() => rm(folder.webhookUrl, { force: true }))
   const publicUrl = `http://127.0.0.1:${port}`
   const env = meshEnvironment({
     env: options.env,

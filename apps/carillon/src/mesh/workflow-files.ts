@@ -1,13 +1,15 @@
 import { watch } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
-import { basename, join, relative } from 'node:path'
+import { join, relative } from 'node:path'
 import { type CarillonClient, CarillonClientError } from '@carillon/sdk'
 import { messageOf } from '@carillon/service'
 import { isWorkflowFile } from './workflow-names.js'
+import { createSourceReader, problemLine, type SourceProblem } from './workflow-source.js'
 
 /** Told of each workflow file that was pushed, and of each that couldn't be. */
 export interface WorkflowReports {
   pushed(file: string, version: number): void
+  /** @param problem one line for each thing that is wrong; with its place in the file where it has one */
   refused(file: string, problem: string): void
 }
 
@@ -21,29 +23,32 @@ export interface WorkflowFiles {
 /** An editor writes a file in several steps; they are one save. */
 const SETTLE_MS = 80
 
-const WEBHOOK_PLACE = /\$\{WEBHOOK_URL\}/g
-
-/**
- * Keeps a folder of workflow files and the mesh in step. `${WEBHOOK_URL}` in a file stands for `webhookUrl`, since the
- * simulator's address is new at every start.
- */
+/** Keeps a folder of workflow files and the mesh in step. `${WEBHOOK_URL}` in a file stands for `webhookUrl`. */
 export function openWorkflowFiles(
   folder: string,
   carillon: Pick<CarillonClient, 'putWorkflow'>,
   options: { webhookUrl: string; reports: WorkflowReports },
 ): WorkflowFiles {
+  const read = createSourceReader(options)
   const push = async (file: string): Promise<void> => {
     const name = relative(folder, file)
     try {
-      const text = await readFile(file, 'utf8')
-      const { version } = await carillon.putWorkflow(
-        text.replaceAll(WEBHOOK_PLACE, options.webhookUrl),
-        basename(file).replace(/\.ya?ml$/, ''),
-      )
-      options.reports.pushed(name, version)
+      const result = read(name, await readFile(file, 'utf8'))
+      if (!result.ok) return options.reports.refused(name, told(result.problems))
+      const { source } = result
+      try {
+        const { version } = await carillon.putWorkflow(source.text, source.definition.key)
+        options.reports.pushed(name, version)
+      } catch (error) {
+        if (!(error instanceof CarillonClientError) || error.errors.length === 0) throw error
+        const problems = error.errors.map(({ field, detail }) =>
+          source.problemAt(field, { message: detail, remedy: '' }),
+        )
+        options.reports.refused(name, told(problems))
+      }
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return
-      options.reports.refused(name, error instanceof CarillonClientError ? error.message : messageOf(error))
+      options.reports.refused(name, messageOf(error))
     }
   }
   return {
@@ -69,6 +74,10 @@ export function openWorkflowFiles(
       }
     },
   }
+}
+
+function told(problems: readonly SourceProblem[]): string {
+  return problems.map(problemLine).join('\n    ')
 }
 
 async function workflowFiles(folder: string): Promise<string[]> {

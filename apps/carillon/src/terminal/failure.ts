@@ -1,8 +1,11 @@
 import { ConfigError, messageOf } from '@carillon/service'
 import pc from 'picocolors'
 
-/** Exit codes: 0 done, 1 it failed, 2 the call or the configuration was wrong, 130 stopped before it was done. */
-export const EXIT = { ok: 0, failed: 1, usage: 2, interrupted: 130 } as const
+/**
+ * Exit codes: 0 done, 1 it failed, 2 the call or the configuration was wrong, 3 done and what was compared differs,
+ * 130 stopped before it was done.
+ */
+export const EXIT = { ok: 0, failed: 1, usage: 2, differs: 3, interrupted: 130 } as const
 
 /** A failure of a command that people can do something about. */
 export class CommandError extends Error {
