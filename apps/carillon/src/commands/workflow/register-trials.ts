@@ -4,7 +4,7 @@ import type { CommandContext } from '../../cli.js'
 /** Makes a command's action of what gives its exit code. */
 export type Does = <A extends unknown[]>(work: (...args: A) => Promise<number>) => (...args: A) => void
 
-/** `carillon workflow test`: what tries workflows before they tell anybody anything. */
+/** `carillon workflow test`, `backtest` and `shadow`: what tries workflows before they tell anybody anything. */
 export function registerTrials(program: Command, does: Does, context: CommandContext): void {
   const workflow =
     program.commands.find((command) => command.name() === 'workflow') ??
@@ -21,5 +21,22 @@ export function registerTrials(program: Command, does: Does, context: CommandCon
         const { testWorkflows } = await import('./test.js')
         return testWorkflows({ paths, ...options }, context)
       }),
+    )
+
+  workflow
+    .command('backtest')
+    .description('replay recorded events through a draft and the published version; sends nothing')
+    .argument('<draft>', 'a workflow file, or the key of one that has a draft or a shadow')
+    .option('--since <when>', 'how long ago, or a moment', '7d')
+    .option('--until <when>', 'default: now')
+    .option('--limit <n>', 'most events', Number, 100_000)
+    .option('--json', 'as data')
+    .action(
+      does(
+        async (draft: string, options: { since: string; until?: string; limit: number; json?: boolean }) => {
+          const { backtestWorkflow } = await import('./backtest.js')
+          return backtestWorkflow({ draft, ...options }, context)
+        },
+      ),
     )
 }

@@ -1,0 +1,143 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { eventually, useFolder } from '@carillon/testkit'
+import t from 'tap'
+import type { Backtest } from '../src/backtest/run-backtest.js'
+import { runCli } from './support.js'
+import { PEOPLE, useWorld, type World } from './world.js'
+
+const EVENTS = 300
+
+const workflow = (steps: string, more = '') => `key: news
+on: [test.news.v1]
+to: data.to
+category: news
+cap: { count: 40, per: 1d }
+${more}
+content: { title: "{{ data.title }}" }
+steps: ${steps}
+`
+const PUBLISHED = workflow('[inbox, push]')
+const DRAFT = workflow(
+  '[inbox, { push: { if: data.urgent } }, { wait: 1h }, email]',
+  'if: data.number != 7.0',
+)
+
+t.test('a draft is judged on what has happened, beside what is published', async (t) => {
+  const world = await useWorld(t)
+  await world.start('dispatcher')
+  const { carillon } = world
+  await carillon.call('PUT', '/v1/categories/news', { name: 'News' })
+  await carillon.putWorkflow(PUBLISHED, 'news')
+  await carillon.call('PUT', '/v1/users/eve/preferences', {
+    preferences: [{ category: 'news', channel: 'push', enabled: false }],
+  })
+  const env = { CARILLON_URL: world.url, CARILLON_API_KEY: await newKey(world) }
+  const folder = await useFolder(t)
+  await writeFile(join(folder, 'news.yaml'), DRAFT)
+  const backtest = (...args: string[]) =>
+    runCli(t, ['workflow', 'backtest', 'news.yaml', ...args], { cwd: folder, env })
+  const began = Date.now()
+  await carillon.publishAll(
+    Array.from({ length: EVENTS }, (_, number) => ({
+      id: `n-${number}`,
+      type: 'test.news.v1',
+      data: {
+        number,
+        title: `News ${number}`,
+        urgent: number % 10 === 0,
+        to: [PEOPLE[number % 3], 'nobody'],
+      },
+    })),
+  )
+  await carillon.publish({ id: 'other', type: 'test.other.v1', data: {} })
+  const counted = () => world.rows<{ runs: number }>('SELECT count(*)::int AS runs FROM runs')
+  await eventually(async () => (await counted())[0]?.runs === 2 * EVENTS, { timeoutMs: 60_000 })
+
+  await t.test('the published side is what the mesh has really decided', async (t) => {
+    const { code, stdout, stderr } = await backtest('--since', '1h', '--json')
+    t.equal(code, 0, stderr)
+    const result = JSON.parse(stdout) as Backtest & { published: number; note: string }
+    t.equal(result.events, EVENTS, 'of the types that the workflow listens to')
+    t.equal(result.published, 1)
+    t.match(result.note, /today's preferences and devices/)
+    const { comparison } = result
+    const real = await world.rows<{ step: string; count: number }>(
+      `SELECT s->>'type' || ' ' || (s->>'outcome') || coalesce(' ' || (s->>'reason'), '') AS step, count(*)::int AS count
+       FROM runs, json_array_elements(plan) AS p, json_array_elements(p->'steps') AS s GROUP BY 1`,
+    )
+    for (const { step, count } of real) {
+      const [type, outcome] = step.split(' ') as ['inbox' | 'push', string]
+      const judged =
+        outcome === 'deliver' ? comparison.channels[type].published : comparison.withheld[step]?.published
+      t.equal(judged, count, step)
+    }
+    t.ok(
+      real.some(({ step }) => step === 'push skip FREQUENCY_CAPPED'),
+      'a cap was reached',
+    )
+    t.ok(real.some(({ step }) => step === 'push skip UNSUBSCRIBED'))
+    t.equal(comparison.runs.published, 2 * EVENTS)
+    t.equal(comparison.runs.draft, 2 * (EVENTS - 1), 'the draft leaves one event out')
+    t.equal(comparison.channels.push.draft, 20, 'ten urgent ones for each of two people')
+    t.equal(comparison.waiting.draft, 3 * 100 - 1, 'mails would come in an hour')
+    t.equal(comparison.less.people, 2, 'eve had no push before, and keeps her inbox')
+    t.ok(comparison.examples.length > 0)
+  })
+
+  await t.test('people read it as a table, and the mesh has sent nothing', async (t) => {
+    const shown = await backtest('--since', new Date(began - 60_000).toISOString())
+    t.equal(shown.code, 0, shown.stderr)
+    t.match(shown.stdout, /news: news\.yaml against version 1, judged with today's preferences and devices/)
+    t.match(shown.stdout, /300 events replayed from .* events\/s/)
+    t.match(shown.stdout, /inbox +300 +299 +-1\n/)
+    t.match(shown.stdout, /push skip CONDITION_FALSE +0 +\d+ +\+\d+\n/)
+    t.match(shown.stdout, /2 people would get less: (ada|bob) -\d+/)
+    t.match(shown.stdout, /nobody would get more/)
+    t.match(shown.stdout, /for example\n {2}ada of n-\d+: inbox, push → inbox\n/)
+    t.equal((await counted())[0]?.runs, 2 * EVENTS)
+  })
+
+  await t.test('a limit and a period leave out the rest, and say so', async (t) => {
+    const limited = await backtest('--since', '1h', '--limit', '100')
+    t.match(limited.stdout, /100 events replayed.*\nThere are more events: raise --limit/)
+    const none = await backtest('--since', '2h', '--until', '1h')
+    t.match(none.stdout, /0 events replayed/)
+  })
+
+  await t.test('pages follow each other, whatever their size', async (t) => {
+    const seen: string[] = []
+    let after = ''
+    for (;;) {
+      const path = `/v1/events?types=test.*&limit=70${after}`
+      const page = await carillon.call<{ events: { eventId: string }[]; next: string | null }>('GET', path)
+      seen.push(...page.events.map(({ eventId }) => eventId))
+      if (page.next === null) break
+      after = `&after=${page.next}`
+    }
+    t.equal(seen.length, EVENTS + 1)
+    t.equal(new Set(seen).size, EVENTS + 1)
+  })
+
+  await t.test('a key names the draft that is stored, and what is wrong is said', async (t) => {
+    const missing = await runCli(t, ['workflow', 'backtest', 'news'], { cwd: folder, env })
+    t.equal(missing.code, 1)
+    t.match(missing.stderr, /neither a file "news" nor a draft of that key.*\n.*push --draft/)
+    await writeFile(join(folder, 'bad.yaml'), DRAFT.replace('data.urgent', 'data.urgent =='))
+    const bad = await runCli(t, ['workflow', 'backtest', 'bad.yaml'], { cwd: folder, env })
+    t.match(bad.stderr, /bad\.yaml: steps\.1\.push\.if/)
+    const wrong = await backtest('--since', 'yesterday')
+    t.equal(wrong.code, 2)
+    t.match(wrong.stderr, /neither a duration nor a moment.*\n.*7d/)
+    await carillon.putWorkflow(DRAFT, 'news', { as: 'draft' })
+    const stored = await runCli(t, ['workflow', 'backtest', 'news', '--since', '1h'], { cwd: folder, env })
+    t.match(stored.stdout, /news: the draft \(version 2\) against version 1/)
+    t.match(stored.stdout, /inbox +300 +299 +-1\n/)
+  })
+})
+
+async function newKey({ carillon }: World): Promise<string> {
+  const scopes = ['workflows:write', 'users:read']
+  const { key } = await carillon.call<{ key: string }>('POST', '/v1/keys', { name: 'backtest', scopes })
+  return key
+}
