@@ -1,5 +1,5 @@
 import t from 'tap'
-import { eventOf, factsOf, NOW, workflowOf } from './fixtures/facts.js'
+import { eventOf, factsOf, NOW, planned, workflowOf } from './fixtures/facts.js'
 import {
   createCalendar,
   type ExplainedDelivery,
@@ -21,8 +21,8 @@ const workflow = workflowOf({
   steps: ['inbox', 'push', { wait: '20s' }, 'email'],
 })
 const event = eventOf({ customerId: 'ada' })
-const first = plan({ event, workflow, facts: person(), now: NOW })
-const second = plan({
+const first = planned({ event, workflow, facts: person(), now: NOW })
+const second = planned({
   event,
   workflow,
   facts: person({ seenAt: NOW + 5 * SECOND }),
@@ -120,7 +120,7 @@ t.test('what went wrong is said with its reason and what comes next', async (t) 
 })
 
 t.test('a run that said nothing says why', async (t) => {
-  const skipped = plan({
+  const skipped = planned({
     event,
     workflow: workflowOf({ category: 'rides', steps: ['push'] }),
     facts: person({ preferences: [{ category: 'rides', channel: null, enabled: false }] }),

@@ -1,10 +1,10 @@
 import t from 'tap'
-import { eventOf, factsOf, NOW, workflowOf } from './fixtures/facts.js'
-import { type Facts, type Plan, type PlanInput, plan, planForFailure, planForUnknown } from './index.js'
+import { capped, eventOf, factsOf, NOW, planned, workflowOf } from './fixtures/facts.js'
+import { type Facts, type Plan, type PlanInput, planForFailure, planForUnknown } from './index.js'
 
 const event = eventOf({ customerId: 'ada', minutes: 4, rideId: 'r1' })
 const judged = (written: object, facts: Facts = factsOf(), more: Partial<PlanInput> = {}): Plan =>
-  plan({ event, workflow: workflowOf({ category: 'rides', ...written }), facts, now: NOW, ...more })
+  planned({ event, workflow: workflowOf({ category: 'rides', ...written }), facts, ...more })
 const reasons = (result: Plan) => result.steps.map((step) => step.reason ?? step.outcome)
 const push = { steps: ['push'] }
 
@@ -57,7 +57,7 @@ t.test('a plan', async (t) => {
   })
 
   t.test("takes the event's lane when the workflow names none", async (t) => {
-    const bulk = plan({
+    const bulk = planned({
       event: { ...event, lane: 'bulk' },
       workflow: workflowOf({}),
       facts: factsOf(),
@@ -80,7 +80,7 @@ t.test('a plan', async (t) => {
     t.equal(judged({ collapse: 'data.nothing' }).collapseKey, undefined)
     t.equal(judged({ collapse: 'data.minutes' }).collapseKey, '4')
     t.equal(judged({ collapse: 'data' }).collapseKey, undefined)
-    const hostile = plan({
+    const hostile = planned({
       event: eventOf({ rideId: `a\u0000b${'x'.repeat(500)}` }),
       workflow: workflowOf({ collapse: 'data.rideId' }),
       facts: factsOf(),
@@ -92,7 +92,8 @@ t.test('a plan', async (t) => {
 
   t.test('hands an app the data that the event offers it, and nothing else', async (t) => {
     const offered = (data: unknown) =>
-      plan({ event: eventOf(data), workflow: workflowOf({}), facts: factsOf(), now: NOW }).content.inbox?.data
+      planned({ event: eventOf(data), workflow: workflowOf({}), facts: factsOf(), now: NOW }).content.inbox
+        ?.data
     t.strictSame(offered({ notification: { ride: 'r1' } }), { ride: 'r1' })
     for (const data of [{ notification: ['a'] }, { notification: 'a' }, null, 'text', {}])
       t.equal(offered(data), undefined)
@@ -104,13 +105,13 @@ t.test('the first no is the reason', async (t) => {
   const everythingAgainst = factsOf({
     user: { status: 'suspended', email: null },
     devices: [],
-    cancelled: true,
+    cancelledAt: NOW - 2_000,
     preferences: [
       { category: 'rides', channel: null, enabled: false },
       { category: null, channel: 'push', enabled: false },
     ],
     seenAt: NOW - 1_000,
-    capCount: 9,
+    used: capped(),
   })
   const written = {
     stop: 'seen',
@@ -120,12 +121,12 @@ t.test('the first no is the reason', async (t) => {
   }
   const late = { begunAt: NOW - 3_600_000 }
   const active = { ...everythingAgainst, user: { ...everythingAgainst.user, status: 'active' as const } }
-  const going = { ...active, cancelled: false }
+  const going = { ...active, cancelledAt: null }
   const met = { ...written, steps: ['push'] }
   const channelOff = { ...going, preferences: going.preferences.slice(1) }
   const wanted = { ...going, preferences: [] }
   const unseen = { ...wanted, seenAt: null }
-  const uncapped = { ...unseen, capCount: 0 }
+  const { used: _, ...uncapped } = unseen
   const cases: [string, string, Plan, string | RegExp][] = [
     ['a suspended recipient', 'NO_RECIPIENT', judged(written, everythingAgainst, late), /suspended/],
     ['a cancel', 'CANCELLED', judged(written, active, late), /cancelled/],
@@ -239,7 +240,7 @@ t.test('preferences', async (t) => {
     const facts = factsOf({
       category: critical,
       preferences: [off('rides', 'push'), off(null, null)],
-      capCount: 9,
+      used: capped(),
     })
     t.match(judged({ ...push, cap: { count: 1, per: '1d' } }, facts).steps[0], {
       outcome: 'deliver',
@@ -250,27 +251,29 @@ t.test('preferences', async (t) => {
 
 t.test('a frequency cap', async (t) => {
   const cap = { count: 2, per: '1d' }
-  t.test('lets the count through and holds back what comes after', async (t) => {
-    t.strictSame(reasons(judged({ cap, steps: ['push'] }, factsOf({ capCount: 1 }))), ['deliver'])
-    t.strictSame(reasons(judged({ cap, steps: ['push'] }, factsOf({ capCount: 2 }))), ['FREQUENCY_CAPPED'])
+  t.test('holds nothing back until it is used up', async (t) => {
+    t.strictSame(reasons(judged({ cap, steps: ['push'] }, factsOf({ used: { throttles: new Set() } }))), [
+      'deliver',
+    ])
+    t.strictSame(reasons(judged({ cap, steps: ['push'] }, factsOf({ used: capped() }))), ['FREQUENCY_CAPPED'])
   })
   t.test('never holds back the inbox', async (t) => {
-    const result = judged({ cap, steps: ['inbox', 'push'] }, factsOf({ capCount: 5 }))
+    const result = judged({ cap, steps: ['inbox', 'push'] }, factsOf({ used: capped() }))
     t.strictSame(reasons(result), ['deliver', 'FREQUENCY_CAPPED'])
     t.match(result, { state: 'completed', inInbox: true })
   })
   t.test('shows in the inbox what a workflow without an inbox step would have sent', async (t) => {
-    const result = judged({ cap, steps: ['push'] }, factsOf({ capCount: 2 }))
+    const result = judged({ cap, steps: ['push'] }, factsOf({ used: capped() }))
     t.match(result, { state: 'completed', inInbox: true, content: { inbox: { title: 'On the way' } } })
     const own = judged(
       { cap, content: {}, steps: [{ push: { content: { title: 'Only here' } } }] },
-      factsOf({ capCount: 2 }),
+      factsOf({ used: capped() }),
     )
     t.match(own, { inInbox: true, content: { inbox: { title: 'Only here' } } })
   })
   t.test('shows nothing to who has the inbox off', async (t) => {
     const facts = factsOf({
-      capCount: 2,
+      used: capped(),
       preferences: [{ category: null, channel: 'inbox', enabled: false }],
     })
     t.match(judged({ cap, steps: ['push'] }, facts), {
@@ -316,7 +319,7 @@ t.test('a wait', async (t) => {
         ...Array(4).fill('ALREADY_SEEN'),
       ])
       t.match(judged({ steps, stop: 'seen' }, seen), { state: 'completed', inInbox: true })
-      const cancelled = judged({ steps }, factsOf({ cancelled: true }))
+      const cancelled = judged({ steps }, factsOf({ cancelledAt: NOW - 2_000 }))
       t.strictSame(reasons(cancelled), Array(5).fill('CANCELLED'))
       t.equal(cancelled.wakeAt, undefined)
       t.strictSame(reasons(judged({ steps }, seen)), ['deliver', 'wait'], 'without stop: seen it goes on')
@@ -338,7 +341,7 @@ t.test('runs that are not judged', async (t) => {
   })
   t.test('a text that cannot be rendered fails the run with what is missing', async (t) => {
     const needs = workflowOf({ content: { title: '{{ data.driver }}' } })
-    t.throws(() => plan({ event, workflow: needs, facts: factsOf(), now: NOW }), {
+    t.throws(() => planned({ event, workflow: needs, facts: factsOf(), now: NOW }), {
       code: 'VARIABLE_MISSING',
       field: 'content.title',
       message: /needs data\.driver/,
@@ -352,6 +355,9 @@ t.test('runs that are not judged', async (t) => {
   t.test('a text that nobody would get is not rendered', async (t) => {
     const needs = workflowOf({ steps: ['inbox', { email: { content: { html: '{{ data.driver }}' } } }] })
     const facts = factsOf({ user: { email: null } })
-    t.match(plan({ event, workflow: needs, facts, now: NOW }), { state: 'completed', content: { inbox: {} } })
+    t.match(planned({ event, workflow: needs, facts, now: NOW }), {
+      state: 'completed',
+      content: { inbox: {} },
+    })
   })
 })

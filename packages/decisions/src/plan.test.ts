@@ -1,14 +1,23 @@
-import { CHANNELS, type DomainEvent, type Reason, type WorkflowDefinition } from '@carillon/contracts'
+import {
+  CHANNELS,
+  DELIVERY_CHANNELS,
+  type DomainEvent,
+  type Reason,
+  type WorkflowDefinition,
+} from '@carillon/contracts'
 import fc from 'fast-check'
 import t from 'tap'
 import { compileWorkflow } from './compile.js'
 import { RenderError } from './errors.js'
 import type { Facts } from './facts.js'
 import { createMatcher } from './match.js'
-import { type Plan, plan } from './plan.js'
+import { type Plan, type PlanInput, plan as planAt } from './plan.js'
 import { recipientsOf } from './recipients.js'
+import { createCalendar } from './time/calendar.js'
 
 const NOW = 1_750_000_000_000
+const calendar = createCalendar()
+const plan = (input: Omit<PlanInput, 'calendar'>) => planAt({ calendar, ...input })
 
 const event = (data: unknown): DomainEvent => ({
   tenant: 'demo',
@@ -55,12 +64,18 @@ const facts = (part: Partial<Omit<Facts, 'user'>> = {}, user: Partial<Facts['use
   category: null,
   preferences: [],
   tenantDefaults: [],
-  capCount: 0,
+  quietHours: null,
   seenAt: null,
-  cancelled: false,
+  cancelledAt: null,
   tenantLocale: 'en',
+  tenantTimezone: 'UTC',
   ...part,
 })
+
+const USED_UP = {
+  throttles: new Set<number>(),
+  cap: { detail: '2 of at most 2 per 1h have gone out', channels: DELIVERY_CHANNELS },
+}
 
 const anyFacts: fc.Arbitrary<Facts> = fc
   .record({
@@ -75,14 +90,15 @@ const anyFacts: fc.Arbitrary<Facts> = fc
       { maxLength: 3 },
     ),
     off: fc.subarray([...CHANNELS]),
-    capCount: fc.integer({ min: 0, max: 3 }),
+    capped: fc.boolean(),
     seenAt: fc.constantFrom(null, NOW - 1_000),
-    cancelled: fc.boolean(),
+    cancelledAt: fc.constantFrom(null, NOW - 2_000),
   })
-  .map(({ suspended, email, locale, devices, off, ...rest }) =>
+  .map(({ suspended, email, locale, devices, off, capped, ...rest }) =>
     facts(
       {
         ...rest,
+        ...(capped ? { used: USED_UP } : {}),
         devices: devices.map((device, index) => ({ id: `d-${index}`, kind: 'fcm' as const, ...device })),
         preferences: off.map((channel) => ({ category: null, channel, enabled: false })),
       },
@@ -140,13 +156,13 @@ t.test('every step is explained, and every skip has a reason', async (t) => {
 /** In the order of judgement: what makes each refusal hold. Each starts where the one before it doesn't hold. */
 const ORDER: readonly [reason: Reason, apply: (facts: Facts) => Facts][] = [
   ['NO_RECIPIENT', (facts) => ({ ...facts, user: { ...facts.user, status: 'suspended' } })],
-  ['CANCELLED', (facts) => ({ ...facts, cancelled: true })],
+  ['CANCELLED', (facts) => ({ ...facts, cancelledAt: NOW - 2 })],
   [
     'UNSUBSCRIBED',
     (facts) => ({ ...facts, preferences: [{ category: null, channel: 'push', enabled: false }] }),
   ],
   ['ALREADY_SEEN', (facts) => ({ ...facts, seenAt: NOW - 1 })],
-  ['FREQUENCY_CAPPED', (facts) => ({ ...facts, capCount: 2 })],
+  ['FREQUENCY_CAPPED', (facts) => ({ ...facts, used: USED_UP })],
   ['NO_ADDRESS', (facts) => ({ ...facts, devices: [] })],
 ]
 
@@ -165,7 +181,7 @@ t.test('a plan that waits judges the same as one that does not', async (t) => {
   fc.assert(
     fc.property(anySteps, anyFacts, fc.nat(5), (steps, known, at) => {
       // a run that ended doesn't wait, so nothing is there to compare
-      const state = { ...known, cancelled: false, user: { ...known.user, status: 'active' as const } }
+      const state = { ...known, cancelledAt: null, user: { ...known.user, status: 'active' as const } }
       const cut = Math.min(at, steps.length - 1)
       const whole = plan({ event: EVENT, workflow: workflow({ steps }), facts: state, now: NOW })
       const split = workflow({ steps: [...steps.slice(0, cut), { wait: '1m' }, ...steps.slice(cut)] })
@@ -198,7 +214,7 @@ t.test('a critical category is never capped and never switched off', async (t) =
   const result = plan({
     event: EVENT,
     workflow: loud,
-    facts: facts({ category: alarm, preferences: off, capCount: 9 }),
+    facts: facts({ category: alarm, preferences: off, used: USED_UP }),
     now: NOW,
   })
   t.equal(result.steps[0]?.outcome, 'deliver')
@@ -246,10 +262,7 @@ t.test('nobody is told twice, whatever the expression gives', async (t) => {
       ),
       (people) => {
         const selected = recipientsOf(event({ people }), workflow({ to: 'data.people' }))
-        const ids =
-          selected.kind === 'users'
-            ? selected.users.map((user) => (typeof user === 'string' ? user : user.id))
-            : []
+        const ids = selected.users.map((user) => (typeof user === 'string' ? user : user.id))
         const wanted = [...new Set(people.map((one) => (typeof one === 'string' ? one : one.id)))]
         return JSON.stringify(ids) === JSON.stringify(wanted)
       },
