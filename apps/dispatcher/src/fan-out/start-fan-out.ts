@@ -19,8 +19,11 @@ export interface FanOut {
   stop(): void
 }
 
-/** Chunks held by one process at a time in each lane; they are handled one after another. */
-const BATCH = 4
+/**
+ * Chunks handed over together in each lane; two batches are handled at a time, so that one commits while the other
+ * publishes. Small, so that everything else gets its turn and other dispatchers their share.
+ */
+const BATCH = 2
 
 export function startFanOut({ connection, onDead, ...deps }: FanOutDeps): FanOut {
   const stopping = new AbortController()
@@ -30,7 +33,7 @@ export function startFanOut({ connection, onDead, ...deps }: FanOutDeps): FanOut
     consumptions: LANES.map((lane) =>
       consume(
         connection,
-        { stream: STREAMS.jobsFanout, durable: fanoutDurable(lane), batch: BATCH, concurrency: 1 },
+        { stream: STREAMS.jobsFanout, durable: fanoutDurable(lane), batch: BATCH, concurrency: 2 },
         onChunks,
         {
           onFailure: (error) => deps.events.failed('chunks', error),
