@@ -71,7 +71,7 @@ export function startFlood(publisher: Publisher, perSecond: number, name: string
       const wanted = Math.floor(((performance.now() - began) * perSecond) / 1_000) - published
       const messages = Array.from({ length: Math.min(wanted, 1_000) }, (_, index) => {
         const ride = published + index
-        return event('normal', 'ride.v1', `${name}-${ride}`, { user: `rider${ride % RIDERS}`, ride })
+        return event('normal', 'ride.v1', `${name}-ride-${ride}`, { user: `rider${ride % RIDERS}`, ride })
       })
       if (messages.length > 0) {
         const outcomes = await publisher.publishAll('EVENTS', messages)
