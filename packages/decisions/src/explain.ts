@@ -29,6 +29,8 @@ export interface ExplainInput {
   digest?: { id: string; story: Explanation }
   /** What it gathered, when it is a digest; those that are left out say why. */
   gathered?: readonly GatheredItem[]
+  /** Told as a part of its event's story, which has said how the event arrived. */
+  withinEvent?: boolean
 }
 
 export interface GatheredItem {
@@ -78,13 +80,18 @@ function inOrder(reasons: readonly ExplainedReason[]): ExplainedReason[] {
     .map(({ reason }) => reason)
 }
 
-function beginning({ event, workflow, recipient, gathered, passes }: ExplainInput): ExplainedReason {
+function beginning(input: ExplainInput): ExplainedReason {
+  const { event, workflow, recipient, gathered, passes } = input
   if (gathered !== undefined) {
     return {
       at: passes[0]?.at ?? event.seenAt,
       what: `a digest of workflow "${workflow.key}" version ${workflow.version} opened for ${recipient}`,
       why: `the event ${event.type} (${event.id}) was its first`,
     }
+  }
+  if (input.withinEvent === true) {
+    const what = `workflow "${workflow.key}" version ${workflow.version} matched it for ${recipient}`
+    return { at: event.seenAt, what, why: `it listens to ${event.type}, and nothing stands against it` }
   }
   return {
     at: event.seenAt,
