@@ -40,8 +40,9 @@ export class WorkflowMoved extends Error {
   readonly published: number
 
   constructor(key: string, expected: number, published: number) {
+    const thought = expected === 0 ? 'not to be published' : `to be published in version ${expected}`
     const now = published === 0 ? 'nothing is published' : `version ${published} is`
-    super(`"${key}" was expected to be published in version ${expected}, and ${now}.`)
+    super(`"${key}" was expected ${thought}, and ${now}.`)
     this.published = published
   }
 }
