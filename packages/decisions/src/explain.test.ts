@@ -1,31 +1,19 @@
 import t from 'tap'
 import { eventOf, factsOf, NOW, planned, workflowOf } from './fixtures/facts.js'
-import {
-  createCalendar,
-  type ExplainedDelivery,
-  type ExplainInput,
-  explain,
-  type Facts,
-  type PlanInput,
-  plan as planOf,
-} from './index.js'
+import { type ExplainedDelivery, type ExplainInput, explain } from './index.js'
 
 const SECOND = 1_000
-const calendar = createCalendar()
-const plan = (input: Omit<PlanInput, 'calendar'>) => planOf({ calendar, ...input })
-const person = (changes: Partial<Omit<Facts, 'user'>> = {}): Facts =>
-  factsOf({ quietHours: null, cancelledAt: null, tenantTimezone: 'UTC', ...changes })
 const workflow = workflowOf({
   category: 'rides',
   stop: 'seen',
   steps: ['inbox', 'push', { wait: '20s' }, 'email'],
 })
 const event = eventOf({ customerId: 'ada' })
-const first = planned({ event, workflow, facts: person(), now: NOW })
+const first = planned({ event, workflow, facts: factsOf(), now: NOW })
 const second = planned({
   event,
   workflow,
-  facts: person({ seenAt: NOW + 5 * SECOND }),
+  facts: factsOf({ seenAt: NOW + 5 * SECOND }),
   now: NOW + 20 * SECOND,
   begunAt: NOW,
   fromStep: 3,
@@ -123,7 +111,7 @@ t.test('a run that said nothing says why', async (t) => {
   const skipped = planned({
     event,
     workflow: workflowOf({ category: 'rides', steps: ['push'] }),
-    facts: person({ preferences: [{ category: 'rides', channel: null, enabled: false }] }),
+    facts: factsOf({ preferences: [{ category: 'rides', channel: null, enabled: false }] }),
     now: NOW,
   })
   const { text } = told({
