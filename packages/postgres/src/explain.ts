@@ -66,12 +66,16 @@ export interface RunRecord {
   seenAt: Date | null
   readAt: Date | null
   archivedAt: Date | null
+  /** The run of the digest that it went into. */
+  digestId: string | null
+  cancelKey: string | null
 }
 
-const RUN = `id, event_id AS "eventId", workflow_key AS "workflowKey", workflow_version AS "workflowVersion",
+/** Columns of a `RunRecord`. */
+export const RUN = `id, event_id AS "eventId", workflow_key AS "workflowKey", workflow_version AS "workflowVersion",
   user_id AS "userId", recipient, lane, category, state, reason, plan, content, in_inbox AS "inInbox",
   wake_at AS "wakeAt", expires_at AS "expiresAt", created_at AS "createdAt", seen_at AS "seenAt", read_at AS "readAt",
-  archived_at AS "archivedAt"`
+  archived_at AS "archivedAt", digest_id AS "digestId", cancel_key AS "cancelKey"`
 
 /** A run by its id; with `userId` only if it is this person's. */
 export async function findRun(
@@ -121,7 +125,7 @@ export interface DeliveryRecord {
   id: string
   channel: string
   step: number
-  addressKind: 'device' | 'email' | 'webhook'
+  addressKind: 'device' | 'email' | 'phone' | 'webhook'
   address: string
   provider: string | null
   status: DeliveryStatus
