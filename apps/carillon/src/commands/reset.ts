@@ -14,7 +14,8 @@ export async function reset(args: { yes?: boolean }, context: CommandContext): P
     throw new CommandError(`The mesh runs (process ${owner}).`, { remedy: 'Stop it with Ctrl-C first.' })
   }
   if (args.yes !== true && !(await confirmed(folder.root))) return EXIT.failed
-  for (const path of [join(folder.root, 'data'), folder.keys, folder.port, folder.lock, folder.addresses]) {
+  const { keys, port, lock, addresses, webhookUrl } = folder
+  for (const path of [join(folder.root, 'data'), keys, port, lock, addresses, webhookUrl]) {
     await rm(path, { recursive: true, force: true })
   }
   process.stdout.write('everything is wiped; the next start begins anew\n')

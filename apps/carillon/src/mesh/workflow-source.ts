@@ -29,18 +29,20 @@ export const WEBHOOK_PLACE = '${WEBHOOK_URL}'
 /** Stands for the address of a catcher that isn't known where nothing is sent. */
 const SOME_ADDRESS = 'https://webhook.example/'
 
-/**
- * `${WEBHOOK_URL}` in a file stands for `webhookUrl`: the development mesh's catcher has another one at every start.
- * Templates aren't known here; naming one that is missing is told by the edge.
- */
-export function createSourceReader({
-  webhookUrl = SOME_ADDRESS,
-}: {
+export interface SourcePlaces {
+  /** The address that `${WEBHOOK_URL}` in a file stands for. */
   webhookUrl?: string
-} = {}): SourceReader {
+  /** Files that name an address that isn't known are refused; where nothing is sent, any will do. */
+  sends?: boolean
+}
+
+/** Templates aren't known here; naming one that is missing is told by the edge. */
+export function createSourceReader({ webhookUrl, sends = false }: SourcePlaces = {}): SourceReader {
   const validate = createWorkflowValidator()
   return (file, written) => {
-    const text = written.replaceAll(WEBHOOK_PLACE, () => webhookUrl)
+    const unknown = sends && webhookUrl === undefined ? written.indexOf(WEBHOOK_PLACE) : -1
+    if (unknown >= 0) return { ok: false, problems: [unknownAddress(file, written.slice(0, unknown))] }
+    const text = written.replaceAll(WEBHOOK_PLACE, () => webhookUrl ?? SOME_ADDRESS)
     const read = readYaml(file, text)
     if (!read.ok) return { ok: false, problems: read.problems.map((problem) => ({ ...problem, path: '' })) }
     const { yaml } = read
@@ -53,6 +55,15 @@ export function createSourceReader({
     const checked = validate(named(file, yaml.value))
     if (checked.ok) return { ok: true, source: { file, text, definition: checked.definition, problemAt } }
     return { ok: false, problems: checked.problems.map((problem) => problemAt(problem.path, problem)) }
+  }
+}
+
+function unknownAddress(file: string, before: string): SourceProblem {
+  const lines = before.split('\n')
+  return {
+    ...{ file, line: lines.length, column: (lines.at(-1)?.length ?? 0) + 1, path: '' },
+    message: `${WEBHOOK_PLACE} stands for an address that is not known.`,
+    remedy: 'Set WEBHOOK_URL.',
   }
 }
 

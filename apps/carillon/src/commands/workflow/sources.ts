@@ -6,6 +6,7 @@ import { isWorkflowFile } from '../../mesh/workflow-names.js'
 import {
   createSourceReader,
   problemLine,
+  type SourcePlaces,
   type SourceProblem,
   type WorkflowSource,
 } from '../../mesh/workflow-source.js'
@@ -30,7 +31,7 @@ export interface Sources {
 export async function readSources(
   paths: readonly string[],
   { base }: CommandContext,
-  places: { webhookUrl?: string } = {},
+  places: SourcePlaces = {},
 ): Promise<Sources> {
   const read = createSourceReader(places)
   const { files, whole } = await findFiles(paths.length === 0 ? [FOLDER] : paths, base)

@@ -4,7 +4,7 @@ import type { WorkflowDefinition } from '@carillon/contracts'
 import type { CarillonClient } from '@carillon/sdk'
 import type { CommandContext } from '../../cli.js'
 import { openMeshFolder } from '../../mesh/folder.js'
-import type { WorkflowSource } from '../../mesh/workflow-source.js'
+import type { SourcePlaces, WorkflowSource } from '../../mesh/workflow-source.js'
 
 /** A version as the edge has it. */
 export interface StoredWorkflow {
@@ -32,11 +32,11 @@ export function saysTheSame(source: WorkflowSource, stored: StoredWorkflow | und
 }
 
 /** What `${WEBHOOK_URL}` stands for: WEBHOOK_URL, else the catcher of the mesh that runs in this folder. */
-export async function webhookPlace(context: CommandContext): Promise<{ webhookUrl?: string }> {
+export async function webhookPlace(context: CommandContext): Promise<SourcePlaces> {
   const { WEBHOOK_URL: told, CARILLON_URL: elsewhere, CARILLON_DIR } = context.env
-  if (told !== undefined) return { webhookUrl: told }
-  if (elsewhere !== undefined) return {}
+  if (told !== undefined) return { webhookUrl: told, sends: true }
+  if (elsewhere !== undefined) return { sends: true }
   const folder = await openMeshFolder(context.base, CARILLON_DIR)
   const webhookUrl = await readFile(folder.webhookUrl, 'utf8').catch(() => undefined)
-  return webhookUrl === undefined ? {} : { webhookUrl }
+  return { sends: true, ...(webhookUrl === undefined ? {} : { webhookUrl }) }
 }
