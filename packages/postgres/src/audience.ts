@@ -49,7 +49,7 @@ export async function listMembers(
   )
   const { rows } = await tx.queryArrays<[string, string, string, boolean]>({
     text: `SELECT m.branch, u.id, u.external_id, u.status = 'active'
-      FROM (${union.join(' UNION ALL ')}) AS m (branch, id) JOIN users u ON u.tenant_id = $1 AND u.id = m.id
+      FROM (${union.join(' UNION ALL ')}) AS m (branch, id), ${MEMBER}
       WHERE $2::text[] IS NOT NULL AND $3::text[] IS NOT NULL AND $4::text[] IS NOT NULL ORDER BY u.id`,
     values: [audience.tenant, ...groupArrays(audience), limit + 1],
   })
@@ -86,10 +86,7 @@ export async function estimateMembers(tx: Tx, audience: Audience): Promise<numbe
   return rows[0]?.[0] ?? 0
 }
 
-/**
- * All active members whose id is in the range, by id. The range bounds the branches alone: the planner takes ranges of
- * uuids for empty, and with a second one it would compare every member with every user of the range.
- */
+/** All active members whose id is in the range, by id. */
 export async function membersInRange(tx: Tx, audience: Audience, range: IdRange): Promise<Member[]> {
   const branches = [
     audience.topics.length > 0 &&
@@ -101,7 +98,7 @@ export async function membersInRange(tx: Tx, audience: Audience, range: IdRange)
   ].filter((text) => text !== false)
   if (branches.length === 0) return []
   const { rows } = await tx.queryArrays<[string, string]>({
-    text: `SELECT u.id, u.external_id FROM (${branches.join(' UNION ')}) AS m (id) JOIN users u ON u.tenant_id = $1 AND u.id = m.id
+    text: `SELECT u.id, u.external_id FROM (${branches.join(' UNION ')}) AS m (id), ${MEMBER}
       WHERE u.status = 'active'
         AND $2::text[] IS NOT NULL AND $3::text[] IS NOT NULL AND $4::text[] IS NOT NULL ORDER BY u.id`,
     values: [audience.tenant, ...groupArrays(audience), range.first, range.last],
@@ -121,6 +118,13 @@ export async function peopleInRange(
   })
   return rows
 }
+
+/**
+ * Each member by its key, always: the planner guesses ranges of uuids between nothing and everything, and then compared
+ * every member with every user of the range, or read all users for each chunk.
+ */
+const MEMBER =
+  'LATERAL (SELECT id, external_id, status FROM users WHERE tenant_id = $1 AND id = m.id LIMIT 1) AS u'
 
 /** Subscriptions to parts of the topics, by `subscriptions_below`; "/" is the character after ".". */
 const BELOW = `SELECT s.user_id FROM unnest($3::text[]) AS part, LATERAL (
