@@ -20,6 +20,7 @@ import { type JudgeDeps, judge } from './judge.js'
 import { type Resolved, resolveRecipients } from './recipients.js'
 import { eventRow } from './rows.js'
 import type { RulesCache, TenantRules } from './rules.js'
+import { judgeShadows } from './shadow.js'
 import { signalsOf } from './signals.js'
 import { writeRuns } from './write-runs.js'
 
@@ -149,6 +150,7 @@ async function writeFresh(
   )
   const { resolved, inline } = await resolveRecipients(tx, flat)
   if (inline.length > 0) await upsertInlineUsers(tx, inline)
+  await judgeShadows(tx, fresh, deps)
   const judged = await judge(
     tx,
     flat.flatMap(({ entry, assignment }, place) =>

@@ -26,6 +26,9 @@ export interface TenantRules {
   timezone: string
   match: Matcher
   workflows: ReadonlyMap<string, CompiledWorkflow>
+  /** Judged beside the published ones of the same keys, without sending. */
+  shadows: ReadonlyMap<string, CompiledWorkflow>
+  matchShadows: Matcher
   categories: ReadonlyMap<string, NonNullable<Facts['category']>>
   defaults: readonly Preference[]
   quietHours: QuietHours | null
@@ -102,19 +105,26 @@ function compileRules(
     conditions,
   }: { templates: Templates; compile: WorkflowCompiler; conditions: Conditions },
 ): { rules: TenantRules; broken: string[] } {
-  const workflows = new Map<string, CompiledWorkflow>()
   const broken: string[] = []
-  for (const { key, version, definition } of loaded.workflows) {
-    const compiled = compile(definition, version, templates)
-    if (compiled === undefined) broken.push(`${key}@${version}`)
-    else workflows.set(key, compiled)
+  const compileAll = (stored: LoadedRules['workflows']): Map<string, CompiledWorkflow> => {
+    const all = new Map<string, CompiledWorkflow>()
+    for (const { key, version, definition } of stored) {
+      const compiled = compile(definition, version, templates)
+      if (compiled === undefined) broken.push(`${key}@${version}`)
+      else all.set(key, compiled)
+    }
+    return all
   }
+  const workflows = compileAll(loaded.workflows)
+  const shadows = compileAll(loaded.shadows)
   const rules: TenantRules = {
     tenant: tenant.id,
     locale: tenant.locale,
     timezone: tenant.timezone,
     match: createMatcher([...workflows.values()]),
     workflows,
+    shadows,
+    matchShadows: createMatcher([...shadows.values()]),
     categories: new Map(loaded.categories.map((category) => [category.key, category])),
     defaults: loaded.defaults.map((row) => conditions.preferenceOf(row)),
     quietHours: loaded.quietHours === null ? null : quietHoursOf(loaded.quietHours, 'tenant'),

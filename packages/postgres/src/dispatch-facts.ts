@@ -38,6 +38,8 @@ export async function loadTenants(tx: Tx, ids: readonly string[]): Promise<Tenan
 
 export interface TenantRules {
   workflows: { key: string; version: number; definition: unknown }[]
+  /** Versions that are judged beside the published ones, without sending. */
+  shadows: { key: string; version: number; definition: unknown }[]
   templates: { key: string; kind: TemplateKind; locales: unknown }[]
   categories: { key: string; name: string; critical: boolean; defaults: Record<string, boolean> }[]
   defaults: { category: string | null; channel: string | null; enabled: boolean; condition: string | null }[]
@@ -53,6 +55,8 @@ export async function loadTenantRules(tx: Tx, tenant: string): Promise<TenantRul
     text: `SELECT
       (SELECT coalesce(json_agg(json_build_object('key', key, 'version', version, 'definition', definition) ORDER BY key), '[]')
          FROM workflows WHERE tenant_id = $1 AND status = 'published') AS workflows,
+      (SELECT coalesce(json_agg(json_build_object('key', key, 'version', version, 'definition', definition) ORDER BY key), '[]')
+         FROM workflows WHERE tenant_id = $1 AND status = 'shadow') AS shadows,
       (SELECT coalesce(json_agg(json_build_object('key', key, 'kind', kind, 'locales', locales) ORDER BY key), '[]')
          FROM templates WHERE tenant_id = $1 AND status = 'published') AS templates,
       (SELECT coalesce(json_agg(json_build_object('key', key, 'name', name, 'critical', critical, 'defaults', defaults) ORDER BY key), '[]')
