@@ -23,7 +23,7 @@ const DRAFT = workflow(
   'if: data.number != 7.0',
 )
 
-t.test('a draft is judged on what has happened, beside what is published', async (t) => {
+t.test('a draft is judged on what has happened and on what happens, beside what is published', async (t) => {
   const world = await useWorld(t)
   await world.start('dispatcher')
   const { carillon } = world
@@ -133,6 +133,31 @@ t.test('a draft is judged on what has happened, beside what is published', async
     const stored = await runCli(t, ['workflow', 'backtest', 'news', '--since', '1h'], { cwd: folder, env })
     t.match(stored.stdout, /news: the draft \(version 2\) against version 1/)
     t.match(stored.stdout, /inbox +300 +299 +-1\n/)
+  })
+
+  await t.test('a shadow is compared on live events', async (t) => {
+    const show = (...args: string[]) => runCli(t, ['workflow', 'shadow', ...args], { cwd: folder, env })
+    const none = await show('other')
+    t.equal(none.code, 1)
+    t.match(none.stderr, /"other" has no shadow.*\n.*push --shadow/)
+    await carillon.putWorkflow(DRAFT, 'news', { as: 'shadow' })
+    const fresh = await show('news')
+    t.match(fresh.stdout, /version 2 is judged on live events.*\n\n {2}nothing has happened yet/)
+    await carillon.publish({
+      type: 'test.news.v1',
+      data: { number: 1_000, title: 'Live', urgent: false, to: ['eve'] },
+    })
+    await eventually(async () => (await world.rows('SELECT FROM shadow_results')).length > 0)
+    const { stdout } = await show('news')
+    t.match(stdout, /version 2 against version 1, \d{4}-\d\d-\d\d\n/)
+    t.match(stdout, /inbox +1 +0 +0\n/)
+    t.match(stdout, /email +0 +1 +0\n/)
+    t.match(
+      stdout,
+      /published inbox, push UNSUBSCRIBED\n +shadow +inbox, push CONDITION_FALSE, wait wait, email/,
+    )
+    const { comparisons } = JSON.parse((await show('news', '--json')).stdout) as { comparisons: unknown[] }
+    t.equal(comparisons.length, 1)
   })
 })
 

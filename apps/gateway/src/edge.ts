@@ -12,11 +12,13 @@ import type { Edge } from './route.js'
 import { addAdministrationRoutes } from './routes/administration.js'
 import { addCancelRoutes } from './routes/cancels.js'
 import { addEventRoutes } from './routes/events.js'
+import { addExplainRoutes } from './routes/explain.js'
 import { addInboxRoutes } from './routes/inbox.js'
 import { addNotificationRoutes } from './routes/notifications.js'
 import { addReceiptRoutes } from './routes/receipts.js'
 import { addRecordedRoutes } from './routes/recorded.js'
 import { addSettingsRoutes } from './routes/settings.js'
+import { addShadowRoutes } from './routes/shadow.js'
 import { addTemplateRoutes } from './routes/templates.js'
 import { addTopicRoutes } from './routes/topics.js'
 import { addUserRoutes } from './routes/users.js'
@@ -24,6 +26,7 @@ import { addWorkflowRoutes } from './routes/workflows.js'
 
 const ROUTES = [
   addEventRoutes,
+  addExplainRoutes,
   addNotificationRoutes,
   addCancelRoutes,
   addInboxRoutes,
@@ -35,6 +38,7 @@ const ROUTES = [
   addAdministrationRoutes,
   addReceiptRoutes,
   addRecordedRoutes,
+  addShadowRoutes,
 ]
 
 /** Adds `/v1`, `/openapi.json` and `/docs` in a scope of their own: other roles' routes on this server are untouched. */

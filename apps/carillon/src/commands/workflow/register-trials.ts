@@ -39,4 +39,16 @@ export function registerTrials(program: Command, does: Does, context: CommandCon
         },
       ),
     )
+
+  workflow
+    .command('shadow')
+    .description('what the shadow of a workflow would have told, beside what was told (push --shadow)')
+    .argument('<key>', 'of the workflow')
+    .option('--json', 'as data')
+    .action(
+      does(async (key: string, options: { json?: boolean }) => {
+        const { showShadow } = await import('./shadow.js')
+        return showShadow({ key, ...options }, context)
+      }),
+    )
 }
