@@ -104,7 +104,7 @@ export function plan(input: PlanInput): Plan {
   const { event, workflow, facts, now } = input
   const judged = stepInput(input)
   const went = goOn(input, judged)
-  const demoted = demotedStep(went.steps, input)
+  const demoted = demotedStep(went.steps, input, judged.cel)
   const inInbox = demoted !== undefined || went.steps.some(isInInbox)
   // fields are assigned one by one: spreading what may be absent costs more than all of the judging
   const result: Plan = {
@@ -219,10 +219,14 @@ function isInInbox(step: StepOutcome): boolean {
 }
 
 /** The first step that a cap held back in a workflow without an inbox step: it is shown in the inbox instead. */
-function demotedStep(steps: readonly StepOutcome[], { workflow, facts }: PlanInput): ChannelStep | undefined {
+function demotedStep(
+  steps: readonly StepOutcome[],
+  { workflow, facts }: PlanInput,
+  cel: CelScope,
+): ChannelStep | undefined {
   const capped = steps.find((step) => step.reason === 'FREQUENCY_CAPPED')
   if (capped === undefined || workflow.steps.some((step) => step.type === 'inbox')) return undefined
-  if (!judgePreferences(facts, 'inbox', workflow.category ?? null).enabled) return undefined
+  if (!judgePreferences(facts, 'inbox', workflow.category ?? null, cel).enabled) return undefined
   return workflow.steps[capped.step] as ChannelStep
 }
 

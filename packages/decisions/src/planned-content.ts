@@ -28,11 +28,15 @@ export function renderPlanned(
     if (offered !== undefined) rendered.data = offered
     return rendered
   }
+  const saysOwn = ({ step, items }: StepOutcome) =>
+    items !== undefined || (workflow.steps[step] as ChannelStep).texts !== undefined
   if (!workflow.texts.isEmpty) content.inbox = render(workflow.texts)
   else if (demoted?.texts !== undefined) content.inbox = render(demoted.texts)
+  // what the inbox alone shows isn't what the other steps share
+  const ownInbox = delivered.some((outcome) => outcome.type === 'inbox' && saysOwn(outcome))
   for (const outcome of delivered) {
     const { type, texts } = workflow.steps[outcome.step] as ChannelStep
-    if (texts === undefined && outcome.items === undefined) continue
+    if (!saysOwn(outcome) && (type === 'inbox' || !ownInbox || workflow.texts.isEmpty)) continue
     const place = type === 'inbox' ? 'inbox' : String(outcome.step)
     content[place] = render(texts ?? workflow.texts, outcome.items)
   }

@@ -31,6 +31,10 @@ export interface Walk {
 
 /** Longest wait ahead. */
 const MAX_WAIT_MS = 365 * 86_400_000
+/** Furthest moment from 1970 that a date can hold. */
+const MAX_MOMENT_MS = 8.64e15
+/** With its offset: without one it would be read on the machine's own clock. */
+const RFC_3339 = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})$/i
 
 /** Goes through the steps from `from` on until the run ends, waits or goes into a digest. @throws RenderError */
 export function walk(went: Walk, from: number, input: PlanInput, judged: StepInput): void {
@@ -147,8 +151,8 @@ function endOfWait({ wait, path }: WaitStep, { now, facts, cel, calendar }: Step
 function momentOf(given: unknown): number {
   const value = plainValue(given)
   if (value instanceof Date) return value.getTime()
-  if (typeof value === 'number') return value
-  return typeof value === 'string' && /^\d{4}-\d{2}-\d{2}T/.test(value) ? Date.parse(value) : Number.NaN
+  if (typeof value === 'number') return Math.abs(value) <= MAX_MOMENT_MS ? Math.floor(value) : Number.NaN
+  return typeof value === 'string' && RFC_3339.test(value) ? Date.parse(value) : Number.NaN
 }
 
 function joinDigest(went: Walk, step: DigestStep, index: number, { cel }: StepInput): void {
