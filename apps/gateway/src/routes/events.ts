@@ -1,16 +1,16 @@
-import { ContractError, eventHash, eventRowId, isUuid, STREAMS } from '@carillon/contracts'
-import { type EventRecord, fanoutsOfEvent, findEvent, findEventKey, runsOfEvent } from '@carillon/postgres'
-import { HttpProblem, sha256 } from '@carillon/service'
+import { ContractError, isUuid, STREAMS } from '@carillon/contracts'
+import { type EventRecord, fanoutsOfEvent, runsOfEvent } from '@carillon/postgres'
+import { HttpProblem } from '@carillon/service'
 import type { FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { arrivalOf } from '../arrival.js'
 import type { EdgeDeps } from '../edge-deps.js'
-import { explainRuns, runSummary } from '../explained.js'
+import { runSummary } from '../explained.js'
+import { eventBy } from '../find-event.js'
 import { type Arrival, binaryEvent, type PlainEvent, plainEvent, structuredEvent } from '../incoming-event.js'
 import { type EdgeEvent, eventMessage } from '../outgoing-event.js'
 import { MEDIA } from '../parsers.js'
 import { principalOf } from '../principal.js'
-import { notFound } from '../problems.js'
 import { answers, decodedByHandler, type Edge } from '../route.js'
 import {
   AcceptedSchema,
@@ -88,7 +88,7 @@ export function addEventRoutes(app: Edge, deps: EdgeDeps): void {
     async (request) => {
       const { tenant } = principalOf(request)
       const { after, limit } = request.query
-      const event = await findIt(deps, tenant, request.params.id, request.query.source)
+      const event = await eventBy(deps, { tenant, id: request.params.id, source: request.query.source })
       const { runs, fanouts } = await deps.database.inTenant(
         tenant,
         async (tx) => ({
@@ -108,43 +108,6 @@ export function addEventRoutes(app: Edge, deps: EdgeDeps): void {
         runs: runs.map(runSummary),
         next: runs.length === limitOf(limit) ? (runs.at(-1)?.id ?? null) : null,
       }
-    },
-  )
-
-  app.get(
-    '/events/:id/explain',
-    {
-      schema: {
-        summary: 'Why somebody heard of an event, or did not',
-        tags: ['events'],
-        params: EventParams,
-        querystring: Type.Object(
-          {
-            user: Type.String({ minLength: 1, maxLength: 256 }),
-            source: Type.Optional(Type.String({ minLength: 1, maxLength: 512 })),
-          },
-          { additionalProperties: false },
-        ),
-        response: answers({ 200: Type.Object({}, { additionalProperties: true }) }),
-      },
-    },
-    async (request) => {
-      const { tenant } = principalOf(request)
-      const { user, source } = request.query
-      const event = await findIt(deps, tenant, request.params.id, source)
-      return deps.database.inTenant(
-        tenant,
-        async (tx) => {
-          const runs = await runsOfEvent(tx, { tenant, eventId: event.id, recipient: user, limit: 200 })
-          const explained = await explainRuns(tx, { tenant, event, runs })
-          const text =
-            explained.length > 0
-              ? explained.map((one) => one.text).join('\n')
-              : `The event ${event.type} (${event.eventId}) told ${user} nothing: ${whyNobody(event)}`
-          return { event: shown(event), user, text, runs: explained }
-        },
-        { readOnly: true },
-      )
     },
   )
 }
@@ -209,25 +172,6 @@ function indexed<T>(batch: readonly unknown[], index: number, work: () => T): T 
   }
 }
 
-async function findIt(
-  deps: EdgeDeps,
-  tenant: string,
-  id: string,
-  source: string | undefined,
-): Promise<EventRecord> {
-  let rowId: string | undefined = isUuid(id) ? id : undefined
-  if (source !== undefined) {
-    const hash = eventHash(sha256, { tenant, source, id })
-    const seen = await findEventKey(deps.database, hash.subarray(0, 16))
-    rowId = seen === undefined ? undefined : eventRowId(seen, hash)
-  }
-  if (rowId === undefined) throw notFound('event')
-  const wanted = { tenant, id: rowId }
-  const event = await deps.database.inTenant(tenant, (tx) => findEvent(tx, wanted), { readOnly: true })
-  if (event === undefined) throw notFound('event')
-  return event
-}
-
 function shown(event: EventRecord): Record<string, unknown> {
   return { ...event, firstSeen: event.firstSeen.toISOString() }
 }
@@ -235,22 +179,4 @@ function shown(event: EventRecord): Record<string, unknown> {
 function uuidOr(value: string | undefined): string | undefined {
   if (value === undefined || isUuid(value)) return value
   throw new HttpProblem(400, 'VALIDATION', '`after` is the last id of the page before.', { field: 'after' })
-}
-
-function whyNobody(event: EventRecord): string {
-  const outcomes = event.outcome as {
-    workflow?: string
-    matched?: boolean
-    reason?: string
-    detail?: string
-  }[]
-  if (outcomes.length === 0) return 'no workflow listens to its type.'
-  return outcomes
-    .map((outcome) =>
-      outcome.matched === true
-        ? `workflow "${outcome.workflow}" matched, but named other recipients`
-        : `workflow "${outcome.workflow}" did not match (${outcome.reason ?? 'NO_MATCH'}${outcome.detail === undefined ? '' : `: ${outcome.detail}`})`,
-    )
-    .join('; ')
-    .concat('.')
 }

@@ -6,6 +6,7 @@ import type { FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { arrivalOf } from '../arrival.js'
 import type { EdgeDeps } from '../edge-deps.js'
+import { NOTIFICATION_TYPE, TRIGGER_TYPE } from '../event-types.js'
 import { deliverySummary, explainRuns, runSummary } from '../explained.js'
 import { ownEvent } from '../incoming-event.js'
 import { eventMessage } from '../outgoing-event.js'
@@ -13,10 +14,6 @@ import { principalOf } from '../principal.js'
 import { notFound } from '../problems.js'
 import { answers, type Edge } from '../route.js'
 import { AcceptedSchema, Key, NotificationSchema, TriggerSchema, Uuid } from '../schemas.js'
-
-/** Types of the events that the edge makes; the dispatcher knows them by these names. */
-export const TRIGGER_TYPE = 'carillon.trigger.v1'
-export const NOTIFICATION_TYPE = 'carillon.notification.v1'
 
 const Id = Type.Object({ id: Uuid })
 const anything = Type.Object({}, { additionalProperties: true })
@@ -198,7 +195,8 @@ export function addNotificationRoutes(app: Edge, deps: EdgeDeps): void {
     },
     (request) =>
       view(request, request.params.id, async (run, tx, tenant) => {
-        const [explained] = await explainRuns(tx, { tenant, runs: [run] })
+        const asPerson = principalOf(request).kind === 'user'
+        const [explained] = await explainRuns(tx, { tenant, runs: [run], asPerson })
         return explained
       }),
   )
