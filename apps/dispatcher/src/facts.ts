@@ -64,13 +64,21 @@ export function createConditions(): Conditions {
   }
 }
 
-/** Three statements for any number of users. */
-export async function lookUp(tx: Tx, keys: readonly UserKey[], conditions: Conditions): Promise<Directory> {
+/**
+ * Three statements for any number of users.
+ * @param pushed those whose devices are needed
+ */
+export async function lookUp(
+  tx: Tx,
+  keys: readonly UserKey[],
+  conditions: Conditions,
+  pushed: readonly UserKey[] = keys,
+): Promise<Directory> {
   // internal ids are derived from tenant and name, so they need no tenant beside them here
-  const distinct = [...new Map(keys.map((key) => [key.id, key])).values()]
+  const distinct = distinctKeys(keys)
   if (distinct.length === 0) return { factsOf: () => undefined }
   const users = await loadUsers(tx, distinct)
-  const devices = await loadDevices(tx, distinct)
+  const devices = pushed.length === 0 ? [] : await loadDevices(tx, distinctKeys(pushed))
   const preferences = await loadPreferences(tx, distinct)
   const userOf = new Map(users.map((user) => [user.id, user]))
   const devicesOf = groupBy(devices, (row) => row)
@@ -82,6 +90,10 @@ export async function lookUp(tx: Tx, keys: readonly UserKey[], conditions: Condi
       return toFacts(rules, user, devicesOf.get(userId) ?? NOTHING, preferencesOf.get(userId) ?? NOTHING, run)
     },
   }
+}
+
+function distinctKeys(keys: readonly UserKey[]): UserKey[] {
+  return [...new Map(keys.map((key) => [key.id, key])).values()]
 }
 
 function toFacts(

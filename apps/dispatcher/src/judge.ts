@@ -9,13 +9,14 @@ import {
   plan,
   planForUnknown,
 } from '@carillon/decisions'
-import { type CancelRow, loadCancels, type Tx } from '@carillon/postgres'
+import { type CancelRow, loadCancels, type Tx, type UserKey } from '@carillon/postgres'
 import { sha256 } from '@carillon/service'
 import { type Conditions, lookUp } from './facts.js'
 import type { DigestRun } from './gathering.js'
 import type { Recipient } from './recipients.js'
 import type { TenantRules } from './rules.js'
 import { judgeInto, type Settling, settle } from './settle.js'
+import { mapInTurns } from './turns.js'
 
 /** One run to be judged: one workflow, one event, one recipient. */
 export interface Candidate {
@@ -59,11 +60,13 @@ export async function judge(tx: Tx, candidates: readonly Candidate[], deps: Judg
   const now = deps.now()
   const directory = await lookUp(
     tx,
-    candidates.map((candidate) => ({ tenant: candidate.rules.tenant, id: candidate.recipient.userId })),
+    candidates.map(keyOfUser),
     deps.conditions,
+    // rows of devices are a fifth of what is read, and only push needs them
+    candidates.filter(({ workflow }) => workflow.steps.some(({ type }) => type === 'push')).map(keyOfUser),
   )
   const cancelled = await cancelledAmong(tx, candidates)
-  const runs = candidates.map((candidate, place) => {
+  const runs = await mapInTurns(candidates, (candidate, place) => {
     const facts = directory.factsOf(candidate.rules, candidate.recipient.userId, {
       category: candidate.workflow.category ?? null,
       seenAt: null,
@@ -74,6 +77,10 @@ export async function judge(tx: Tx, candidates: readonly Candidate[], deps: Judg
   cancelWithin(runs)
   const digests = await settle(tx, runs)
   return { runs, digests, cancels: runs.flatMap((run) => cancelsOf(run)) }
+}
+
+function keyOfUser({ rules, recipient }: Candidate): UserKey {
+  return { tenant: rules.tenant, id: recipient.userId }
 }
 
 function judgeOne(

@@ -34,6 +34,9 @@ export interface DispatcherDeps extends ProcessDeps {
   failpoint: Failpoint
 }
 
+/** Frames on their way at a time: the high lane has a window of its own, and what stands before it in the server is short. */
+const FRAMES_AT_ONCE = 256
+
 /** Starts the dispatcher: one consumption per lane, the waker, the upkeep of partitions. Closes nothing it was given. */
 export async function start(config: DispatcherConfig, deps: DispatcherDeps): Promise<Service> {
   const { connection, database, failpoint } = deps
@@ -46,11 +49,16 @@ export async function start(config: DispatcherConfig, deps: DispatcherDeps): Pro
   })
   const events = createDispatchEvents(deps)
   const publisher = createPublisher(connection)
-  const frames = createWindowPublisher(connection, { stream: STREAMS.live })
+  const frames = createWindowPublisher(connection, { stream: STREAMS.live, window: FRAMES_AT_ONCE })
+  const urgentFrames = createWindowPublisher(connection, { stream: STREAMS.live })
   const publishing: Publishing = {
     publishJobs: (stream, messages) => publisher.publishAll(stream, messages),
     publishFrames: (messages) => frames.publishAll(messages),
     wasPublished: (frame) => wasPublished(connection, frame),
+  }
+  const urgent: Publishing = {
+    ...publishing,
+    publishFrames: (messages) => urgentFrames.publishAll(messages),
   }
   const conditions = createConditions()
   const calendar = createCalendar()
@@ -58,14 +66,13 @@ export async function start(config: DispatcherConfig, deps: DispatcherDeps): Pro
   const direct = createDirectWorkflows()
   const now = Date.now
   const { respoolAfterMs, refusedAgainMs, maxAttempts } = config
-  const onEvents = createOnEvents({
+  const onEvents = {
     database,
-    publishing,
     events,
     failpoint,
     refusedAgainMs,
     decide: { rules, direct, calendar, conditions, now, maxAttempts, respoolAfterMs },
-  })
+  }
   const unhandled = async (stream: string, durable: string) => {
     const backlog = await backlogOf(connection, { stream, durable })
     return backlog.waiting + backlog.inFlight
@@ -94,7 +101,7 @@ export async function start(config: DispatcherConfig, deps: DispatcherDeps): Pro
         batch: config.batchSize,
         concurrency: config.concurrency,
       },
-      onEvents,
+      createOnEvents({ ...onEvents, publishing: lane === 'high' ? urgent : publishing }),
       {
         onFailure: (error) => events.failed('events', error),
         onMissing: (error) => events.failed('topology', error),
@@ -167,6 +174,7 @@ export async function start(config: DispatcherConfig, deps: DispatcherDeps): Pro
       await waker[Symbol.asyncDispose]()
       await publisher[Symbol.asyncDispose]()
       await frames[Symbol.asyncDispose]()
+      await urgentFrames[Symbol.asyncDispose]()
     },
   }
 }

@@ -10,6 +10,7 @@ import {
 import type { JudgedBatch } from './judge.js'
 import { type DeliveryDefaults, deliveriesOf, digestRow, runRow, storedDelivery, storedRun } from './rows.js'
 import { awaitsOf } from './signals.js'
+import { mapInTurns } from './turns.js'
 
 export interface WrittenRuns {
   runs: StoredRun[]
@@ -27,7 +28,7 @@ export async function writeRuns(
   { events, judged }: { events: readonly EventRow[]; judged: JudgedBatch },
   defaults: DeliveryDefaults,
 ): Promise<WrittenRuns> {
-  const rows = judged.runs.map((run) => runRow(run, run.candidate.firstSeenMs))
+  const rows = await mapInTurns(judged.runs, (run) => runRow(run, run.candidate.firstSeenMs))
   const deliveries = judged.runs.flatMap(({ candidate, runId: id, rules, userId, plan }) =>
     deliveriesOf(
       { id, tenant: rules.tenant, userId, createdAtMs: candidate.firstSeenMs },
