@@ -90,6 +90,16 @@ t.test('the workflows that come with the repository decide as their tests expect
   }
 })
 
+t.test('the example of the guide passes', async (t) => {
+  const guide = await readFile(join(WORKFLOWS, '../docs/guides/testing-workflows.md'), 'utf8')
+  const example = /```yaml\n(# ride-accepted\.test\.yaml\n[^`]+)```/.exec(guide)?.[1] ?? ''
+  const folder = await useFolder(t)
+  await cp(join(WORKFLOWS, 'rides/ride-accepted.yaml'), join(folder, 'ride-accepted.yaml'))
+  await writeFile(join(folder, 'ride-accepted.test.yaml'), example)
+  const outcome = await createTestRunner(folder)('ride-accepted.test.yaml', { update: false })
+  t.equal(outcome.kind, 'passed', JSON.stringify([linesOf(outcome), problemsOf(outcome)]))
+})
+
 t.test('what happens is written as it is expected, and then passes', async (t) => {
   const { written } = await run(t, TEST, { update: true })
   t.equal(written, TEST + EXPECT, 'everything else stays, byte for byte')
