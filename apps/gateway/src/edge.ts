@@ -10,7 +10,9 @@ import { adapterProblem } from './problems.js'
 import { createRepetition } from './repeat.js'
 import type { Edge } from './route.js'
 import { addAdministrationRoutes } from './routes/administration.js'
+import { addAttentionRoutes } from './routes/attention.js'
 import { addCancelRoutes } from './routes/cancels.js'
+import { addEffectivePreferenceRoutes } from './routes/effective-preferences.js'
 import { addEventRoutes } from './routes/events.js'
 import { addExplainRoutes } from './routes/explain.js'
 import { addInboxRoutes } from './routes/inbox.js'
@@ -32,6 +34,8 @@ const ROUTES = [
   addInboxRoutes,
   addUserRoutes,
   addSettingsRoutes,
+  addAttentionRoutes,
+  addEffectivePreferenceRoutes,
   addTopicRoutes,
   addWorkflowRoutes,
   addTemplateRoutes,

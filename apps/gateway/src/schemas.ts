@@ -1,6 +1,5 @@
 import {
   AudienceSchema,
-  CHANNELS,
   ContentSchema,
   LANES,
   LayoutSchema,
@@ -253,58 +252,8 @@ export const TokenRequestSchema = Type.Object(
   { ...strict, examples: [{}] },
 )
 export const TokenAnswer = answer({ token: Type.String(), expiresAt: moment })
-export const PreferencesSchema = Type.Object(
-  {
-    preferences: Type.Array(
-      Type.Object(
-        {
-          category: Type.Optional(Type.Union([Key, Type.Null()])),
-          channel: Type.Optional(Type.Unsafe<string | null>({ enum: [...CHANNELS, null] })),
-          enabled: Type.Boolean(),
-        },
-        strict,
-      ),
-      { maxItems: 500 },
-    ),
-  },
-  {
-    ...strict,
-    description: 'Replaces all rules. null stands for every category or channel; the most exact rule wins.',
-    examples: [{ preferences: [{ category: 'offers', channel: 'push', enabled: false }] }],
-  },
-)
-export const PreferencesAnswer = answer({
-  preferences: Type.Array(
-    Type.Object({ category: nullableString, channel: nullableString, enabled: Type.Boolean() }),
-  ),
-})
 
 // rules
-export const CategorySchema = Type.Object(
-  {
-    name: text(200),
-    critical: Type.Optional(Type.Boolean({ description: "Can't be switched off." })),
-    defaults: Type.Optional(
-      Type.Object(
-        {
-          inbox: Type.Optional(Type.Boolean()),
-          push: Type.Optional(Type.Boolean()),
-          email: Type.Optional(Type.Boolean()),
-          sms: Type.Optional(Type.Boolean()),
-          webhook: Type.Optional(Type.Boolean()),
-        },
-        { ...strict, description: 'Channel → on or off; on when absent.' },
-      ),
-    ),
-  },
-  { ...strict, examples: [{ name: 'Rides', defaults: { email: false } }] },
-)
-export const CategoryAnswer = answer({
-  key: Type.String(),
-  name: Type.String(),
-  critical: Type.Boolean(),
-  defaults: Type.Unknown(),
-})
 export const WORKFLOW_EXAMPLE = {
   key: 'ride-accepted',
   on: 'rides.ride.accepted.v1',

@@ -1,5 +1,6 @@
 export * from './api-keys.js'
 export * from './arrays.js'
+export * from './attention.js'
 export * from './audience.js'
 export * from './audit.js'
 export * from './cancels.js'

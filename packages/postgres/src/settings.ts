@@ -37,6 +37,8 @@ export interface PreferenceRule {
   category: string | null
   channel: string | null
   enabled: boolean
+  /** CEL: the rule says `enabled` while it holds, and the contrary when it doesn't. */
+  if: string | null
 }
 
 /** What a user said, or the tenant's default when `userId` is null. */
@@ -45,7 +47,7 @@ export async function listPreferences(
   whose: { tenant: string; userId: string | null },
 ): Promise<PreferenceRule[]> {
   const { rows } = await tx.query<PreferenceRule>({
-    text: `SELECT category, channel, enabled FROM preferences WHERE tenant_id = $1 AND user_id IS NOT DISTINCT FROM $2::uuid
+    text: `SELECT category, channel, enabled, condition AS "if" FROM preferences WHERE tenant_id = $1 AND user_id IS NOT DISTINCT FROM $2::uuid
       ORDER BY category NULLS FIRST, channel NULLS FIRST`,
     values: [whose.tenant, whose.userId],
   })
@@ -73,9 +75,9 @@ export async function replacePreferences(
     values: [whose.tenant, whose.userId],
   })
   await tx.query({
-    text: `INSERT INTO preferences (tenant_id, user_id, category, channel, enabled)
-      SELECT $1, $2::uuid, category, channel, enabled
-      FROM json_to_recordset($3) AS r (category text, channel text, enabled boolean)`,
+    text: `INSERT INTO preferences (tenant_id, user_id, category, channel, enabled, condition)
+      SELECT $1, $2::uuid, category, channel, enabled, "if"
+      FROM json_to_recordset($3) AS r (category text, channel text, enabled boolean, "if" text)`,
     values: [whose.tenant, whose.userId, JSON.stringify(rules)],
   })
 }

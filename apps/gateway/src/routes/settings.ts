@@ -1,8 +1,10 @@
 import { userId } from '@carillon/contracts'
+import { checkExpression } from '@carillon/decisions'
 import {
   findUser,
   listCategories,
   listPreferences,
+  type PreferenceRule,
   putCategory,
   replacePreferences,
 } from '@carillon/postgres'
@@ -12,14 +14,13 @@ import type { EdgeDeps } from '../edge-deps.js'
 import { type Principal, personOf, principalOf } from '../principal.js'
 import { notFound } from '../problems.js'
 import { answers, type Edge } from '../route.js'
+import { ExternalId, Key } from '../schemas.js'
 import {
   CategoryAnswer,
   CategorySchema,
-  ExternalId,
-  Key,
   PreferencesAnswer,
   PreferencesSchema,
-} from '../schemas.js'
+} from '../schemas-preferences.js'
 
 const User = Type.Object({ id: ExternalId })
 
@@ -31,7 +32,7 @@ export function addSettingsRoutes(app: Edge, deps: EdgeDeps): void {
       async (tx) => {
         if (whose !== null && (await findUser(tx, { tenant, id: whose })) === undefined)
           throw notFound('user')
-        return { preferences: await listPreferences(tx, { tenant, userId: whose }) }
+        return { preferences: (await listPreferences(tx, { tenant, userId: whose })).map(shownRule) }
       },
       { readOnly: true },
     )
@@ -42,11 +43,15 @@ export function addSettingsRoutes(app: Edge, deps: EdgeDeps): void {
     correlationId: string,
   ) => {
     const { tenant } = principal
-    const rules = body.preferences.map(({ category = null, channel = null, enabled }) => ({
-      category,
-      channel,
-      enabled,
-    }))
+    const rules = body.preferences.map(
+      ({ category = null, channel = null, enabled, if: condition = null }) => ({
+        category,
+        channel,
+        enabled,
+        if: condition,
+      }),
+    )
+    assertConditions(rules)
     const names = new Set(rules.map((rule) => `${rule.category} ${rule.channel}`))
     if (names.size < rules.length) {
       throw new HttpProblem(400, 'VALIDATION', 'Two rules name the same category and channel.', {
@@ -114,6 +119,19 @@ export function addSettingsRoutes(app: Edge, deps: EdgeDeps): void {
   )
 
   addCategoryRoutes(app, deps)
+}
+
+function assertConditions(rules: readonly PreferenceRule[]): void {
+  rules.forEach((rule, index) => {
+    const problem = rule.if === null ? undefined : checkExpression(rule.if)
+    if (problem === undefined) return
+    const detail = `The condition can't be judged: ${problem}. It is CEL over data and event, like data.amount > 100.`
+    throw new HttpProblem(400, 'VALIDATION', detail, { field: `preferences.${index}.if` })
+  })
+}
+
+function shownRule({ if: condition, ...rule }: PreferenceRule) {
+  return condition === null ? rule : { ...rule, if: condition }
 }
 
 function addCategoryRoutes(app: Edge, deps: EdgeDeps): void {
