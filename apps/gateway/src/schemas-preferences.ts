@@ -41,7 +41,7 @@ export const PreferencesSchema = Type.Object(
       {
         preferences: [
           { category: 'offers', channel: 'push', enabled: false },
-          { category: 'bids', channel: 'email', enabled: true, if: 'data.amount > 100' },
+          { category: 'offers', channel: 'email', enabled: true, if: 'data.amount > 100' },
         ],
       },
     ],
