@@ -73,7 +73,13 @@ function problemOf(input: unknown, error: ShapeError, isStep: IsStep): WorkflowP
   }
   const path = parts.join('.')
   if (error.keyword === 'boolean') {
-    return { path, message: `"${parts.at(-1)}" is not known here.`, remedy: 'Remove it or mend its name.' }
+    // a field may have an empty name
+    const at = path === '' ? 'workflow' : path
+    return {
+      path: at,
+      message: `"${parts.at(-1)}" is not known here.`,
+      remedy: 'Remove it or mend its name.',
+    }
   }
   // the same violation once more, at the object that holds it
   if (error.keyword === 'additionalProperties') return undefined
