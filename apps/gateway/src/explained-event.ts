@@ -200,7 +200,7 @@ async function chunkOf(tx: Tx, of: Untold & { outcome: StoredOutcome }): Promise
   const chunk = chunkIndex(person.internal, progress.chunks)
   const doneAt = await chunkDoneAt(tx, { tenant, eventId: event.id, workflow: key, chunk })
   if (doneAt !== undefined) return undefined
-  return `a large audience is told in ${progress.chunks} parts, of which ${progress.done} are done; the part with ${person.id} is not done yet`
+  return `a large audience is told in ${progress.chunks} parts, of which ${progress.done} ${progress.done === 1 ? 'is' : 'are'} done; the part with ${person.id} is not done yet`
 }
 
 /** Parts are equal ranges of the first 48 bits of user ids. */

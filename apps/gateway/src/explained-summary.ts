@@ -43,7 +43,9 @@ export async function summariseEvent(
       arrived,
       ...(problem === undefined
         ? []
-        : [`It could not be processed as it is, and stands among the dead letters: ${problem}.`]),
+        : [
+            `It could not be processed as it is, and stands among the dead letters: ${problem.replace(/\.$/, '')}.`,
+          ]),
       ...(workflows.length === 0
         ? ['No workflow that was in force listened to its type.']
         : workflows.map(workflowText)),

@@ -38,7 +38,7 @@ export async function countRuns(
     text: `SELECT workflow, version, state, reason, count(*)::int AS count FROM (
         SELECT workflow_key AS workflow, workflow_version AS version, state, reason FROM runs
         WHERE tenant_id = $1 AND event_id = $2 AND id >= $3 AND id < $4 LIMIT $5
-      ) AS some GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, count(*) DESC, 3, 4`,
+      ) AS looked GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, count(*) DESC, 3, 4`,
     values: [of.tenant, of.eventId, lowestIdAt(firstSeenMs), lowestIdAt(firstSeenMs + 1), of.limit],
   })
   return rows
