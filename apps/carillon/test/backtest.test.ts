@@ -1,8 +1,10 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Channel } from '@carillon/contracts'
 import { eventually, useFolder } from '@carillon/testkit'
 import t from 'tap'
 import type { Backtest } from '../src/backtest/run-backtest.js'
+import type { Comparison } from '../src/backtest/tally.js'
 import { runCli } from './support.js'
 import { PEOPLE, useWorld, type World } from './world.js'
 
@@ -62,16 +64,8 @@ t.test('a draft is judged on what has happened and on what happens, beside what 
     t.equal(result.published, 1)
     t.match(result.note, /today's preferences and devices/)
     const { comparison } = result
-    const real = await world.rows<{ step: string; count: number }>(
-      `SELECT s->>'type' || ' ' || (s->>'outcome') || coalesce(' ' || (s->>'reason'), '') AS step, count(*)::int AS count
-       FROM runs, json_array_elements(plan) AS p, json_array_elements(p->'steps') AS s GROUP BY 1`,
-    )
-    for (const { step, count } of real) {
-      const [type, outcome] = step.split(' ') as ['inbox' | 'push', string]
-      const judged =
-        outcome === 'deliver' ? comparison.channels[type].published : comparison.withheld[step]?.published
-      t.equal(judged, count, step)
-    }
+    const real = await decidedByMesh(world, 'news')
+    compareSteps(t, comparison, real)
     t.ok(
       real.some(({ step }) => step === 'push skip FREQUENCY_CAPPED'),
       'a cap was reached',
@@ -85,6 +79,44 @@ t.test('a draft is judged on what has happened and on what happens, beside what 
     t.ok(comparison.examples.length > 0)
   })
 
+  await t.test('throttles, digests and branches come out as in the mesh', async (t) => {
+    const busy = `key: busy
+on: test.busy.v1
+to: data.to
+content: { title: "{{ digest.count }} of {{ digest.total }}" }
+steps:
+  - throttle: { count: 17, per: 1d, key: data.room }
+  - digest: { window: 1d, key: data.room, maxItems: 4, flushFirst: true }
+  - inbox
+  - branch: { if: run.count > 1, then: [push], else: [email] }
+`
+    await carillon.putWorkflow(busy, 'busy')
+    await writeFile(join(folder, 'busy.yaml'), busy.replace('[push]', '[push, email]'))
+    await carillon.publishAll(
+      Array.from({ length: 120 }, (_, number) => ({
+        id: `b-${number}`,
+        type: 'test.busy.v1',
+        data: { to: PEOPLE[number % 3], room: number % 2 },
+      })),
+    )
+    // for each of three people and two rooms: four at once, three digests of four, one item in an open one, three too many
+    const expected = ['email deliver 24', 'inbox deliver 42', 'push deliver 18']
+    const real = await eventually(async () => {
+      const rows = await decidedByMesh(world, 'busy')
+      const delivered = rows.filter(({ step }) => step.endsWith('deliver'))
+      return delivered.map(({ step, count }) => `${step} ${count}`).join() === expected.join()
+        ? rows
+        : undefined
+    })
+    const args = ['workflow', 'backtest', 'busy.yaml', '--since', '1h', '--json']
+    const { stdout } = await runCli(t, args, { cwd: folder, env })
+    const { comparison } = JSON.parse(stdout) as Backtest
+    compareSteps(t, comparison, real)
+    t.equal(comparison.withheld['throttle skip THROTTLED']?.published, 18)
+    t.same(comparison.channels.email, { published: 24, draft: 42 })
+    await carillon.call('DELETE', '/v1/workflows/busy')
+  })
+
   await t.test('people read it as a table, and the mesh has sent nothing', async (t) => {
     const shown = await backtest('--since', new Date(began - 60_000).toISOString())
     t.equal(shown.code, 0, shown.stderr)
@@ -95,7 +127,8 @@ t.test('a draft is judged on what has happened and on what happens, beside what 
     t.match(shown.stdout, /2 people would get less: (ada|bob) -\d+/)
     t.match(shown.stdout, /nobody would get more/)
     t.match(shown.stdout, /for example\n {2}ada of n-\d+: inbox, push → inbox\n/)
-    t.equal((await counted())[0]?.runs, 2 * EVENTS)
+    const after = await world.rows(`SELECT FROM runs WHERE workflow_key = 'news'`)
+    t.equal(after.length, 2 * EVENTS)
   })
 
   await t.test('a limit and a period leave out the rest, and say so', async (t) => {
@@ -115,8 +148,8 @@ t.test('a draft is judged on what has happened and on what happens, beside what 
       if (page.next === null) break
       after = `&after=${page.next}`
     }
-    t.equal(seen.length, EVENTS + 1)
-    t.equal(new Set(seen).size, EVENTS + 1)
+    t.equal(seen.length, EVENTS + 121)
+    t.equal(new Set(seen).size, EVENTS + 121)
   })
 
   await t.test('a key names the draft that is stored, and what is wrong is said', async (t) => {
@@ -160,6 +193,27 @@ t.test('a draft is judged on what has happened and on what happens, beside what 
     t.equal(comparisons.length, 1)
   })
 })
+
+/** Outcomes that are stored, each with how often. */
+function decidedByMesh(world: World, workflow: string): Promise<{ step: string; count: number }[]> {
+  return world.rows(
+    `SELECT s->>'type' || ' ' || (s->>'outcome') || coalesce(' ' || (s->>'reason'), '') AS step, count(*)::int AS count
+     FROM runs, json_array_elements(plan) AS p, json_array_elements(p->'steps') AS s
+     WHERE workflow_key = $1 AND s->>'outcome' IN ('deliver', 'skip', 'hold') GROUP BY 1 ORDER BY 1`,
+    [workflow],
+  )
+}
+
+function compareSteps(
+  t: { equal(found: unknown, wanted: unknown, message: string): void },
+  { channels, withheld }: Comparison,
+  real: readonly { step: string; count: number }[],
+): void {
+  for (const { step, count } of real) {
+    const [type, outcome] = step.split(' ') as [Channel, string]
+    t.equal(outcome === 'deliver' ? channels[type].published : withheld[step]?.published, count, step)
+  }
+}
 
 async function newKey({ carillon }: World): Promise<string> {
   const scopes = ['workflows:write', 'users:read']
