@@ -97,10 +97,11 @@ async function run(argv: readonly string[], context: CommandContext): Promise<nu
     .command('explain')
     .description('why did, or did not, somebody get it: the story of a notification or of an event')
     .argument('<id>', 'id of a notification or of an event')
+    .option('--user <id>', 'whose story of the event')
     .option('--source <source>', 'CloudEvents source of the event', CLI_SOURCE)
     .option('--json', 'as data')
     .action(
-      does(async (id: string, options: { source: string; json?: boolean }) => {
+      does(async (id: string, options: { user?: string; source: string; json?: boolean }) => {
         const { explainNotification } = await import('./commands/explain.js')
         return explainNotification({ id, ...options }, context)
       }),

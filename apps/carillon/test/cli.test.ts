@@ -126,6 +126,11 @@ t.test('at a mesh that runs', async (t) => {
     const asData: unknown = JSON.parse((await run('explain', 'by-hand', '--json')).stdout)
     t.match(asData, { runs: [{ text: String }] })
 
+    const ofPerson = await run('explain', 'by-hand', '--user', 'ada')
+    t.match(ofPerson.stdout, /It told ada through workflow "hello"[\s\S]*\n\d\d:\d\d:\d\d\.\d{3} {2}\S/)
+    const ofOther = await run('explain', 'by-hand', '--user', 'bob')
+    t.match(ofOther.stdout, /told bob nothing[\s\S]*data\.userId names "ada", not "bob"/)
+
     await run('publish', 'nobody.listens.v1', '{}', '--id', 'unheard')
     const unheard = await eventually(async () => {
       const told = await run('explain', 'unheard')

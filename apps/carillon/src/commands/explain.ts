@@ -2,58 +2,65 @@ import { type CarillonClient, CarillonClientError } from '@carillon/sdk'
 import type { CommandContext } from '../cli.js'
 import { reachEdge } from '../mesh/reach.js'
 import { CommandError, EXIT } from '../terminal/failure.js'
+import { type Moment, timeLine, wrapped } from '../terminal/paragraphs.js'
 
-/** `carillon explain`: the story of one notification, or of every notification that an event made. */
+interface Story {
+  text: string
+  reasons?: Moment[]
+  /** Stories of an event's first runs. */
+  runs?: { text: string; reasons: Moment[] }[]
+}
+
+/** `carillon explain`: the story of one notification, of an event for one person, or of an event as a whole. */
 export async function explainNotification(
-  args: { id: string; source: string; json?: boolean },
+  args: { id: string; user?: string; source: string; json?: boolean },
   context: CommandContext,
 ): Promise<number> {
   await using carillon = await reachEdge(context, '/carillon/cli')
-  const id = encodeURIComponent(args.id)
-  const story =
-    (await found(carillon.call<Story>('GET', `/v1/notifications/${id}/explain`))) ??
-    (await storiesOfEvent(carillon, id)) ??
-    (await storiesOfEvent(carillon, id, args.source))
+  const { story, whereItMayBe } = await search(carillon, args)
   if (story === undefined) {
     throw new CommandError(`Nothing is known of "${args.id}".`, {
-      remedy:
-        'Give the id of a notification (from the inbox or a frame) or of an event; of one from elsewhere also its --source.',
+      remedy: `Give the id of a notification (from the inbox or a frame) or of an event; of one from elsewhere also its --source. ${whereItMayBe}`,
     })
   }
-  process.stdout.write(args.json === true ? `${JSON.stringify(story, null, 2)}\n` : `${textOf(story)}\n`)
+  process.stdout.write(args.json === true ? `${JSON.stringify(story, null, 2)}\n` : `${shown(story)}\n`)
   return EXIT.ok
 }
 
-/** By our id, or by the CloudEvents id within a source. */
-async function storiesOfEvent(
+/** As a notification, then as an event by our id, then by the CloudEvents id within a source. */
+async function search(
   carillon: CarillonClient,
-  id: string,
-  source?: string,
-): Promise<Story | undefined> {
-  const query = source === undefined ? '' : `?source=${encodeURIComponent(source)}`
-  const event = await found(carillon.call<{ runs: { id: string }[] }>('GET', `/v1/events/${id}${query}`))
-  if (event === undefined) return undefined
-  const runs: { text: string }[] = []
-  for (const run of event.runs) runs.push(await carillon.call('GET', `/v1/notifications/${run.id}/explain`))
-  return runs.length === 0 ? { text: 'The event is kept; it told nobody.' } : { runs }
-}
-
-interface Story {
-  text?: string
-  runs?: { text: string }[]
-}
-
-function textOf(story: Story): string {
-  return story.text ?? (story.runs ?? []).map((run) => run.text).join('\n\n')
-}
-
-/** Undefined for what doesn't exist; every other failure is one. */
-async function found<T>(answer: Promise<T>): Promise<T | undefined> {
-  try {
-    return await answer
-  } catch (error) {
-    if (error instanceof CarillonClientError && (error.status === 404 || error.status === 400))
-      return undefined
-    throw error
+  { id, user, source }: { id: string; user?: string; source: string },
+): Promise<{ story: Story | undefined; whereItMayBe: string }> {
+  const named = encodeURIComponent(id)
+  const of = user === undefined ? '' : `user=${encodeURIComponent(user)}`
+  const event = `/v1/events/${named}/explain`
+  const paths = [
+    ...(user === undefined ? [`/v1/notifications/${named}/explain`] : []),
+    `${event}?${of}`,
+    `${event}?${of}&source=${encodeURIComponent(source)}`,
+  ]
+  let whereItMayBe = ''
+  for (const path of paths) {
+    try {
+      return { story: await carillon.call<Story>('GET', path.replace('?&', '?')), whereItMayBe }
+    } catch (error) {
+      if (!(error instanceof CarillonClientError) || (error.status !== 404 && error.status !== 400))
+        throw error
+      whereItMayBe = error.message
+    }
   }
+  return { story: undefined, whereItMayBe }
+}
+
+/** The paragraph first, then the time line; of an event as a whole, its runs after it. */
+function shown(story: Story): string {
+  // what goes into a pipe stays in one line, so that it can be searched
+  const width = process.stdout.isTTY ? process.stdout.columns : Number.POSITIVE_INFINITY
+  const runs = story.reasons === undefined ? (story.runs ?? []) : []
+  return [story, ...runs]
+    .map(({ text, reasons = [] }) =>
+      [wrapped(text, width), ...(reasons.length === 0 ? [] : [timeLine(reasons, width)])].join('\n\n'),
+    )
+    .join('\n\n')
 }
