@@ -54,6 +54,11 @@ export const DeliveryConfig = Type.Object({
       additionalProperties: true,
     },
   ),
+  publicUrl: textKey({
+    env: 'CARILLON_PUBLIC_URL',
+    description: 'Address under which people reach this installation; unsubscribe links lead there.',
+    default: 'http://127.0.0.1:8080',
+  }),
   environment: textKey({
     env: 'CARILLON_ENVIRONMENT',
     description: 'production or development; fail-points and other endpoints are refused in production.',

@@ -27,6 +27,7 @@ export interface OnJobsDeps extends ClosingDeps {
   publishReceipts(stream: string, messages: readonly OutgoingMessage[]): Promise<PublishOutcome[]>
   failpoint: Failpoint
   receiptKey: Buffer
+  publicUrl: string
 }
 
 interface PlacedJob {
@@ -105,7 +106,13 @@ async function send(
   )
   return sendClaimed(
     sending,
-    { accounts, circuits: deps.circuits, receiptKey: deps.receiptKey, nowMs: deps.now() },
+    {
+      accounts,
+      circuits: deps.circuits,
+      receiptKey: deps.receiptKey,
+      publicUrl: deps.publicUrl,
+      nowMs: deps.now(),
+    },
     signal,
   )
 }

@@ -1,4 +1,11 @@
-import { type Address, type Message, type Outgoing, signReceiptToken } from '@carillon/channels'
+import {
+  type Address,
+  type Message,
+  type Outgoing,
+  signReceiptToken,
+  signUnsubscribeToken,
+} from '@carillon/channels'
+import { UNSUBSCRIBE_PLACE } from '@carillon/contracts'
 import type { ClaimedDelivery } from '@carillon/postgres'
 
 /** A delivery that can't be addressed: nothing is asked of a provider. */
@@ -15,7 +22,7 @@ const RECEIPT_DAYS = 30
  */
 export function toOutgoing(
   delivery: ClaimedDelivery,
-  options: { receiptKey: Buffer; secrets: readonly string[]; nowMs: number },
+  options: { receiptKey: Buffer; publicUrl: string; secrets: readonly string[]; nowMs: number },
 ): Outgoing | Unaddressable {
   const address = addressOf(delivery, options.secrets)
   if ('reason' in address) return address
@@ -25,7 +32,7 @@ export function toOutgoing(
     tenant: delivery.tenant,
     attempt: delivery.attempt,
     address,
-    message: messageOf(delivery),
+    message: delivery.channel === 'email' ? withUnsubscribe(delivery, options) : messageOf(delivery),
     receiptToken: signReceiptToken(options.receiptKey, {
       tenant: delivery.tenant,
       notificationId: delivery.runId,
@@ -87,6 +94,23 @@ function messageOf(delivery: ClaimedDelivery): Message {
   if (delivery.expiresAt !== null) message.expiresAt = delivery.expiresAt.getTime()
   // without a key of the workflow's own, a repeated attempt still replaces itself
   message.collapseKey = delivery.collapseKey ?? delivery.runId
+  return message
+}
+
+/** A mail that can be switched off says how, in its headers and where its texts ask for the link. */
+function withUnsubscribe(
+  delivery: ClaimedDelivery,
+  { receiptKey, publicUrl }: { receiptKey: Buffer; publicUrl: string },
+): Message {
+  const message = messageOf(delivery)
+  const { tenant, userId, category } = delivery
+  const token = signUnsubscribeToken(receiptKey, { tenant, userId, category })
+  const link = `${publicUrl.replace(/\/+$/, '')}/v1/unsubscribe/${token}`
+  for (const field of ['html', 'body'] as const) {
+    const text = message[field]
+    if (text !== undefined) message[field] = text.replaceAll(UNSUBSCRIBE_PLACE, link)
+  }
+  if (!delivery.critical) message.listUnsubscribeUrl = link
   return message
 }
 

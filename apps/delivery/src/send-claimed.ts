@@ -18,6 +18,7 @@ export interface SendDeps {
   accounts: Accounts
   circuits: Circuits
   receiptKey: Buffer
+  publicUrl: string
   nowMs: number
 }
 
@@ -37,7 +38,12 @@ export async function sendClaimed(
   >()
   for (const delivery of deliveries) {
     const secrets = delivery.channel === 'webhook' ? deps.accounts.webhookSecrets(delivery.tenant) : []
-    const outgoing = toOutgoing(delivery, { receiptKey: deps.receiptKey, secrets, nowMs: deps.nowMs })
+    const outgoing = toOutgoing(delivery, {
+      receiptKey: deps.receiptKey,
+      publicUrl: deps.publicUrl,
+      secrets,
+      nowMs: deps.nowMs,
+    })
     if ('reason' in outgoing) {
       judged.push(unsent(delivery, { kind: 'address', reason: outgoing.reason }))
       continue

@@ -52,6 +52,7 @@ export async function start(config: DeliveryConfig, deps: DeliveryDeps): Promise
     events,
     failpoint,
     receiptKey: Buffer.from(config.receiptKey, 'base64url'),
+    publicUrl: config.publicUrl,
     leaseMs: config.leaseMs,
     retryBaseMs: config.retryBaseMs,
     holdMs: config.holdMs,

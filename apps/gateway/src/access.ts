@@ -99,6 +99,9 @@ export const ACCESS: Readonly<Record<string, Access>> = {
   'POST /v1/inbox/read-all': personWithoutBody(),
   'PUT /v1/inbox/:id/:mark': personWithoutBody(),
   'DELETE /v1/inbox/:id/:mark': personWithoutBody(),
+  'GET /v1/unsubscribe/:token': { anonymous: true },
+  'POST /v1/unsubscribe/:token': { anonymous: true },
+  'POST /v1/unsubscribe/:token/undo': { anonymous: true },
   'POST /v1/receipts': { scopes: ['receipts:write'], anonymous: true },
   'GET /v1/audit': key('admin'),
 }

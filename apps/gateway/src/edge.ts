@@ -23,6 +23,7 @@ import { addSettingsRoutes } from './routes/settings.js'
 import { addShadowRoutes } from './routes/shadow.js'
 import { addTemplateRoutes } from './routes/templates.js'
 import { addTopicRoutes } from './routes/topics.js'
+import { addUnsubscribeRoutes } from './routes/unsubscribe.js'
 import { addUserRoutes } from './routes/users.js'
 import { addWorkflowRoutes } from './routes/workflows.js'
 
@@ -41,6 +42,7 @@ const ROUTES = [
   addTemplateRoutes,
   addAdministrationRoutes,
   addReceiptRoutes,
+  addUnsubscribeRoutes,
   addRecordedRoutes,
   addShadowRoutes,
 ]

@@ -9,6 +9,7 @@ const MAX_MEMBERS = 20_000
 
 /** A batch holds many events, each of which keeps the limit of one. */
 const BATCH_BYTES = 1024 * 1024
+const FORM_BYTES = 4096
 
 /** Every media type that is read at all. Each route says which of them it takes. */
 export const MEDIA = {
@@ -17,6 +18,7 @@ export const MEDIA = {
   events: 'application/cloudevents-batch+json',
   text: 'text/plain',
   yaml: 'application/yaml',
+  form: 'application/x-www-form-urlencoded',
 } as const
 export const MEDIA_TYPES: readonly string[] = Object.values(MEDIA)
 
@@ -87,6 +89,8 @@ export function addParsers(app: FastifyInstance): void {
       return text
     },
   )
+  // what a form says is in its address; mail programs send `List-Unsubscribe=One-Click`
+  app.addContentTypeParser(MEDIA.form, { parseAs: 'string', bodyLimit: FORM_BYTES }, async () => ({}))
   app.addContentTypeParser(
     MEDIA.yaml,
     { parseAs: 'string', bodyLimit: MAX_EVENT_BYTES },

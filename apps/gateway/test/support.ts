@@ -41,6 +41,8 @@ export interface Json {
 export interface Answer {
   status: number
   headers: Record<string, unknown>
+  /** The body of an answer that isn't JSON. */
+  page: string
   body: Json
 }
 
@@ -139,6 +141,7 @@ export async function useEdge(t: Scope, overrides: Record<string, string> = {}):
       return {
         status: answer.statusCode,
         headers: answer.headers,
+        page: isJson ? '' : answer.payload,
         body: isJson && answer.payload !== '' ? answer.json<Json>() : {},
       }
     },

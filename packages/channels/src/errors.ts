@@ -5,6 +5,7 @@
  * - `PROVIDER_UNKNOWN`: no such provider
  * - `PAYLOAD_TOO_LARGE`: what remains after clipping is still over the provider's limit
  * - `EGRESS_REFUSED`: an address outside of what channels may reach
+ * - `UNSUBSCRIBE_TOKEN_INVALID`: a link that we did not sign
  * - `RECEIPT_TOKEN_INVALID`: not signed by us, for something else, or expired
  */
 export type ChannelErrorCode =
@@ -14,6 +15,7 @@ export type ChannelErrorCode =
   | 'PAYLOAD_TOO_LARGE'
   | 'EGRESS_REFUSED'
   | 'RECEIPT_TOKEN_INVALID'
+  | 'UNSUBSCRIBE_TOKEN_INVALID'
 
 /** An error of this package. Messages never hold a secret. */
 export class ChannelError extends Error {

@@ -22,4 +22,9 @@ export {
 } from './registry.js'
 export type { Sender } from './sender.js'
 export type { ChannelSettings, DialAddress, Timeouts } from './settings.js'
+export {
+  signUnsubscribeToken,
+  type UnsubscribeClaims,
+  verifyUnsubscribeToken,
+} from './unsubscribe-token.js'
 export type { Verdict } from './verdict.js'

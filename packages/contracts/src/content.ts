@@ -1,5 +1,8 @@
 import { type Static, Type } from 'typebox'
 
+/** Stands in rendered texts where the link goes that ends the mails: only who sends the mail knows it. */
+export const UNSUBSCRIBE_PLACE = 'https://unsubscribe.invalid/'
+
 const strict = { additionalProperties: false } as const
 const liquid = (description: string) => Type.String({ maxLength: 20_000, description })
 /** A mail made by a tool is long; an engine takes no more than this. */

@@ -85,10 +85,7 @@ export function runId(
 
 /** Id of the run that carries a digest: named by the run that opened it and the step. It carries that run's time. */
 export function digestId(sha256: Sha256, digest: { run: string; step: number }): string {
-  return timedUuid(
-    timeOfId(digest.run),
-    sha256(canonicalInput('digest', [digest.run, String(digest.step)])),
-  )
+  return timedUuid(timeOfId(digest.run), sha256(canonicalInput('digest', [digest.run, String(digest.step)])))
 }
 
 /** Id of a delivery: one run, one step, one address. It carries its run's time. */

@@ -1,7 +1,7 @@
-import type { Channel, Content } from '@carillon/contracts'
+import { type Channel, type Content, UNSUBSCRIBE_PLACE } from '@carillon/contracts'
 import { createLocaleChains, normalLocale } from './locale-chains.js'
 import { compileMessages, type Messages } from './messages.js'
-import { type TextScope, UNSUBSCRIBE_PLACE } from './text-scope.js'
+import type { TextScope } from './text-scope.js'
 import type { Text, TextCompiler } from './texts.js'
 
 /** Rendered texts of one notification or one step. */

@@ -67,7 +67,7 @@ export {
   templatesOf,
   usersOfTemplate,
 } from './templates.js'
-export { type TextScope, UNSUBSCRIBE_PLACE } from './text-scope.js'
+export type { TextScope } from './text-scope.js'
 export { type Calendar, createCalendar } from './time/calendar.js'
 export { type LocalTime, localTimeProblem, type Weekday } from './time/local-time.js'
 export { type QuietWindow, quietWindowProblem } from './time/quiet-window.js'

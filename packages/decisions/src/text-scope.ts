@@ -1,6 +1,3 @@
-/** Stands where a mail's unsubscribe link goes; whoever sends the mail puts the recipient's own in its place. */
-export const UNSUBSCRIBE_PLACE = 'https://unsubscribe.invalid/'
-
 /** What texts see. A null is as good as nothing: `{{ user.name }}` of somebody without a name is a missing variable. */
 export interface TextScope {
   data: unknown

@@ -23,7 +23,7 @@ export interface ClaimedDelivery extends DeliveryKey {
   attempt: number
   maxAttempts: number
   expiresAt: Date | null
-  addressKind: 'device' | 'email' | 'webhook'
+  addressKind: 'device' | 'email' | 'phone' | 'webhook'
   address: string
   device: {
     kind: 'fcm' | 'apns' | 'webpush'
@@ -34,6 +34,8 @@ export interface ClaimedDelivery extends DeliveryKey {
   userName: string | null
   workflowKey: string
   category: string | null
+  /** The category can't be switched off. */
+  critical: boolean
   collapseKey: string | null
   content: Record<string, Record<string, unknown>> | null
   event: { id: string; type: string; source: string; data: unknown } | null
@@ -74,11 +76,12 @@ export async function claimDeliveries(
       SELECT c.run_id AS "runId", c.id, c.tenant_id AS tenant, c.user_id AS "userId", c.channel, c.lane, c.step, c.status, c.reason,
         c.attempt_no AS attempt, c.max_attempts AS "maxAttempts", c.expires_at AS "expiresAt", c.address_kind AS "addressKind", c.address,
         CASE WHEN v.id IS NOT NULL THEN json_build_object('kind', v.kind, 'app', v.app, 'address', v.address, 'status', v.status) END AS device,
-        u.name AS "userName", r.workflow_key AS "workflowKey", r.category, r.collapse_key AS "collapseKey", r.content,
+        u.name AS "userName", r.workflow_key AS "workflowKey", r.category, coalesce(k.critical, false) AS critical, r.collapse_key AS "collapseKey", r.content,
         CASE WHEN c.channel = 'webhook' THEN (SELECT json_build_object('id', e.event_id, 'type', e.type, 'source', e.source, 'data', e.data)
           FROM events e WHERE e.id = r.event_id) END AS event
       FROM claimed c JOIN runs r ON r.id = c.run_id
         LEFT JOIN users u ON u.tenant_id = c.tenant_id AND u.id = c.user_id
+        LEFT JOIN categories k ON k.tenant_id = c.tenant_id AND k.key = r.category
         LEFT JOIN devices v ON v.tenant_id = c.tenant_id AND v.id = CASE WHEN c.address_kind = 'device' THEN c.address::uuid END`,
     values: [
       plainArray(sorted.map((key) => key.runId)),

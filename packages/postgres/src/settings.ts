@@ -82,6 +82,25 @@ export async function replacePreferences(
   })
 }
 
+/** Says one thing of a person, whatever they said of it before. */
+export async function putPreference(
+  tx: Tx,
+  preference: { tenant: string; userId: string; category: string | null; channel: string; enabled: boolean },
+): Promise<void> {
+  await tx.query({
+    text: `INSERT INTO preferences (tenant_id, user_id, category, channel, enabled) VALUES ($1, $2, $3, $4, $5)
+      ON CONFLICT (tenant_id, user_id, category, channel)
+      DO UPDATE SET enabled = excluded.enabled, condition = NULL, updated_at = now()`,
+    values: [
+      preference.tenant,
+      preference.userId,
+      preference.category,
+      preference.channel,
+      preference.enabled,
+    ],
+  })
+}
+
 /** A provider as it may be shown: its credentials stay where they are. */
 export interface ProviderRecord {
   id: string
