@@ -4,11 +4,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { deliveryDurable, STREAMS } from '@carillon/contracts'
 import { startNats, startPostgres } from '@carillon/engines'
 import {
   applyTopology,
   type Connection,
+  consume,
   createPublisher,
+  DONE,
   openConnection,
   type Publisher,
 } from '@carillon/jetstream'
@@ -34,7 +37,7 @@ const MOST_MS_EACH = 2
 const LEAST_MS = 120_000
 /** As deploy/Dockerfile runs workers. */
 const NODE_FLAGS = ['--min-semi-space-size=64', '--max-semi-space-size=64']
-/** Nobody takes the jobs away here, so that the broadcast alone is measured: no queue is ever long. */
+/** Jobs are taken away by who sends nothing; none is refused meanwhile. */
 const ROOM = 'streams: { JOBS_PUSH: { max_msgs_per_subject: 10000000, max_bytes: 8GiB } }'
 
 interface Bench {
@@ -69,6 +72,11 @@ export async function benchBroadcast(args: BenchArguments, _context: CommandCont
     await applyTopology(connection, await readTopology('single', [ROOM]))
     await using owner = openDatabase({ url: postgres.url, max: 2, statementTimeoutMs: ARRANGE_MS })
     await progress.step(`${users.toLocaleString('en')} users`, () => arrange(owner, users))
+    await using _sender = consume(
+      connection,
+      { stream: STREAMS.jobsPush, durable: deliveryDurable('push', 'bulk'), batch: 1_000, concurrency: 1 },
+      (jobs) => jobs.map(() => DONE),
+    )
     await using publisher = createPublisher(connection)
     await using worker = await startWorker({ natsUrl: nats.url, workerUrl })
     const engines = { nats: nats.pid ?? 0, postgres: postgres.pid ?? 0 }
