@@ -47,13 +47,6 @@ export function explainRecipient(input: {
   return no([...named, ...verdicts.map(({ detail }) => detail)].join('; '))
 }
 
-/** Whom a selection names, for people. */
-export function selectionText({ users, groups, problem }: RecipientSelection): string {
-  const names = users.map((user) => (typeof user === 'string' ? user : user.id))
-  const parts = [...(names.length === 0 ? [] : [listed(names)]), ...groups.map(groupText)]
-  return parts.length === 0 ? (problem ?? 'nobody') : parts.join(', and ')
-}
-
 function no(detail: string): Meant {
   return { meant: false, detail }
 }

@@ -22,8 +22,8 @@ export {
   type GatheredItem,
 } from './explain.js'
 export type { ExplainedDelivery } from './explain-deliveries.js'
-export { BASIS, type EventStoryInput, explainEvent, type WorkflowStory } from './explain-event.js'
-export { explainRecipient, type PersonToday, selectionText } from './explain-recipients.js'
+export { BASIS, explainEvent, type WorkflowStory } from './explain-event.js'
+export { explainRecipient, type PersonToday } from './explain-recipients.js'
 export type { Digest, DigestItem, Facts, Preference, QuietHours } from './facts.js'
 export { cancelKeyOf, keyOf } from './keys.js'
 export { createMatcher, type Matcher, matchExplain, type WorkflowOutcome } from './match.js'
