@@ -343,6 +343,30 @@ t.test('a held step says whose quiet hours hold it', async (t) => {
   t.ok(text(body.text).endsWith(`Step 1 (push) is held: ${detail}.`), text(body.text))
 })
 
+t.test('a throttle and a cap are named as what decided, and the reason is data', async (t) => {
+  await publish('limited', { steps: ['push'] })
+  const event = await keep('limited', { type: 'on.limited', outcome: [matched('limited')] })
+  const limits = [
+    ['THROTTLED', 'the limit of 3 per 1h is used up', /the workflow's throttle decided: the limit of 3/],
+    ['FREQUENCY_CAPPED', '5 of at most 5 per 1d have gone out', /a frequency cap decided: 5 of at most 5/],
+  ] as const
+  for (const [place, [reason, detail, expected]] of limits.entries()) {
+    const user = `limited-${place}`
+    const steps = [{ step: 0, type: 'push', outcome: 'skip', reason, detail }]
+    await run(event, {
+      workflow: 'limited',
+      user,
+      state: 'skipped',
+      reason,
+      plan: [{ at: event.seen, steps }],
+    })
+    const story = await why('limited', user)
+    t.match(story.text, expected)
+    t.match(list(story.workflows), [{ outcome: 'not told', reason }])
+    t.match(story.text, `No user "${user}" is known to the directory today.`)
+  }
+})
+
 t.test('a digest is told with what it gathered and what was left out', async (t) => {
   await publish('daily', { cancelKey: 'data.rideId', steps: [{ digest: { window: '1h' } }, 'email'] })
   const events = [
