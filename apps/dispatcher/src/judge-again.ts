@@ -139,7 +139,7 @@ async function lookUpAgain(tx: Tx, begun: readonly Begun[], deps: JudgeAgainDeps
           tx,
           waiting.map(({ run }) => run.id),
         )
-  const awaited = new Map(came.map(({ runId, type, data, at }) => [runId, { type, data, at }]))
+  const awaited = new Map(came.map(({ runId, ...event }) => [runId, event]))
   return { directory, cancelledAt, awaited }
 }
 
@@ -181,7 +181,7 @@ function judgeRun(
     now,
     calendar,
     // what a digest sends expires after it was sent
-    begunAt: digest === undefined ? run.createdAtMs : now,
+    begunAt: digest?.closedAt ?? run.createdAtMs,
     fromStep: run.nextStep,
     resumeAt: digest?.closesAt ?? run.resumeAtMs,
     held: run.held ?? [],

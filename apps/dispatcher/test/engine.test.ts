@@ -62,6 +62,22 @@ t.test('digests', async (t) => {
     content: { title: '{{ digest.count }}', body: 'x' },
     steps: [{ wait: '50ms' }, { digest: { window: '200ms' } }, { digest: { window: '300ms' } }, 'inbox'],
   })
+  await mesh.putWorkflow({
+    key: 'followed',
+    on: 'chat.followed.v1',
+    to: 'data.to',
+    content: { title: '{{ digest.count }}', body: 'x' },
+    steps: [
+      { digest: { window: '150ms' } },
+      'inbox',
+      { wait: '100ms' },
+      {
+        email: {
+          content: { title: 'Still {{ digest.count }}: {{ digest.first.n }} to {{ digest.last.n }}' },
+        },
+      },
+    ],
+  })
   for (const name of ['ada', 'bo', 'cleo', 'dana']) await mesh.putUser(name, { email: `${name}@example.com` })
   await mesh.startDispatcher({ CARILLON_DISPATCH_BATCH: '7' })
   await mesh.startDispatcher({ CARILLON_DISPATCH_BATCH: '5' })
@@ -127,6 +143,19 @@ t.test('digests', async (t) => {
     t.same(
       all.filter((run) => run.state === 'completed').map((run) => run.content?.inbox?.title),
       ['1', '3'],
+    )
+    await mesh.rows('TRUNCATE runs, open_digests')
+  })
+
+  await t.test('what comes after a wait behind a digest still sees what it gathered', async (t) => {
+    await mesh.publish(
+      ...[1, 2, 3].map((n) => ({ type: 'chat.followed.v1', id: `z${n}`, data: { to: 'bo', n } })),
+    )
+    await dispatched(mesh)
+    const all = await settled(mesh)
+    t.same(
+      all.filter((run) => run.state === 'completed').map((run) => run.content?.['3']?.title),
+      ['Still 3: 1 to 3'],
     )
     await mesh.rows('TRUNCATE runs, open_digests')
   })

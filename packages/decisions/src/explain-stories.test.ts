@@ -117,7 +117,7 @@ const STORIES: Record<string, [told: () => string, expected: string]> = {
             {
               from: 1,
               at: NOW + 60_000,
-              person: { awaited: { type: 'rides.ride.paid.v1', data: {}, at: NOW + 50_000 } },
+              person: { awaited: { type: 'rides.ride.paid.v1', key: '', data: {}, at: NOW + 50_000 } },
             },
           ),
           woken: [{ type: 'rides.ride.paid.v1', id: 'p1', at: NOW + 50_000 }],

@@ -71,8 +71,8 @@ export interface Facts {
   cancelledAt: number | null
   tenantLocale: string
   tenantTimezone: string
-  /** The event that the run waited for, once it came. */
-  awaited?: { type: string; data: unknown; at: number }
+  /** The event that the run waited for, once it came; `key` is the one that both gave. */
+  awaited?: { type: string; key: string; data: unknown; at: number }
   /** What the digest gathered that the run carries. */
   digest?: Digest
   /** What counters said: which throttles are used up, and which cap is. */

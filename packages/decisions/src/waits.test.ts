@@ -146,7 +146,9 @@ t.test('a wait for an event', async (t) => {
       resumeAt: begun.resumeAt as number,
       facts: factsOf({
         user: { phone: '+43' },
-        ...(at === undefined ? {} : { awaited: { type: 'rides.ride.paid.v1', data: { amount: 7 }, at } }),
+        ...(at === undefined
+          ? {}
+          : { awaited: { type: 'rides.ride.paid.v1', key: 'r1', data: { amount: 7 }, at } }),
       }),
     })
   const types = (result: Plan) => result.steps.map(({ type }) => type)
@@ -174,13 +176,19 @@ t.test('a wait for an event', async (t) => {
     })
   })
   t.test('that came before it began to wait passes at once', async (t) => {
-    const facts = factsOf({ awaited: { type: 'rides.ride.paid.v1', data: {}, at: NOW } })
+    const facts = factsOf({ awaited: { type: 'rides.ride.paid.v1', key: 'r1', data: {}, at: NOW } })
     t.match(planned({ event, workflow, facts, begunAt: NOW }).steps[0], {
       outcome: 'pass',
       detail: /came at 2026/,
     })
-    const old = factsOf({ awaited: { type: 'rides.ride.paid.v1', data: {}, at: NOW - 1 } })
+    const old = factsOf({ awaited: { type: 'rides.ride.paid.v1', key: 'r1', data: {}, at: NOW - 1 } })
     t.equal(planned({ event, workflow, facts: old, begunAt: NOW }).state, 'waiting', 'but not before the run')
+    const other = factsOf({ awaited: { type: 'rides.ride.paid.v1', key: 'r2', data: {}, at: NOW } })
+    t.equal(
+      planned({ event, workflow, facts: other, begunAt: NOW }).state,
+      'waiting',
+      'and not with another key',
+    )
   })
   t.test('without the value of its key is an error which names the step', async (t) => {
     t.throws(() => planned({ event: eventOf({ customerId: 'ada' }), workflow, facts: factsOf() }), {
@@ -195,7 +203,7 @@ t.test('a wait for an event', async (t) => {
         { push: { if: 'run.event.amount > 5' } },
       ],
     })
-    const facts = factsOf({ awaited: { type: 'a.b', data: { amount: 7 }, at: NOW + 1 } })
+    const facts = factsOf({ awaited: { type: 'a.b', key: 'r1', data: { amount: 7 }, at: NOW + 1 } })
     const woken = { event, workflow: asks, now: NOW + 1, begunAt: NOW, fromStep: 1, resumeAt: NOW + HOUR }
     t.equal(planned({ ...woken, facts }).steps[0]?.outcome, 'deliver')
     t.equal(planned({ ...woken, now: NOW + HOUR, facts: factsOf() }).steps[0]?.reason, 'CONDITION_FALSE')

@@ -119,8 +119,9 @@ function beginWait(
   }
   if (wait.kind === 'event') {
     const key = neededKey(wait.key, celScope(event), `${step.path}.wait.key`)
-    if (facts.awaited?.type === wait.event && facts.awaited.at >= (begunAt ?? now)) {
-      pass(went, 'wait', index, `${wait.event} came at ${new Date(facts.awaited.at).toISOString()}`)
+    const { awaited } = facts
+    if (awaited?.type === wait.event && awaited.key === key && awaited.at >= (begunAt ?? now)) {
+      pass(went, 'wait', index, `${wait.event} came at ${new Date(awaited.at).toISOString()}`)
       return false
     }
     went.awaits = { type: wait.event, expression: wait.expression, key }

@@ -89,14 +89,15 @@ export async function wakeAwaiting(
 export interface AwaitedEvent {
   runId: string
   type: string
+  key: string
   data: unknown
   at: number
 }
 
 export async function loadAwaited(tx: Tx, runIds: readonly string[]): Promise<AwaitedEvent[]> {
   const { rows } = await tx.query<AwaitedEvent>({
-    text: `SELECT DISTINCT ON (met.run) met.run AS "runId", met.type, e.data, (extract(epoch FROM met.at) * 1000)::float8 AS at
-      FROM (SELECT a.run_id AS run, a.type, s.event_id AS event, s.first_seen AS at ${MEETS} AND a.run_id = ANY ($1::uuid[])) AS met
+    text: `SELECT DISTINCT ON (met.run) met.run AS "runId", met.type, met.key, e.data, (extract(epoch FROM met.at) * 1000)::float8 AS at
+      FROM (SELECT a.run_id AS run, a.type, a.key, s.event_id AS event, s.first_seen AS at ${MEETS} AND a.run_id = ANY ($1::uuid[])) AS met
       JOIN events e ON e.id = met.event ORDER BY met.run, met.at, met.event`,
     values: [plainArray(runIds)],
   })

@@ -35,7 +35,7 @@ export function createAwaitedEvents(workflows: readonly CompiledWorkflow[]): Awa
         const key = keyOf(told, scope)
         if (key === undefined) return []
         const name = `${event.type} ${expression} ${key}`
-        const came = { type: event.type, data: event.data, at, event }
+        const came = { type: event.type, key, data: event.data, at, event }
         kept.set(name, [...(kept.get(name) ?? []), came])
         return [...(waiting.get(name) ?? [])].filter((run) => {
           if (run.event === event) return false
