@@ -19,6 +19,7 @@ export const MEDIA = {
   text: 'text/plain',
   yaml: 'application/yaml',
   form: 'application/x-www-form-urlencoded',
+  multipart: 'multipart/form-data',
 } as const
 export const MEDIA_TYPES: readonly string[] = Object.values(MEDIA)
 
@@ -89,8 +90,12 @@ export function addParsers(app: FastifyInstance): void {
       return text
     },
   )
-  // what a form says is in its address; mail programs send `List-Unsubscribe=One-Click`
-  app.addContentTypeParser(MEDIA.form, { parseAs: 'string', bodyLimit: FORM_BYTES }, async () => ({}))
+  // what a form says is in its address; mail programs send `List-Unsubscribe=One-Click`, in either of the two types
+  app.addContentTypeParser(
+    [MEDIA.form, MEDIA.multipart],
+    { parseAs: 'string', bodyLimit: FORM_BYTES },
+    async () => ({}),
+  )
   app.addContentTypeParser(
     MEDIA.yaml,
     { parseAs: 'string', bodyLimit: MAX_EVENT_BYTES },

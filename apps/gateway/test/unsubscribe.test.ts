@@ -36,6 +36,7 @@ t.test('one click switches mails of the category off, a second one changes nothi
   }
   t.match(await preferences(), [{ category: 'offers', channel: 'email', enabled: false }])
   const facts = await edge.stored('AUDIT', 'aud.preferences.unsubscribed.acme')
+  t.equal(facts.length, 1, 'the trail tells of it once')
   t.match(JSON.parse(facts[0]?.body ?? '{}'), { actor: { id: ada }, details: { category: 'offers' } })
 })
 
@@ -45,6 +46,7 @@ t.test('and the way back is on the page that follows', async (t) => {
     /on again/,
   )
   t.match(await preferences(), [{ category: 'offers', channel: 'email', enabled: true }])
+  t.equal((await edge.stored('AUDIT', 'aud.preferences.resubscribed.acme')).length, 1)
 })
 
 t.test('without a category every mail ends', async (t) => {
@@ -55,7 +57,9 @@ t.test('without a category every mail ends', async (t) => {
 t.test("what is critical can't be switched off, and the page says so", async (t) => {
   const link = token('codes')
   t.match(html(await edge.call(undefined, `GET /v1/unsubscribe/${link}`)), /can’t be switched off/)
-  await edge.call(undefined, `POST /v1/unsubscribe/${link}`, ONE_CLICK, FORM)
+  const answer = await edge.call(undefined, `POST /v1/unsubscribe/${link}`, ONE_CLICK, FORM)
+  t.match(html(answer), /can’t be switched off/, 'also to whom asks without looking')
+  t.notMatch(html(answer), /<form/)
   t.notMatch(JSON.stringify(await preferences()), /codes/)
 })
 
@@ -63,7 +67,77 @@ t.test('a link that we did not sign leads nowhere', async (t) => {
   const good = token('offers')
   const bad = [`${good.slice(0, -2)}xx`, good.slice(0, 20), 'x', token('offers', 'globex')]
   for (const link of bad) {
-    t.equal((await edge.call(undefined, `GET /v1/unsubscribe/${link}`)).status, 404)
+    t.equal((await edge.call(undefined, `GET /v1/unsubscribe/${link}`)).body.code as unknown, 'NOT_FOUND')
+    const page = await edge.call(undefined, `GET /v1/unsubscribe/${link}`, undefined, {
+      accept: 'text/html,*/*',
+    })
+    t.equal(page.status, 404)
+    t.match(html(page), /leads nowhere/, 'people read a page')
     t.equal((await edge.call(undefined, `POST /v1/unsubscribe/${link}`, ONE_CLICK, FORM)).status, 404)
   }
+})
+
+t.test('a link is found however long the names in it are', async (t) => {
+  const long = 'c'.repeat(64)
+  await edge.call(admin, `PUT /v1/categories/${long}`, { name: 'Long' })
+  t.equal((await edge.call(undefined, `GET /v1/unsubscribe/${token(long)}`)).status, 200)
+})
+
+t.test('mail programs may send a multipart form or nothing at all; other bodies are refused', async (t) => {
+  await edge.call(admin, 'PUT /v1/users/ada/preferences', { preferences: [] })
+  const off = [{ category: 'offers', channel: 'email', enabled: false }]
+  const parts = [
+    '--b',
+    'content-disposition: form-data; name="List-Unsubscribe"',
+    '',
+    'One-Click',
+    '--b--',
+    '',
+  ]
+  const multipart = { 'content-type': 'multipart/form-data; boundary=b' }
+  const line = `POST /v1/unsubscribe/${token('offers')}`
+  t.equal((await edge.call(undefined, line, parts.join('\r\n'), multipart)).status, 200)
+  t.match(await preferences(), off)
+  await edge.call(undefined, `${line}/undo`)
+  t.equal((await edge.call(undefined, line)).status, 200)
+  t.match(await preferences(), off)
+  t.equal((await edge.call(undefined, line, {})).status, 415)
+  t.equal(
+    (await edge.call(admin, 'POST /v1/keys', ONE_CLICK, FORM)).status,
+    415,
+    'no other call takes a form',
+  )
+})
+
+t.test('every button leads where the next page is, also under a path of a proxy', async (t) => {
+  const link = token('offers')
+  const pages = [
+    { line: `GET /v1/unsubscribe/${link}`, says: /Unsubscribed/, next: `/v1/unsubscribe/${link}/undo` },
+    { line: `POST /v1/unsubscribe/${link}/undo`, says: /on again/, next: `/v1/unsubscribe/${link}` },
+    { line: `GET /v1/unsubscribe/${link}`, says: /Unsubscribe\?/, next: `/v1/unsubscribe/${link}` },
+    { line: `POST /v1/unsubscribe/${link}`, says: /Unsubscribed/, next: `/v1/unsubscribe/${link}/undo` },
+  ]
+  for (const { line, says, next } of pages) {
+    const page = html(await edge.call(undefined, line))
+    t.match(page, says, line)
+    const action = /action="([^"]+)"/.exec(page)?.[1] ?? ''
+    t.equal(new URL(action, `https://bells.example/under${line.split(' ')[1]}`).pathname, `/under${next}`)
+  }
+})
+
+t.test('a condition that a person set is taken off by one click', async (t) => {
+  const put = { preferences: [{ category: 'offers', channel: 'email', enabled: false, if: 'data.n > 1' }] }
+  await edge.call(admin, 'PUT /v1/users/ada/preferences', put)
+  const link = `/v1/unsubscribe/${token('offers')}`
+  t.match(html(await edge.call(undefined, `GET ${link}`)), /Unsubscribe\?/)
+  await edge.call(undefined, `POST ${link}`, ONE_CLICK, FORM)
+  t.same(await preferences(), [{ category: 'offers', channel: 'email', enabled: false }])
+})
+
+t.test('a link whose reader was deleted leads nowhere', async (t) => {
+  await edge.call(admin, 'PUT /v1/users/bob', {})
+  const link = token('offers', 'acme', userId(sha256, 'acme', 'bob'))
+  t.equal((await edge.call(undefined, `GET /v1/unsubscribe/${link}`)).status, 200)
+  await edge.call(admin, 'DELETE /v1/users/bob')
+  t.equal((await edge.call(undefined, `POST /v1/unsubscribe/${link}`, ONE_CLICK, FORM)).status, 404)
 })
