@@ -10,6 +10,9 @@ import { HttpProblem, problemBody, toProblem } from './problem.js'
 /** Bytes of a request body; the edge may allow more for a route. */
 const BODY_LIMIT = 256 * 1024
 
+/** Bytes of one part of a path: an id of 256 characters, percent-encoded. What is longer is answered 414. */
+const PATH_PART_LIMIT = 3 * 1024
+
 const CORRELATION = /^[A-Za-z0-9._:-]{1,128}$/
 
 export interface HttpServerOptions {
@@ -30,6 +33,7 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Fast
   const app = fastify({
     logger: false,
     bodyLimit: BODY_LIMIT,
+    routerOptions: { maxParamLength: PATH_PART_LIMIT },
     requestTimeout: 15_000,
     connectionTimeout: 30_000,
     keepAliveTimeout: 72_000,
