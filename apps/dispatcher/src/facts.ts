@@ -1,18 +1,9 @@
-import type { Channel } from '@carillon/contracts'
-import {
-  createCelCompiler,
-  type Expression,
-  type Facts,
-  type Preference,
-  type QuietHours,
-} from '@carillon/decisions'
+import { type Conditions, type Facts, type Preference, quietHoursOf } from '@carillon/decisions'
 import {
   type DeviceRow,
   loadDevices,
   loadPreferences,
   loadUsers,
-  type PreferenceRow,
-  type QuietHoursRow,
   type Tx,
   type UserKey,
   type UserRow,
@@ -30,38 +21,6 @@ export interface RunFacts {
 export interface Directory {
   /** Undefined for a user that isn't known. */
   factsOf(rules: TenantRules, userId: string, run: RunFacts): Facts | undefined
-}
-
-/** Conditions of preferences, compiled once each. */
-export interface Conditions {
-  preferenceOf(row: Pick<PreferenceRow, 'category' | 'channel' | 'enabled' | 'condition'>): Preference
-}
-
-/** Conditions kept compiled: people choose among those that a preference page offers. */
-const KEPT_CONDITIONS = 2_000
-
-export function createConditions(): Conditions {
-  const cel = createCelCompiler()
-  const known = new Map<string, Expression>()
-  const compile = (text: string): Expression => {
-    const kept = known.get(text)
-    if (kept !== undefined) return kept
-    const compiled = cel.compile(text)
-    // it was checked when it was stored; what no longer compiles doesn't hold
-    const holds: Expression = compiled.ok
-      ? compiled.expression
-      : () => ({ ok: false, problem: compiled.problem })
-    if (known.size >= KEPT_CONDITIONS) known.delete(known.keys().next().value as string)
-    known.set(text, holds)
-    return holds
-  }
-  return {
-    preferenceOf({ category, channel, enabled, condition }) {
-      const preference: Preference = { category, channel: channel as Channel | null, enabled }
-      if (condition !== null) preference.condition = { text: condition, holds: compile(condition) }
-      return preference
-    },
-  }
 }
 
 /**
@@ -126,13 +85,6 @@ function toFacts(
     tenantLocale: rules.locale,
     tenantTimezone: rules.timezone,
   }
-}
-
-/** What rings: a mail can be read in the morning. */
-const QUIET_CHANNELS: readonly Channel[] = ['push', 'sms']
-
-export function quietHoursOf(row: QuietHoursRow, by: QuietHours['by']): QuietHours {
-  return { windows: row.windows, channels: row.channels ?? QUIET_CHANNELS, by }
 }
 
 const NOTHING: readonly never[] = []

@@ -8,6 +8,7 @@ import {
   plan,
   planForUnknown,
   type StepOutcome,
+  sends,
 } from '@carillon/decisions'
 import {
   type AwaitRow,
@@ -24,7 +25,7 @@ import { type Directory, lookUp } from './facts.js'
 import type { DigestRun } from './gathering.js'
 import { cancelsOf, type JudgeDeps } from './judge.js'
 import type { RulesCache, TenantRules } from './rules.js'
-import { judgeInto, type Settling, sent, settle } from './settle.js'
+import { judgeInto, type Settling, settle } from './settle.js'
 import { awaitsOf } from './signals.js'
 
 export interface JudgeAgainDeps extends JudgeDeps {
@@ -100,7 +101,7 @@ export async function judgeAgain(
 
 /** True when something of the run has gone out or stands in the inbox. */
 export function deliveredBefore(run: DueRun): boolean {
-  return run.inInbox || earlierPasses(run).some(sent)
+  return run.inInbox || earlierPasses(run).some(sends)
 }
 
 function earlierPasses(run: DueRun): { steps: StepOutcome[] }[] {
@@ -159,7 +160,7 @@ function judgeRun(
     workflow,
     input: undefined,
     plan: planForUnknown({ event, workflow, now, recipient: run.recipient }),
-    countedBefore: earlierPasses(run).some(sent),
+    countedBefore: earlierPasses(run).some(sends),
     digestId: null,
   }
   const facts =

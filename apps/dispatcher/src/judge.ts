@@ -2,6 +2,7 @@ import { type DomainEvent, runId } from '@carillon/contracts'
 import {
   type Calendar,
   type CompiledWorkflow,
+  type Conditions,
   cancelKeyOf,
   type Facts,
   isCancelledBy,
@@ -11,7 +12,7 @@ import {
 } from '@carillon/decisions'
 import { type CancelRow, loadCancels, type Tx, type UserKey } from '@carillon/postgres'
 import { sha256 } from '@carillon/service'
-import { type Conditions, lookUp } from './facts.js'
+import { lookUp } from './facts.js'
 import type { DigestRun } from './gathering.js'
 import type { Recipient } from './recipients.js'
 import type { TenantRules } from './rules.js'

@@ -7,10 +7,10 @@ import {
   planForFailure,
   RenderError,
   type StepOutcome,
+  sends,
   settleCounters,
   type TenantCap,
 } from '@carillon/decisions'
-import { sent } from './settle.js'
 
 /** A run can't have more passes than steps and holds. */
 const MOST_PASSES = 100
@@ -37,7 +37,7 @@ export function projectRun(
       return settleCounters(counting, counts)
     })
     steps.push(...judged.steps)
-    countedBefore ||= sent(judged)
+    countedBefore ||= sends(judged)
     current = nextPass(now, judged)
   }
   return steps

@@ -2,6 +2,7 @@ import {
   awaitedBy,
   type CompiledWorkflow,
   CompileError,
+  type Conditions,
   compileWorkflow,
   createCelCompiler,
   createMatcher,
@@ -11,13 +12,13 @@ import {
   type Matcher,
   type Preference,
   type QuietHours,
+  quietHoursOf,
   RenderError,
   type Templates,
   type TenantCap,
   templatesOf,
 } from '@carillon/decisions'
 import { loadTenantRules, loadWorkflowVersion, type TenantRow, type Tx } from '@carillon/postgres'
-import { type Conditions, quietHoursOf } from './facts.js'
 
 /** What a tenant has decided once for all its events: compiled workflows, categories, defaults. */
 export interface TenantRules {

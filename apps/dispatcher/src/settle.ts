@@ -1,10 +1,11 @@
 import {
   type CompiledWorkflow,
+  joinParts,
+  judgeOrFail,
   type Plan,
   type PlanInput,
   plan,
-  planForFailure,
-  RenderError,
+  sends,
 } from '@carillon/decisions'
 import type { Tx } from '@carillon/postgres'
 import { count } from './counting.js'
@@ -67,60 +68,15 @@ async function goOnFlushed(tx: Tx, runs: readonly Settling[], gathering: Gatheri
       resumeAt: null,
       facts: { ...input.facts, digest: { key, items: [item] } },
     }
-    run.countedBefore ||= sent(earlier)
-    judgeInto(run, () => merge(earlier, plan(run.input as PlanInput)))
+    run.countedBefore ||= sends(earlier)
+    judgeInto(run, () => joinParts(earlier, plan(run.input as PlanInput)))
   }
   return flushed
 }
 
-/** Judges, or makes the run a failed one that names what is missing. */
+/** Judges, or makes the run a failed one, whose event becomes a dead letter. */
 export function judgeInto(run: Settling, judge: () => Plan): void {
-  try {
-    run.plan = judge()
-  } catch (error) {
-    if (!(error instanceof RenderError)) throw error
-    const { event, workflow, now } = run.input as PlanInput
-    run.plan = planForFailure({ event, workflow, now, problem: error.message })
-    run.problem = `workflow "${workflow.key}": ${error.message}`
-  }
-}
-
-/** True when a plan sends something beyond the inbox. */
-export function sent({ steps }: Pick<Plan, 'steps'>): boolean {
-  return steps.some((step) => step.outcome === 'deliver' && step.type !== 'inbox')
-}
-
-/** Two parts of one pass as one plan. */
-function merge(earlier: Plan, later: Plan): Plan {
-  const { digest: _, reason: __, ...kept } = earlier
-  const steps = earlier.steps.map((step) =>
-    step.outcome === 'digest'
-      ? {
-          step: step.step,
-          type: step.type,
-          outcome: 'pass' as const,
-          detail: 'the first one goes on at once',
-        }
-      : step,
-  )
-  const inInbox = earlier.inInbox || later.inInbox
-  const delivered = inInbox || sent(earlier) || later.state === 'completed'
-  const held = [...(earlier.held ?? []), ...(later.held ?? [])]
-  const merged: Plan = {
-    ...kept,
-    ...later,
-    steps: [...steps, ...later.steps],
-    content: { ...earlier.content, ...later.content },
-    inInbox,
-    state: later.state === 'skipped' && delivered ? 'completed' : later.state,
-  }
-  if (merged.state === 'completed') delete merged.reason
-  const cancels = [...(earlier.cancels ?? []), ...(later.cancels ?? [])]
-  if (cancels.length > 0) merged.cancels = cancels
-  if (held.length > 0) {
-    merged.held = held
-    merged.wakeAt = Math.min(...held.map(({ at }) => at), merged.resumeAt ?? Number.POSITIVE_INFINITY)
-    merged.state = 'waiting'
-  }
-  return merged
+  const judged = judgeOrFail(run.input as PlanInput, judge)
+  run.plan = judged.plan
+  if (judged.problem !== undefined) run.problem = `workflow "${run.workflow.key}": ${judged.problem}`
 }

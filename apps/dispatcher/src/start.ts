@@ -1,5 +1,5 @@
 import { dispatcherDurable, fanoutDurable, LANES, STREAMS } from '@carillon/contracts'
-import { createCalendar } from '@carillon/decisions'
+import { createCalendar, createConditions } from '@carillon/decisions'
 import {
   assertTopology,
   backlogOf,
@@ -16,7 +16,6 @@ import type { Failpoint, ProcessDeps, Service } from '@carillon/service'
 import { createDirectWorkflows } from './assign.js'
 import type { DispatcherConfig } from './config.js'
 import { createDispatchEvents } from './events.js'
-import { createConditions } from './facts.js'
 import { startFanOut } from './fan-out/start-fan-out.js'
 import { createOnDueDeliveries } from './on-due-deliveries.js'
 import { createOnDueRuns } from './on-due-runs.js'

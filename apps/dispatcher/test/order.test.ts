@@ -1,8 +1,7 @@
-import { createCalendar } from '@carillon/decisions'
+import { createCalendar, createConditions } from '@carillon/decisions'
 import t from 'tap'
 import { createDirectWorkflows } from '../src/assign.js'
 import { decideBatch } from '../src/decide-batch.js'
-import { createConditions } from '../src/facts.js'
 import { createRulesCache } from '../src/rules.js'
 import { TENANT, useMesh } from './support.js'
 

@@ -2,6 +2,7 @@ export { isCancelledBy } from './cancels.js'
 export { checkExpression, createCelCompiler, type Expression } from './cel.js'
 export { placeIn } from './cohorts.js'
 export { type CompiledWorkflow, CompileError, compileWorkflow } from './compile.js'
+export { type Conditions, createConditions, quietHoursOf } from './conditions.js'
 export type { RenderedContent } from './content.js'
 export {
   type Counter,
@@ -27,6 +28,7 @@ export { explainRecipient, type PersonToday } from './explain-recipients.js'
 export type { Digest, DigestItem, Facts, Preference, QuietHours } from './facts.js'
 export { cancelKeyOf, keyOf } from './keys.js'
 export { createMatcher, type Matcher, matchExplain, type WorkflowOutcome } from './match.js'
+export { joinParts, judgeOrFail, sends } from './passes.js'
 export {
   type HeldStep,
   type Plan,

@@ -2,22 +2,13 @@ import type { DomainEvent } from '@carillon/contracts'
 import { joinDigest, type OpenDigest } from '../digests.js'
 import { planForUnknown } from '../ended-plans.js'
 import type { Facts } from '../facts.js'
-import { type Plan, type PlanInput, plan } from '../plan.js'
+import { joinParts, judgeOrFail, sends } from '../passes.js'
+import type { Plan, PlanInput } from '../plan.js'
 import type { DigestStep } from '../steps.js'
 import { createAwaitedEvents } from './awaited-events.js'
 import { createCounts } from './counts.js'
 import type { ReplayOptions } from './replay.js'
-import {
-  addDigest,
-  beginRun,
-  cancelledAt,
-  digestItem,
-  joinParts,
-  judgeOrFail,
-  momentOfCancel,
-  type ReplayRun,
-  sends,
-} from './run.js'
+import { addDigest, beginRun, cancelledAt, digestItem, momentOfCancel, type ReplayRun } from './run.js'
 import { createWakes } from './wakes.js'
 
 /** Takes runs from pass to pass. */
@@ -68,7 +59,7 @@ export function createJudging(
   const settle = (run: ReplayRun, input: PlanInput, planned: Plan): Plan => {
     if (planned.state === 'failed') return planned
     const counting = { input, plan: planned, tenantCaps, countedBefore: run.counted }
-    return judgeOrFail(input, () => counts.settle(run.recipient, counting))
+    return judgeOrFail(input, () => counts.settle(run.recipient, counting)).plan
   }
 
   const openDigest = (run: ReplayRun, id: string, step: number, now: number): ReplayRun => {
@@ -128,13 +119,13 @@ export function createJudging(
 
   const settleRounds = (run: ReplayRun, input: PlanInput): Plan => {
     let current = input
-    let planned = settle(run, current, judgeOrFail(current))
+    let planned = settle(run, current, judgeOrFail(current).plan)
     while (planned.digest !== undefined && gather(run, current, planned)) {
       const { step, key } = planned.digest
       const facts = { ...current.facts, digest: { key, items: [digestItem(run)] } }
       current = { ...input, facts, fromStep: step + 1, held: [], resumeAt: null }
       run.counted ||= sends(planned)
-      const next = settle(run, current, judgeOrFail(current))
+      const next = settle(run, current, judgeOrFail(current).plan)
       planned = next.state === 'failed' ? next : joinParts(planned, next)
     }
     return planned
@@ -181,7 +172,7 @@ export function createJudging(
     cancelsOf(run, now) {
       const listed = run.workflow.steps.some(({ type }) => type === 'cancel')
       const input = listed ? inputOf(run, now) : undefined
-      return input === undefined ? [] : (judgeOrFail(input, () => plan(input)).cancels ?? [])
+      return input === undefined ? [] : (judgeOrFail(input).plan.cancels ?? [])
     },
     rouse(run, at) {
       if (run.wakeAt !== undefined && run.wakeAt > at) wakes.put(run, at)

@@ -1,5 +1,5 @@
 import type { Channel, DomainEvent, RecipientInput } from '@carillon/contracts'
-import { createCelCompiler, type Expression } from '../cel.js'
+import { createConditions, quietHoursOf } from '../conditions.js'
 import type { Facts, Preference } from '../facts.js'
 import type { Group } from '../recipients.js'
 import { celScope, userScope } from '../scope.js'
@@ -67,8 +67,6 @@ export interface People extends PeopleSource {
 
 type Known = Pick<ReplayFacts, 'user' | 'devices' | 'preferences'> & { quietHours: Facts['quietHours'] }
 
-const QUIET_CHANNELS: readonly Channel[] = ['push', 'sms']
-
 /**
  * Makes a directory of people. Internal ids are the external ones, so that cohorts of experiments differ from a mesh's.
  * @param options.internalId gives the id that a mesh would use
@@ -80,9 +78,17 @@ export function createPeople(
   const known = new Map<string, Known>()
   const topics = new Map<string, Set<string>>()
   const conditions = createConditions()
+  const preferenceOf = ({
+    category = null,
+    channel = null,
+    enabled,
+    condition = null,
+  }: WrittenPreference): Preference => conditions.preferenceOf({ category, channel, enabled, condition })
+  const quietOf = (written: WrittenQuietHours | null | undefined, by: 'person' | 'tenant') =>
+    written === null || written === undefined ? null : quietHoursOf(written, by)
   const categories = new Map((tenant.categories ?? []).map((category) => [category.key, category]))
-  const tenantDefaults = (tenant.preferences ?? []).map(conditions)
-  const tenantQuiet = quietHoursOf(tenant.quietHours, 'tenant')
+  const tenantDefaults = (tenant.preferences ?? []).map(preferenceOf)
+  const tenantQuiet = quietOf(tenant.quietHours, 'tenant')
   const { locale: tenantLocale, timezone: tenantTimezone } = tenant
   const put = (person: WrittenPerson): void => {
     const { id } = person
@@ -104,8 +110,8 @@ export function createPeople(
         ...device,
         status: 'active' as const,
       })),
-      preferences: (person.preferences ?? []).map(conditions),
-      quietHours: quietHoursOf(person.quietHours, 'person'),
+      preferences: (person.preferences ?? []).map(preferenceOf),
+      quietHours: quietOf(person.quietHours, 'person'),
     })
   }
   const activeWhere = (holds: (user: Facts['user']) => boolean): string[] =>
@@ -167,28 +173,4 @@ function subscribersOf(topics: ReadonlyMap<string, ReadonlySet<string>>, topic: 
     for (const id of subscribers) ids.add(id)
   }
   return [...ids]
-}
-
-function quietHoursOf(
-  written: WrittenQuietHours | null | undefined,
-  by: 'person' | 'tenant',
-): Facts['quietHours'] {
-  if (written === null || written === undefined) return null
-  return { windows: written.windows, channels: written.channels ?? QUIET_CHANNELS, by }
-}
-
-/** Conditions are compiled once each; one that doesn't compile doesn't hold. */
-function createConditions(): (written: WrittenPreference) => Preference {
-  const cel = createCelCompiler()
-  const compiled = new Map<string, Expression>()
-  const holdsOf = (text: string): Expression => {
-    const result = cel.compile(text)
-    const holds: Expression = result.ok ? result.expression : () => ({ ok: false, problem: result.problem })
-    compiled.set(text, holds)
-    return holds
-  }
-  return ({ category = null, channel = null, enabled, condition: text }) => {
-    if (text === undefined || text === null) return { category, channel, enabled }
-    return { category, channel, enabled, condition: { text, holds: compiled.get(text) ?? holdsOf(text) } }
-  }
 }

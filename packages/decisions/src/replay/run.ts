@@ -1,11 +1,9 @@
 import type { DomainEvent } from '@carillon/contracts'
 import { isCancelledBy } from '../cancels.js'
 import type { CompiledWorkflow } from '../compile.js'
-import { planForFailure } from '../ended-plans.js'
-import { RenderError } from '../errors.js'
 import type { DigestItem, Facts } from '../facts.js'
 import { cancelKeyOf } from '../keys.js'
-import { type Plan, type PlanInput, plan } from '../plan.js'
+import type { Plan } from '../plan.js'
 import type { Decision } from './decision.js'
 
 /** A run in memory: what rows hold between its passes. */
@@ -111,51 +109,4 @@ export function addDigest(facts: Facts, run: ReplayRun, cancels: ReadonlyMap<str
 export function digestItem({ id, event }: ReplayRun): DigestItem {
   const { type, source, subject = null, time = null, data } = event
   return { run: id, event: { id: event.id, type, source, subject, time }, data }
-}
-
-/** Judges, or makes the run a failed one that names what is missing. */
-export function judgeOrFail(input: PlanInput, judge: () => Plan = () => plan(input)): Plan {
-  try {
-    return judge()
-  } catch (error) {
-    if (!(error instanceof RenderError)) throw error
-    const { event, workflow, now } = input
-    return planForFailure({ event, workflow, now, problem: error.message })
-  }
-}
-
-/** True when a plan sends something beyond the inbox. */
-export function sends({ steps }: Pick<Plan, 'steps'>): boolean {
-  return steps.some((step) => step.outcome === 'deliver' && step.type !== 'inbox')
-}
-
-/** Two parts of one pass: up to a digest that lets its first item go on at once, and what comes after it. */
-export function joinParts(earlier: Plan, later: Plan): Plan {
-  const { digest: _digest, reason: _reason, ...kept } = earlier
-  const passed = earlier.steps.map((step) =>
-    step.outcome === 'digest'
-      ? {
-          step: step.step,
-          type: step.type,
-          outcome: 'pass' as const,
-          detail: 'the first one goes on at once',
-        }
-      : step,
-  )
-  const joined: Plan = {
-    ...kept,
-    ...later,
-    steps: [...passed, ...later.steps],
-    content: { ...earlier.content, ...later.content },
-    inInbox: earlier.inInbox || later.inInbox,
-  }
-  const cancels = [...(earlier.cancels ?? []), ...(later.cancels ?? [])]
-  if (cancels.length > 0) joined.cancels = cancels
-  const held = [...(earlier.held ?? []), ...(later.held ?? [])]
-  if (held.length > 0) {
-    joined.held = held
-    joined.wakeAt = Math.min(...held.map(({ at }) => at), joined.resumeAt ?? Number.POSITIVE_INFINITY)
-    joined.state = 'waiting'
-  }
-  return joined
 }
