@@ -7,7 +7,7 @@ import {
   settleCounters,
 } from '@carillon/decisions'
 import { type CounterKey, lockCounters, type Tx, writeCounters } from '@carillon/postgres'
-import { judgeInto, type Settling } from './settle.js'
+import { judgeInto, type Settling } from './settling.js'
 
 interface Person {
   tenant: string

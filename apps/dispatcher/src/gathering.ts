@@ -14,7 +14,7 @@ import {
   writeDigestWindows,
 } from '@carillon/postgres'
 import { sha256 } from '@carillon/service'
-import type { Settling } from './settle.js'
+import type { Settling } from './settling.js'
 
 /** A digest that was opened here: the run that goes on when its window closes. */
 export interface DigestRun {

@@ -25,7 +25,8 @@ import { type Directory, lookUp } from './facts.js'
 import type { DigestRun } from './gathering.js'
 import { cancelsOf, type JudgeDeps } from './judge.js'
 import type { RulesCache, TenantRules } from './rules.js'
-import { judgeInto, type Settling, settle } from './settle.js'
+import { settle } from './settle.js'
+import { judgeInto, type Settling } from './settling.js'
 import { awaitsOf } from './signals.js'
 
 export interface JudgeAgainDeps extends JudgeDeps {

@@ -16,7 +16,8 @@ import { lookUp } from './facts.js'
 import type { DigestRun } from './gathering.js'
 import type { Recipient } from './recipients.js'
 import type { TenantRules } from './rules.js'
-import { judgeInto, type Settling, settle } from './settle.js'
+import { settle } from './settle.js'
+import { judgeInto, type Settling } from './settling.js'
 import { mapInTurns } from './turns.js'
 
 /** One run to be judged: one workflow, one event, one recipient. */

@@ -6,7 +6,7 @@ import type { Assigned } from './assign.js'
 import type { Fanout } from './fan-out/ranges.js'
 import type { DigestRun } from './gathering.js'
 import type { Resolved } from './recipients.js'
-import type { Settling } from './settle.js'
+import type { Settling } from './settling.js'
 
 /** Plain mapping from what was decided to rows. */
 

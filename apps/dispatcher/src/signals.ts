@@ -2,7 +2,7 @@ import type { DomainEvent } from '@carillon/contracts'
 import { celScope, keyOf } from '@carillon/decisions'
 import type { AwaitRow, SignalRow } from '@carillon/postgres'
 import type { TenantRules } from './rules.js'
-import type { Settling } from './settle.js'
+import type { Settling } from './settling.js'
 
 /** What an event is to those who may wait for it: one signal for each way in which its key is told. */
 export function signalsOf(
