@@ -105,7 +105,7 @@ async function untilWoken(owner: Database, due: number): Promise<[Lateness]> {
   for (;;) {
     await sleep(1_000)
     const { rows } = await owner.query<{ left: number }>({
-      text: `SELECT count(*) AS left FROM (SELECT FROM runs WHERE lane = 'normal' AND wake_at < now() + interval '12 hours' LIMIT 1) AS some`,
+      text: `SELECT count(*) AS left FROM (SELECT FROM runs WHERE lane = 'normal' AND wake_at < now() + interval '12 hours' LIMIT 1) AS found`,
     })
     if (rows[0]?.left === 0) break
     if (Date.now() > deadline) throw new Error('Runs that were due have not been woken in time.')
