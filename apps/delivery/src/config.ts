@@ -41,7 +41,7 @@ export const DeliveryConfig = Type.Object({
   }),
   receiptKey: textKey({
     env: 'CARILLON_RECEIPT_KEY',
-    description: 'Signs receipt tokens: 32 bytes as base64url.',
+    description: 'Signs receipt tokens and unsubscribe links: 32 bytes as base64url.',
     secret: true,
     minLength: 43,
   }),
@@ -54,11 +54,13 @@ export const DeliveryConfig = Type.Object({
       additionalProperties: true,
     },
   ),
-  publicUrl: textKey({
-    env: 'CARILLON_PUBLIC_URL',
-    description: 'Address under which people reach this installation; unsubscribe links lead there.',
-    default: 'http://127.0.0.1:8080',
-  }),
+  publicUrl: Type.Optional(
+    textKey({
+      env: 'CARILLON_PUBLIC_URL',
+      description:
+        'Address under which people reach the gateway, with https; unsubscribe links of mails lead there. Without it mails have none.',
+    }),
+  ),
   environment: textKey({
     env: 'CARILLON_ENVIRONMENT',
     description: 'production or development; fail-points and other endpoints are refused in production.',

@@ -27,7 +27,7 @@ export interface OnJobsDeps extends ClosingDeps {
   publishReceipts(stream: string, messages: readonly OutgoingMessage[]): Promise<PublishOutcome[]>
   failpoint: Failpoint
   receiptKey: Buffer
-  publicUrl: string
+  publicUrl: string | undefined
 }
 
 interface PlacedJob {

@@ -84,3 +84,9 @@ t.test('nobody else can make the link, and a push has none', async (t) => {
   })
   t.equal(messageOf(push).listUnsubscribeUrl, undefined)
 })
+
+t.test('where the public address is not known, a mail has no link rather than a wrong one', async (t) => {
+  const outgoing = toOutgoing(mail(), { receiptKey, publicUrl: undefined, secrets: [], nowMs: 0 })
+  t.match(outgoing, { message: { body: 'End: ', html: '<a href="">end</a>' } })
+  t.notMatch(JSON.stringify(outgoing), /listUnsubscribeUrl|unsubscribe\.invalid/)
+})

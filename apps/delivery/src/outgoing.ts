@@ -22,7 +22,12 @@ const RECEIPT_DAYS = 30
  */
 export function toOutgoing(
   delivery: ClaimedDelivery,
-  options: { receiptKey: Buffer; publicUrl: string; secrets: readonly string[]; nowMs: number },
+  options: {
+    receiptKey: Buffer
+    publicUrl: string | undefined
+    secrets: readonly string[]
+    nowMs: number
+  },
 ): Outgoing | Unaddressable {
   const address = addressOf(delivery, options.secrets)
   if ('reason' in address) return address
@@ -97,21 +102,27 @@ function messageOf(delivery: ClaimedDelivery): Message {
   return message
 }
 
-/** A mail that can be switched off says how, in its headers and where its texts ask for the link. */
+/**
+ * A mail that can be switched off says how, in its headers and where its texts ask for the link. Where nobody knows the
+ * public address there is no link to say: better none than one that leads nowhere.
+ */
 function withUnsubscribe(
   delivery: ClaimedDelivery,
-  { receiptKey, publicUrl }: { receiptKey: Buffer; publicUrl: string },
+  { receiptKey, publicUrl }: { receiptKey: Buffer; publicUrl: string | undefined },
 ): Message {
   const message = messageOf(delivery)
-  const { tenant, userId, category } = delivery
-  const token = signUnsubscribeToken(receiptKey, { tenant, userId, category })
-  const link = `${publicUrl.replace(/\/+$/, '')}/v1/unsubscribe/${token}`
-  for (const field of ['html', 'body'] as const) {
+  const link = publicUrl === undefined ? '' : linkOf(delivery, receiptKey, publicUrl)
+  for (const field of TEXTS) {
     const text = message[field]
-    if (text !== undefined) message[field] = text.replaceAll(UNSUBSCRIBE_PLACE, link)
+    if (text !== undefined) message[field] = text.replaceAll(UNSUBSCRIBE_PLACE, () => link)
   }
-  if (!delivery.critical) message.listUnsubscribeUrl = link
+  if (link !== '' && !delivery.critical) message.listUnsubscribeUrl = link
   return message
+}
+
+function linkOf({ tenant, userId, category }: ClaimedDelivery, key: Buffer, publicUrl: string): string {
+  const token = signUnsubscribeToken(key, { tenant, userId, category })
+  return `${publicUrl.replace(/\/+$/, '')}/v1/unsubscribe/${token}`
 }
 
 /** Push payloads carry text alone; other values are given as JSON. */

@@ -18,7 +18,7 @@ export interface SendDeps {
   accounts: Accounts
   circuits: Circuits
   receiptKey: Buffer
-  publicUrl: string
+  publicUrl: string | undefined
   nowMs: number
 }
 

@@ -40,6 +40,9 @@ export async function start(config: DeliveryConfig, deps: DeliveryDeps): Promise
       LANES.map((lane) => ({ stream: jobStream(channel), durable: deliveryDurable(channel, lane) })),
     ),
   })
+  if (channels.includes('email') && config.publicUrl === undefined) {
+    deps.logger.warn({ remedy: 'Set CARILLON_PUBLIC_URL.' }, 'mail.without-unsubscribe')
+  }
   const events = createDeliveryEvents(deps)
   const publisher = createPublisher(connection)
   const registry = createRegistry({ settings: config.providerSettings as ChannelSettings })

@@ -17,7 +17,7 @@ export const GatewayConfig = Type.Object({
   }),
   receiptKey: textKey({
     env: 'CARILLON_RECEIPT_KEY',
-    description: 'Signs receipt tokens: 32 bytes as base64url.',
+    description: 'Signs receipt tokens and unsubscribe links: 32 bytes as base64url.',
     secret: true,
     minLength: 43,
   }),
