@@ -28,6 +28,13 @@ const PANELS = [
     provider: 'Web Push',
     empty: 'No notification on this desktop.',
   },
+  {
+    key: 'sms',
+    title: 'Text messages',
+    via: 'SMS over Twilio’s API',
+    provider: 'SMS',
+    empty: 'No text message.',
+  },
   { key: 'webhook', title: 'Webhook', via: 'Signed HTTPS call', provider: 'webhook', empty: 'No call.' },
 ]
 

@@ -5,6 +5,7 @@ export const BELLS = [
   { key: 'smtp', name: 'Mailbox' },
   { key: 'apns', name: 'iPhone' },
   { key: 'webpush', name: 'Desktop' },
+  { key: 'sms', name: 'Text message' },
   { key: 'webhook', name: 'Webhook' },
 ]
 const LATE_MS = 1_000

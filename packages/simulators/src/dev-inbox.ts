@@ -42,7 +42,7 @@ const PAGE_POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' https: data:; connect-src 'self'; frame-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 /** A mail is somebody's HTML: no script, no form, no request but for pictures. */
 const MAIL_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src https: data:; sandbox"
-const PROVIDERS: readonly SimulatedProvider[] = ['fcm', 'apns', 'webpush', 'smtp', 'webhook']
+const PROVIDERS: readonly SimulatedProvider[] = ['fcm', 'apns', 'webpush', 'smtp', 'sms', 'webhook']
 const PACKAGE_ROOT = new URL('../../', import.meta.url)
 
 /**

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 
-export type SimulatedProvider = 'fcm' | 'apns' | 'webpush' | 'smtp' | 'webhook'
+export type SimulatedProvider = 'fcm' | 'apns' | 'webpush' | 'smtp' | 'sms' | 'webhook'
 
 /** What a simulated phone, browser, mailbox or receiver got. */
 export interface SimulatedMessage {
@@ -9,9 +9,9 @@ export interface SimulatedMessage {
   /** Milliseconds. */
   at: number
   provider: SimulatedProvider
-  /** The device's name, or the mail address or path. */
+  /** The device's name, or the mail address, number or path. */
   device: string
-  /** Token, subscription id, mail address or path. */
+  /** Token, subscription id, mail address, number or path. */
   to: string
   title: string
   body: string

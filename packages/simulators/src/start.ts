@@ -2,6 +2,7 @@ import { type ApnsSimulator, startApns } from './apns.js'
 import { createAuthority } from './authority.js'
 import { type FcmSimulator, startFcm } from './fcm.js'
 import { createInbox, type Inbox, type SimulatedMessage, type SimulatedProvider } from './inbox.js'
+import { type SmsSimulator, startSms } from './sms.js'
 import { type SmtpSimulator, startSmtp } from './smtp.js'
 import { startWebhook, type WebhookSimulator } from './webhook.js'
 import { startWebPush, type WebPushSimulator } from './webpush.js'
@@ -17,6 +18,7 @@ export interface Simulators extends AsyncDisposable {
   readonly apns: ApnsSimulator
   readonly webpush: WebPushSimulator
   readonly smtp: SmtpSimulator
+  readonly sms: SmsSimulator
   readonly webhook: WebhookSimulator
   /** PEM of the authority that signs all their certificates. */
   readonly ca: string
@@ -50,14 +52,15 @@ export async function startSimulators(options: StartSimulatorsOptions): Promise<
   const { ca, identity } = await createAuthority()
   const inbox = createInbox()
   if (options.onMessage) inbox.onMessage(options.onMessage)
-  const [fcm, apns, webpush, smtp, webhook] = await Promise.all([
+  const [fcm, apns, webpush, smtp, sms, webhook] = await Promise.all([
     startFcm(identity, inbox),
     startApns(identity, inbox),
     startWebPush(identity, inbox),
     startSmtp(identity, inbox),
+    startSms(identity, inbox),
     startWebhook(identity, inbox),
   ])
-  const all = { fcm, apns, webpush, smtp, webhook }
+  const all = { fcm, apns, webpush, smtp, sms, webhook }
   const host = '127.0.0.1'
   return {
     ...all,
@@ -74,6 +77,7 @@ export async function startSimulators(options: StartSimulatorsOptions): Promise<
       apns: apns.credentials,
       webpush: webpush.credentials,
       smtp: smtp.credentials,
+      sms: sms.credentials,
       webhook: {},
     },
     break: (provider) => all[provider].faults.break(),

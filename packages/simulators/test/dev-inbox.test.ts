@@ -35,7 +35,7 @@ async function startPage(t: Test) {
       nid,
       rt: `rt-${nid}`,
     }
-    for (const provider of ['fcm', 'apns', 'webpush', 'smtp', 'webhook'] as const) {
+    for (const provider of ['fcm', 'apns', 'webpush', 'smtp', 'sms', 'webhook'] as const) {
       if (!simulators[provider].faults.broken) simulators.inbox.add({ ...shown, provider })
     }
     return { eventId: nid, at }
@@ -123,7 +123,7 @@ t.test('in a browser', async (t) => {
   await until('the session is shown', () => page.locator('#person').isVisible())
   await until('the inbox is connected', async () => connections() === 1)
   await page.click('#ring')
-  await until('every bell rang', async () => (await page.locator('.bell.rang').count()) === 6)
+  await until('every bell rang', async () => (await page.locator('.bell.rang').count()) === 7)
   t.match(await page.locator('.bell.rang output').first().textContent(), /^\d+ ms$/, 'with its milliseconds')
 
   await page.locator('[data-bell=fcm] .buttons button').first().click()
@@ -149,7 +149,7 @@ t.test('in a browser', async (t) => {
   await page.click('[data-bell=apns] .break')
   await until('the outage is shown', () => page.locator('[data-bell=apns] .outage').isVisible())
   await page.click('#ring')
-  await until('the others ring', async () => (await page.locator('.bell.rang').count()) === 5)
+  await until('the others ring', async () => (await page.locator('.bell.rang').count()) === 6)
   t.equal(await cards('apns').count(), 3)
 
   await page.locator('[data-bell=inbox] .buttons button:has-text("Why?")').first().click()
