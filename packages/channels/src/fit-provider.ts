@@ -2,6 +2,7 @@ import { APNS_MAX_BYTES, apnsPayload } from './apns/payload.js'
 import { FCM_MAX_BYTES, fcmMeasured, fcmPayload } from './fcm/payload.js'
 import { type Fitted, fitTo } from './fit.js'
 import type { Outgoing, OutgoingTo } from './message.js'
+import { SMS_MAX_UNITS, smsMeasured } from './sms/payload.js'
 import { WEBHOOK_MAX_BYTES, webhookBody } from './webhook/payload.js'
 import { WEBPUSH_MAX_BYTES, webPushPayload } from './webpush/payload.js'
 
@@ -31,6 +32,8 @@ export function fit(outgoing: Outgoing, nowMs: number): Fitted {
       )
     case 'webhook':
       return fitTo(outgoing as OutgoingTo<'webhook'>, WEBHOOK_MAX_BYTES, webhookBody)
+    case 'sms':
+      return fitTo(outgoing as OutgoingTo<'sms'>, SMS_MAX_UNITS, smsMeasured)
     case 'email':
       return { message: outgoing.message, clipped: [] }
   }

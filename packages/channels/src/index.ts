@@ -22,6 +22,8 @@ export {
 } from './registry.js'
 export type { Sender } from './sender.js'
 export type { ChannelSettings, DialAddress, Timeouts } from './settings.js'
+export { isSignedByTwilio, readSmsNews, type SmsFailure, type SmsNews } from './sms/callback.js'
+export { isPhoneNumber } from './sms/credentials.js'
 export {
   signUnsubscribeToken,
   type UnsubscribeClaims,

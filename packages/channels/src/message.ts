@@ -41,7 +41,7 @@ export interface Message {
   replyTo?: string
   /** Adds RFC 8058 one-click unsubscribe headers. */
   listUnsubscribeUrl?: string
-  /** Merged last into what goes to the provider named by the key (`fcm`, `apns`, `webpush`, `smtp`, `webhook`). */
+  /** Merged last into what goes to the provider named by the key (`fcm`, `apns`, `webpush`, `smtp`, `sms`, `webhook`). */
   overrides?: Record<string, Record<string, unknown>>
 }
 
@@ -51,6 +51,8 @@ export type Address =
   | { kind: 'apns'; token: string; environment?: 'production' | 'sandbox' }
   | { kind: 'webpush'; endpoint: string; p256dh: string; auth: string }
   | { kind: 'email'; email: string; name?: string }
+  /** `phone` as in E.164. `statusUrl`: told what became of it after it was taken. */
+  | { kind: 'sms'; phone: string; statusUrl?: string }
   /** `secrets`: newest first, `whsec_…`; each signs, so that the receiver can rotate. `event`: told along with the message. */
   | { kind: 'webhook'; url: string; secrets: string[]; event?: unknown }
 
@@ -72,7 +74,7 @@ export interface Outgoing {
 export type OutgoingTo<K extends Address['kind']> = Outgoing & { address: Extract<Address, { kind: K }> }
 
 /** Providers, by the folder that speaks to them. */
-export const PROVIDERS = ['fcm', 'apns', 'webpush', 'smtp', 'webhook'] as const
+export const PROVIDERS = ['fcm', 'apns', 'webpush', 'smtp', 'sms', 'webhook'] as const
 export type Provider = (typeof PROVIDERS)[number]
 
 /** The provider that serves an address. */

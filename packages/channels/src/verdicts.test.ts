@@ -3,6 +3,7 @@ import { apnsVerdict } from './apns/verdict.js'
 import { fcmVerdict } from './fcm/verdict.js'
 import type { Outgoing } from './message.js'
 import { sendEach } from './send-each.js'
+import { smsVerdict } from './sms/verdict.js'
 import { smtpVerdict } from './smtp/verdict.js'
 import type { Verdict } from './verdict.js'
 import { webhookVerdict } from './webhook/verdict.js'
@@ -46,6 +47,73 @@ t.test('FCM: each answer has one verdict', async (t) => {
   })
   t.equal(shown(fcmVerdict({ kind: 'no-answer', reason: 'TIMEOUT' }, 0)), 'unknown TIMEOUT')
   t.equal(shown(fcmVerdict({ kind: 'not-sent', reason: 'REFUSED_STREAM' }, 0)), 'retry REFUSED_STREAM')
+})
+
+t.test('SMS: each answer has one verdict', async (t) => {
+  const sms = (status: number, code?: number, headers: Record<string, string> = {}) =>
+    smsVerdict(
+      { kind: 'answer', status, headers, text: code === undefined ? '<html>' : `{"code":${code}}` },
+      0,
+    )
+  const kinds: Record<string, [number, number][]> = {
+    address: [
+      [400, 21211],
+      [400, 21214],
+      [400, 21217],
+      [400, 21614],
+      [400, 21635],
+      [400, 21408],
+      [400, 21610],
+      [400, 21612],
+    ],
+    config: [
+      [401, 20003],
+      [403, 20005],
+      [404, 20404],
+      [400, 21212],
+      [400, 21603],
+      [400, 21606],
+      [400, 21609],
+      [400, 21703],
+      [400, 63038],
+    ],
+    message: [
+      [400, 21602],
+      [400, 21617],
+      [400, 21619],
+    ],
+    retry: [
+      [429, 20429],
+      [503, 20503],
+      [400, 21611],
+      [400, 14107],
+    ],
+    unknown: [[500, 20500]],
+  }
+  for (const [kind, answers] of Object.entries(kinds)) {
+    for (const [status, code] of answers) t.equal(shown(sms(status, code)), `${kind} TWILIO_${code}`)
+  }
+  for (const code of [21211, 21614]) t.notMatch(sms(400, code), { suspend: true }, `${code} is dead`)
+  for (const code of [21610, 21408]) t.match(sms(400, code), { suspend: true }, `${code} may come back`)
+  t.same(sms(429, 20429, { 'retry-after': '7' }), { kind: 'retry', reason: 'TWILIO_20429', afterMs: 7_000 })
+  t.same(sms(429), { kind: 'retry', reason: 'HTTP_429', afterMs: 10_000 })
+  t.equal(shown(sms(502)), 'unknown HTTP_502', 'a gateway may have lost the answer alone')
+  t.equal(shown(sms(403)), 'config HTTP_403')
+  t.equal(shown(sms(301)), 'config HTTP_301')
+  t.same(smsVerdict({ kind: 'answer', status: 201, headers: {}, text: '{"sid":"SM1"}' }, 0), {
+    kind: 'accepted',
+    providerId: 'SM1',
+  })
+  t.same(smsVerdict({ kind: 'answer', status: 201, headers: {}, text: 'null' }, 0), { kind: 'accepted' })
+  t.equal(shown(smsVerdict({ kind: 'no-answer', reason: 'TIMEOUT' }, 0)), 'unknown TIMEOUT')
+  t.equal(
+    shown(smsVerdict({ kind: 'not-sent', reason: 'ECONNREFUSED', refused: false }, 0)),
+    'retry ECONNREFUSED',
+  )
+  t.equal(
+    shown(smsVerdict({ kind: 'not-sent', reason: 'EGRESS_REFUSED', refused: true }, 0)),
+    'config URL_REFUSED',
+  )
 })
 
 t.test('APNs: each answer has one verdict', async (t) => {

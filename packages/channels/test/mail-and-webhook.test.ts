@@ -267,6 +267,10 @@ t.test('the registry', async (t) => {
   t.throws(() => registry.open('smtp', 'x', { host: 'h', from: 'Ana <a@b.example>' }), {
     code: 'CREDENTIALS_INVALID',
   })
+  t.throws(() => registry.open('sms', 'x', { accountSid: 'AC1', authToken: 'secret-value' }), {
+    code: 'CREDENTIALS_INVALID',
+    message: /^(?!.*secret-value).*accountSid.*from/,
+  })
   t.throws(() => registry.open('toString' as 'fcm', 'x', {}), { code: 'PROVIDER_UNKNOWN' })
 })
 
@@ -278,6 +282,7 @@ t.test('a closed sender sends nothing and says so', async (t) => {
     apns: { kind: 'apns', token: apns.registerDevice().token },
     webpush: { kind: 'webpush', endpoint, ...keys },
     smtp: { kind: 'email', email: 'ana@mail.example' },
+    sms: { kind: 'sms', phone: '+436601234567' },
     webhook: { kind: 'webhook', url: webhook.url, secrets: [webhook.secret] },
   }
   for (const provider of PROVIDERS) {

@@ -19,7 +19,14 @@ import { ApiKeySchema, LimitText, limitOf, ProviderAnswer, ProviderSchema } from
 const Kind = Type.Object({
   kind: Type.Unsafe<(typeof PROVIDERS)[number]>({ type: 'string', enum: [...PROVIDERS] }),
 })
-const CHANNEL_OF = { fcm: 'push', apns: 'push', webpush: 'push', smtp: 'email', webhook: 'webhook' } as const
+const CHANNEL_OF = {
+  fcm: 'push',
+  apns: 'push',
+  webpush: 'push',
+  smtp: 'email',
+  sms: 'sms',
+  webhook: 'webhook',
+} as const
 const nothing = answers({ 204: Type.Null() })
 const nullable = Type.Unsafe<string | null>({ type: ['string', 'null'] })
 const ApiKeyAnswer = Type.Object({
