@@ -8,6 +8,8 @@ export interface Access {
   user?: true
   /** Nobody needs to sign in: the items of the request prove themselves. */
   anonymous?: true
+  /** A provider calls back, all its messages from a few addresses: counted by itself. */
+  callback?: true
   /** Takes no body. */
   noBody?: true
 }
@@ -102,6 +104,7 @@ export const ACCESS: Readonly<Record<string, Access>> = {
   'GET /v1/unsubscribe/:token': { anonymous: true },
   'POST /v1/unsubscribe/:token': { anonymous: true },
   'POST /v1/unsubscribe/:token/undo': { anonymous: true },
+  'POST /v1/callbacks/twilio/:provider': { anonymous: true, callback: true },
   'POST /v1/receipts': { scopes: ['receipts:write'], anonymous: true },
   'GET /v1/audit': key('admin'),
 }

@@ -49,6 +49,12 @@ export const GatewayConfig = Type.Object({
     default: 600_000,
     minimum: 1,
   }),
+  callbackRequestsPerMinute: integerKey({
+    env: 'CARILLON_LIMIT_CALLBACK',
+    description: 'Status callbacks of one network address within a minute: a provider has few addresses.',
+    default: 60_000,
+    minimum: 1,
+  }),
   addressRequestsPerMinute: integerKey({
     env: 'CARILLON_LIMIT_ADDRESS',
     description: 'Anonymous and unauthenticated requests of one network address within a minute.',

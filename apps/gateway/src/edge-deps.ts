@@ -22,5 +22,7 @@ export interface EdgeDeps {
   position: () => Promise<Position | undefined>
   masterKey: Buffer
   receiptKey: Buffer
+  /** As others see us; what they sign begins with it. */
+  publicUrl: string
   now: () => number
 }

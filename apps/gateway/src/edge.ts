@@ -11,6 +11,7 @@ import { createRepetition } from './repeat.js'
 import type { Edge } from './route.js'
 import { addAdministrationRoutes } from './routes/administration.js'
 import { addAttentionRoutes } from './routes/attention.js'
+import { addCallbackRoutes } from './routes/callbacks.js'
 import { addCancelRoutes } from './routes/cancels.js'
 import { addEffectivePreferenceRoutes } from './routes/effective-preferences.js'
 import { addEventRoutes } from './routes/events.js'
@@ -42,6 +43,7 @@ const ROUTES = [
   addTemplateRoutes,
   addAdministrationRoutes,
   addReceiptRoutes,
+  addCallbackRoutes,
   addUnsubscribeRoutes,
   addRecordedRoutes,
   addShadowRoutes,

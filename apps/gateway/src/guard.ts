@@ -26,6 +26,7 @@ export interface Guard {
 export function createGuard(deps: GuardDeps): Guard {
   const { authenticator, limiter, config, trail, events } = deps
   const perAddress: LimitPolicy = { limit: config.addressRequestsPerMinute, windowMs: WINDOW_MS }
+  const perCallback: LimitPolicy = { limit: config.callbackRequestsPerMinute, windowMs: WINDOW_MS }
   const perTenant: LimitPolicy = { limit: config.tenantRequestsPerMinute, windowMs: WINDOW_MS }
   const perKey: LimitPolicy = { limit: config.keyRequestsPerMinute, windowMs: WINDOW_MS }
   const perUser: LimitPolicy = { limit: config.userRequestsPerMinute, windowMs: WINDOW_MS }
@@ -35,10 +36,16 @@ export function createGuard(deps: GuardDeps): Guard {
     if (!taken.allowed) throw tooMany(taken)
   }
 
+  const limitCallback = async (request: FastifyRequest): Promise<void> => {
+    const taken = await limiter.take(`callback ${networkOf(request.ip)}`, perCallback)
+    if (!taken.allowed) throw tooMany(taken)
+  }
+
   const identify = async (request: FastifyRequest, access: Access): Promise<Principal | undefined> => {
     const { authorization } = request.headers
     if (authorization === undefined) {
-      await limitAddress(request)
+      if (access.callback) await limitCallback(request)
+      else await limitAddress(request)
       if (access.anonymous) return undefined
       throw unauthorized('Send `Authorization: Bearer …` with an API key or a user token.')
     }

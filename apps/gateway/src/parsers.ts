@@ -90,11 +90,14 @@ export function addParsers(app: FastifyInstance): void {
       return text
     },
   )
-  // what a form says is in its address; mail programs send `List-Unsubscribe=One-Click`, in either of the two types
+  // mail programs send `List-Unsubscribe=One-Click`, in either of the two types; what is signed is read as it came
   app.addContentTypeParser(
     [MEDIA.form, MEDIA.multipart],
     { parseAs: 'string', bodyLimit: FORM_BYTES },
-    async () => ({}),
+    async (request: FastifyRequest, text: string) => {
+      request.bodyText = text
+      return {}
+    },
   )
   app.addContentTypeParser(
     MEDIA.yaml,

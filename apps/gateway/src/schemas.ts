@@ -169,7 +169,7 @@ export const UserSchema = Type.Object(
       Type.Unsafe<string | null>({
         type: ['string', 'null'],
         maxLength: 32,
-        pattern: '^\\+?[0-9 ()-]{3,32}$',
+        description: 'With the country code, like +43 660 1234567; kept without spaces and signs.',
       }),
     ),
     name: Type.Optional(nullableText(256)),

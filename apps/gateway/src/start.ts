@@ -60,6 +60,7 @@ export async function start(config: GatewayConfig, deps: GatewayDeps): Promise<S
     position: deps.position ?? createLivePosition(connection, now),
     masterKey: Buffer.from(config.masterKey, 'base64url'),
     receiptKey: Buffer.from(config.receiptKey, 'base64url'),
+    publicUrl: config.publicUrl,
     now,
   }
   const limiter = deps.redis === undefined ? createLocalLimiter(now) : createSharedLimiter(deps.redis, now)

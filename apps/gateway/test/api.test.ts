@@ -61,9 +61,18 @@ t.test('users, devices and tokens', async (t) => {
     [{ email: 7 }, 'email'],
     [{ timezone: 'Mars/Olympus' }, 'timezone'],
     [{ roles: 'x' }, 'roles'],
+    [{ phone: '0660 1234567' }, 'phone'],
+    [{ phone: 'call me' }, 'phone'],
   ] as const) {
     t.match(await edge.call(admin, 'PUT /v1/users/ada', body), { status: 400, body: { field } })
   }
+  await edge.owner.query({ text: `UPDATE users SET phone = 'as it was' WHERE external_id = 'ada'` })
+  t.match(await edge.call(admin, 'PUT /v1/users/ada', { name: 'Ada' }), { body: { phone: 'as it was' } })
+  t.match(await edge.call(admin, 'PUT /v1/users/ada', { phone: '0043 (0)660 / 123 45 67' }), {
+    status: 200,
+    body: { phone: '+436601234567' },
+  })
+  t.match(await edge.call(admin, 'PUT /v1/users/ada', { phone: null }), { body: { phone: null } })
   t.equal((await edge.call(stranger, 'GET /v1/users/ada')).status, 404)
   t.equal((await edge.call(stranger, 'POST /v1/users/ada/token', {})).status, 404)
   await edge.call(admin, 'PUT /v1/users/bob', {})

@@ -154,6 +154,18 @@ export async function putProvider(
   return rows[0] as ProviderRecord & { created: boolean }
 }
 
+/** Who signs what a provider tells back: the sealed credentials of one account. Undefined when it is gone. */
+export async function findProviderCredentials(
+  tx: Tx,
+  provider: { tenant: string; id: string; kind: string },
+): Promise<Buffer | undefined> {
+  const { rows } = await tx.query<{ credentials: Buffer }>({
+    text: 'SELECT credentials FROM providers WHERE tenant_id = $1 AND id = $2 AND kind = $3',
+    values: [provider.tenant, provider.id, provider.kind],
+  })
+  return rows[0]?.credentials
+}
+
 export async function listProviders(tx: Tx, tenant: string): Promise<ProviderRecord[]> {
   const { rows } = await tx.query<ProviderRecord>({
     text: `SELECT ${PROVIDER} FROM providers WHERE tenant_id = $1 ORDER BY channel, position, kind, app`,

@@ -14,6 +14,7 @@ import {
 import { HttpProblem, sha256 } from '@carillon/service'
 import { type Static, Type } from 'typebox'
 import type { EdgeDeps } from '../edge-deps.js'
+import { normalPhone } from '../phone-number.js'
 import { type Principal, personOf, principalOf } from '../principal.js'
 import { notFound } from '../problems.js'
 import { answers, type Edge } from '../route.js'
@@ -92,6 +93,9 @@ export function addUserRoutes(app: Edge, deps: EdgeDeps): void {
       const { tenant } = principal
       const who = { tenant, id: userId(sha256, tenant, request.params.id), externalId: request.params.id }
       assertTimezone(request.body.timezone)
+      const { phone } = request.body
+      const profile =
+        typeof phone === 'string' ? { ...request.body, phone: normalPhone(phone) } : request.body
       const user = await deps.outbox.change(tenant, async (tx, tell) => {
         tell(
           deps.trail.fact(
@@ -100,7 +104,7 @@ export function addUserRoutes(app: Edge, deps: EdgeDeps): void {
             request.id,
           ),
         )
-        return putUser(tx, who, request.body)
+        return putUser(tx, who, profile)
       })
       return reply.code(user.created ? 201 : 200).send(shownUser(user))
     },

@@ -37,12 +37,22 @@ export function smsPayload(
   const { message, address } = outgoing
   const overrides = Object.entries(message.overrides?.sms ?? {}).filter(([field]) => OVERRIDABLE.has(field))
   const { sender } = credentials
+  const statusUrl = reachable(address.statusUrl, credentials.baseUrl)
   return new URLSearchParams({
     ...Object.fromEntries(overrides.map(([field, value]) => [field, String(value)])),
     To: address.phone,
     ...('from' in sender ? { From: sender.from } : { MessagingServiceSid: sender.messagingServiceSid }),
     Body: smsText(outgoing),
     ValidityPeriod: String(Math.max(1, secondsToLive(message, nowMs, MAX_VALIDITY_SECONDS))),
-    ...(address.statusUrl === undefined ? {} : { StatusCallback: address.statusUrl }),
+    ...(statusUrl === undefined ? {} : { StatusCallback: statusUrl }),
   })
+}
+
+/** An address of this machine is of use only to a provider on it; Twilio refuses the whole message for one. */
+function reachable(statusUrl: string | undefined, baseUrl: string): string | undefined {
+  return statusUrl !== undefined && isLoopback(statusUrl) && !isLoopback(baseUrl) ? undefined : statusUrl
+}
+
+function isLoopback(url: string): boolean {
+  return /^(localhost|127\.[\d.]+|\[::1\])$/.test(new URL(url).hostname)
 }

@@ -71,6 +71,17 @@ t.test('the form of one message, which overrides can not redirect', async (t) =>
     ValidityPeriod: '90',
     StatusCallback: 'https://carillon.example/s',
   })
+  const near = {
+    ...to(message),
+    address: { kind: 'sms', phone: '+4366012345', statusUrl: 'http://127.0.0.1:1/s' },
+  } as const
+  const account = { ...ACCOUNT, from: 'Carillon' }
+  const baseUrl = 'https://127.0.0.1:9'
+  t.notOk(
+    smsPayload(near, readSmsCredentials(account), NOW).has('StatusCallback'),
+    'Twilio can not call us there',
+  )
+  t.ok(smsPayload(near, readSmsCredentials({ ...account, baseUrl }), NOW).has('StatusCallback'))
   const messagingServiceSid = `MG${'1'.repeat(32)}`
   const service = smsPayload(to({ body: 'x' }), readSmsCredentials({ ...ACCOUNT, messagingServiceSid }), NOW)
   t.equal(service.get('MessagingServiceSid'), messagingServiceSid)
