@@ -5,8 +5,8 @@ import { type Static, Type } from 'typebox'
 export const DeliveryConfig = Type.Object({
   channels: listKey({
     env: 'CARILLON_DELIVERY_CHANNELS',
-    description: 'Channels that this worker serves: push, email, webhook.',
-    default: ['push', 'email', 'webhook'],
+    description: 'Channels that this worker serves: push, email, sms, webhook.',
+    default: ['push', 'email', 'sms', 'webhook'],
   }),
   batchSize: integerKey({
     env: 'CARILLON_DELIVERY_BATCH',
@@ -58,7 +58,7 @@ export const DeliveryConfig = Type.Object({
     textKey({
       env: 'CARILLON_PUBLIC_URL',
       description:
-        'Address under which people reach the gateway, with https; unsubscribe links of mails lead there. Without it mails have none.',
+        'Address under which people reach the gateway, with https; unsubscribe links of mails and status callbacks of texts lead there. Without it there are none.',
     }),
   ),
   environment: textKey({

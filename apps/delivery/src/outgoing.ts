@@ -55,6 +55,7 @@ function addressOf(delivery: ClaimedDelivery, secrets: readonly string[]): Addre
       ...(delivery.userName === null ? {} : { name: delivery.userName }),
     }
   }
+  if (delivery.addressKind === 'phone') return { kind: 'sms', phone: delivery.address }
   if (delivery.addressKind === 'webhook') {
     return {
       kind: 'webhook',
@@ -78,6 +79,17 @@ function addressOf(delivery: ClaimedDelivery, secrets: readonly string[]): Addre
     token,
     ...(environment === 'production' || environment === 'sandbox' ? { environment } : {}),
   }
+}
+
+/** Where the account of a text message tells what became of it: our token names the delivery, its signature proves it. */
+export function withStatusUrl(
+  outgoing: Outgoing,
+  to: { publicUrl: string | undefined; account: string },
+): Outgoing {
+  if (outgoing.address.kind !== 'sms' || to.publicUrl === undefined) return outgoing
+  const base = `${to.publicUrl.replace(/\/+$/, '')}/v1/callbacks/twilio/${to.account}`
+  const statusUrl = `${base}?token=${outgoing.receiptToken}`
+  return { ...outgoing, address: { ...outgoing.address, statusUrl } }
 }
 
 /** The step's own texts over the shared ones. */

@@ -4,6 +4,8 @@ import type { ClaimedDelivery, ClosedAttempt, EndedDelivery } from '@carillon/po
 
 const STATUS: Readonly<Record<string, ReceiptStatus>> = {
   sent: 'accepted',
+  // told by the phone or its network sooner than the worker could
+  delivered: 'accepted',
   failed: 'failed',
   expired: 'expired',
 }
@@ -38,7 +40,7 @@ export function receiptOfEnded(ended: EndedDelivery): OutgoingMessage | undefine
     channel: ended.channel,
     at: ended.updatedAt.getTime(),
     attempt: ended.attempt,
-    by: ended.status === 'sent' ? 'provider' : 'worker',
+    by: STATUS[ended.status] === 'accepted' ? 'provider' : 'worker',
     ...(ended.provider === null ? {} : { provider: ended.provider }),
     ...(ended.providerId === null ? {} : { providerId: ended.providerId }),
     ...(ended.reason === null ? {} : { reason: ended.reason }),

@@ -2,7 +2,7 @@ import type { Outgoing, Provider, Verdict } from '@carillon/channels'
 import type { ClaimedDelivery } from '@carillon/postgres'
 import type { Accounts, OpenAccount } from './accounts.js'
 import type { Circuits } from './circuit.js'
-import { toOutgoing } from './outgoing.js'
+import { toOutgoing, withStatusUrl } from './outgoing.js'
 
 /** The verdict of one claimed delivery, and the account that gave it. */
 export interface Judged {
@@ -57,7 +57,8 @@ export async function sendClaimed(
     const ready = account as Extract<OpenAccount, { kind: 'ready' }>
     const group = groups.get(ready.id) ?? { account: ready, items: [] }
     groups.set(ready.id, group)
-    group.items.push({ delivery, outgoing })
+    const { publicUrl } = deps
+    group.items.push({ delivery, outgoing: withStatusUrl(outgoing, { publicUrl, account: ready.id }) })
   }
   await Promise.all(
     [...groups.values()].map(async ({ account, items }) => {

@@ -103,9 +103,9 @@ export async function start(config: DeliveryConfig, deps: DeliveryDeps): Promise
 }
 
 function checkChannels(names: readonly string[]): DeliveryChannel[] {
-  const channels = names.filter(isDeliveryChannel).filter((channel) => channel !== 'sms')
+  const channels = names.filter(isDeliveryChannel)
   if (channels.length === names.length && channels.length > 0) return channels
   throw new CarillonError('CONFIG_INVALID', `Not all of "${names.join(', ')}" are channels with a worker.`, {
-    remedy: 'CARILLON_DELIVERY_CHANNELS takes push, email and webhook.',
+    remedy: 'CARILLON_DELIVERY_CHANNELS takes push, email, sms and webhook.',
   })
 }

@@ -148,7 +148,8 @@ export interface EndedDelivery extends DeliveryKey {
   tenant: string
   userId: string
   channel: DeliveryChannel
-  status: Extract<DeliveryStatus, 'sent' | 'failed' | 'expired'>
+  /** `delivered`: somebody said so before it was written down that it was sent. */
+  status: Extract<DeliveryStatus, 'sent' | 'delivered' | 'failed' | 'expired'>
   reason: Reason | null
   attempt: number
   provider: string | null
@@ -165,7 +166,7 @@ export async function loadEnded(
     text: `SELECT d.run_id AS "runId", d.id, d.tenant_id AS tenant, d.user_id AS "userId", d.channel, d.status, d.reason,
         d.attempt_no AS attempt, d.provider, d.provider_id AS "providerId", d.updated_at AS "updatedAt"
       FROM unnest($1::uuid[], $2::uuid[]) AS w (run_id, id) JOIN deliveries d USING (run_id, id)
-      WHERE d.status IN ('sent', 'failed', 'expired')`,
+      WHERE d.status IN ('sent', 'delivered', 'failed', 'expired')`,
     values: [plainArray(sorted.map((key) => key.runId)), plainArray(sorted.map((key) => key.id))],
   })
   return rows
