@@ -48,6 +48,12 @@ export async function resolveRecipients(
   for (const { rules, assignment } of assignments) {
     const { tenant } = rules
     const { users, groups } = assignment.recipients
+    // nearly every event names its people itself, each once
+    if (groups.length === 0 && users.length <= INLINE_LIMIT) {
+      for (const user of users) collectInline(tenant, user, inline)
+      resolved.push({ recipients: users.map((user) => identify(tenant, user)) })
+      continue
+    }
     const segments = segmentsOf(groups)
     const audience = audienceOf(tenant, groups)
     const name = JSON.stringify({ audience, people: segments.length > 0 })
