@@ -1,0 +1,161 @@
+import { randomBytes, randomUUID } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import { type Provider, sealCredentials } from '@carillon/channels'
+import {
+  type DeliveryChannel,
+  deliveryId,
+  jobStream,
+  jobSubject,
+  timedUuid,
+  userId,
+} from '@carillon/contracts'
+import {
+  applyTopology,
+  createPublisher,
+  loadTopology,
+  openConnection,
+  readSubject,
+} from '@carillon/jetstream'
+import { createLogins, maintain, migrate, openDatabase } from '@carillon/postgres'
+import { sha256 } from '@carillon/service'
+import { startSimulators } from '@carillon/simulators'
+import { eventually, useNats, useNodeProcess, usePostgres } from '@carillon/testkit'
+import type { Test } from 'tap'
+
+const MAIN = new URL('../src/main.js', import.meta.url).pathname
+const MASTER_KEY = randomBytes(32)
+export const RECEIPT_KEY = randomBytes(32)
+
+/** A delivery that waits for its job. */
+export interface Queued {
+  runId: string
+  deliveryId: string
+  tenant: string
+  device: string
+}
+
+/** Real engines and simulated providers, with workers as processes of their own. */
+export async function useWorld(t: Test, channel: DeliveryChannel = 'push') {
+  const [nats, postgres, simulators] = await Promise.all([
+    useNats(t),
+    usePostgres(t, { migrate: (ownerUrl) => migrate({ ownerUrl }), template: 'carillon' }),
+    startSimulators({ allow: 'development' }),
+  ])
+  t.teardown(() => simulators[Symbol.asyncDispose]())
+  const { workerUrl } = await createLogins({
+    ownerUrl: postgres.url,
+    requestLogin: { name: 'test_delivery_request', password: 'request' },
+    workerLogin: { name: 'test_delivery_worker', password: 'worker' },
+  })
+  const connection = await openConnection({ servers: nats.url, name: 'test' })
+  const owner = openDatabase({ url: postgres.url, max: 4 })
+  const publisher = createPublisher(connection)
+  t.teardown(async () => {
+    await publisher[Symbol.asyncDispose]()
+    await connection[Symbol.asyncDispose]()
+    await owner[Symbol.asyncDispose]()
+  })
+  const file = (name: string) => readFile(new URL(`../../../../nats/${name}`, import.meta.url), 'utf8')
+  await applyTopology(
+    connection,
+    loadTopology(await file('topology.yaml'), [
+      await file('environments/single.yaml'),
+      'defaults: { consumer: { ack_wait: 1s } }',
+    ]),
+  )
+  await maintain(owner, { daysAhead: 1, retainDays: 30 })
+  const rows = async <R>(text: string, values: unknown[] = []) =>
+    (await owner.query<R>({ text, values })).rows
+  let place = 0
+  const queueTo = async (
+    tenant: string,
+    [kind, address]: readonly [kind: string, address: string],
+    content: Record<string, string>,
+    expiresAt: Date | null,
+  ) => {
+    const user = userId(sha256, tenant, 'ada')
+    const run = timedUuid(Date.now(), sha256(`run ${place++}`))
+    const id = deliveryId(sha256, { run, step: 1, address })
+    await rows(
+      `INSERT INTO runs (id, tenant_id, event_id, workflow_key, workflow_version, user_id, recipient, lane, state, plan, content, in_inbox, created_at)
+         VALUES ($1, $2, $1, 'w', 1, $3, 'ada', 'normal', 'done', '[]', $4, true, now())`,
+      [run, tenant, user, JSON.stringify({ inbox: content })],
+    )
+    await rows(
+      `INSERT INTO deliveries (run_id, id, tenant_id, user_id, channel, lane, step, address_kind, address, expires_at, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, 'normal', 1, $6, $7, $8, now(), now())`,
+      [run, id, tenant, user, channel, kind, address, expiresAt],
+    )
+    return { runId: run, deliveryId: id, tenant }
+  }
+  const world = {
+    simulators,
+    rows,
+    startWorker: (failpoint?: string) =>
+      useNodeProcess(t, {
+        script: MAIN,
+        ready: /process\.started/,
+        env: {
+          NATS_URL: nats.url,
+          DATABASE_WORKER_URL: workerUrl,
+          CARILLON_ENVIRONMENT: 'development',
+          CARILLON_DELIVERY_CHANNELS: channel,
+          CARILLON_DELIVERY_LEASE_MS: '500',
+          CARILLON_MASTER_KEY: MASTER_KEY.toString('base64url'),
+          CARILLON_RECEIPT_KEY: RECEIPT_KEY.toString('base64url'),
+          CARILLON_PUBLIC_URL: 'https://bells.example',
+          CARILLON_PROVIDER_SETTINGS: JSON.stringify(simulators.settingsForChannels),
+          ...(failpoint === undefined ? {} : { CARILLON_FAILPOINT: failpoint }),
+        },
+      }),
+    async putTenant(tenant: string, credentials?: unknown) {
+      const provider: Provider = channel === 'sms' ? 'sms' : 'fcm'
+      const own = credentials ?? simulators.credentials[provider]
+      await rows('INSERT INTO tenants (id, name) VALUES ($1, $1)', [tenant])
+      await rows('INSERT INTO providers (tenant_id, channel, kind, credentials) VALUES ($1, $2, $3, $4)', [
+        tenant,
+        channel,
+        provider,
+        sealCredentials(MASTER_KEY, own, { tenant, provider }),
+      ])
+      const user = userId(sha256, tenant, 'ada')
+      await rows(`INSERT INTO users (tenant_id, id, external_id) VALUES ($1, $2, 'ada')`, [tenant, user])
+    },
+    /** One delivery to one device, queued, with everything behind it. */
+    async queue(tenant: string, token: string, expiresAt: Date | null = null): Promise<Queued> {
+      const device = randomUUID()
+      await rows(
+        `INSERT INTO devices (tenant_id, id, user_id, kind, address, address_hash) VALUES ($1, $2, $3, 'fcm', $4, $5)`,
+        [tenant, device, userId(sha256, tenant, 'ada'), JSON.stringify({ token }), Buffer.from(device)],
+      )
+      return {
+        ...(await queueTo(tenant, ['device', device], { title: 'Hello', body: 'x' }, expiresAt)),
+        device,
+      }
+    },
+    /** One text to one number, queued. */
+    text: (tenant: string, phone: string, content: Record<string, string> = { title: 'Hello', body: 'x' }) =>
+      queueTo(tenant, ['phone', phone], content, null),
+    job: (job: { runId: string; deliveryId: string; tenant: string }) =>
+      publisher.publish(jobStream(channel), {
+        subject: jobSubject(channel, 'normal', job.tenant),
+        body: JSON.stringify({ runId: job.runId, deliveryId: job.deliveryId }),
+      }),
+    poison: (tenant: string) =>
+      publisher.publish(jobStream(channel), { subject: jobSubject(channel, 'normal', tenant), body: '{' }),
+    becomes: (job: { deliveryId: string }, status: string) =>
+      eventually(
+        async () =>
+          (await rows('SELECT FROM deliveries WHERE id = $1 AND status = $2', [job.deliveryId, status]))
+            .length === 1,
+      ),
+    attempts: (job: { deliveryId: string }) =>
+      rows<{ verdict: string | null }>(
+        'SELECT verdict FROM attempts WHERE delivery_id = $1 ORDER BY attempt_no',
+        [job.deliveryId],
+      ),
+    read: (stream: string, subject: string) =>
+      readSubject(connection, { stream, subject, fromSequence: 1, limit: 100 }),
+  }
+  return world
+}
