@@ -10,8 +10,8 @@ import { type CliProcess, inboxOf, PROJECT, startCli } from './support.js'
 
 /** From the ring to the card on the page. */
 const VISIBLE_WITHIN_MS = 1_000
-/** Bells of the dev inbox: browser, three push services, mailbox, webhook. */
-const BELLS = 6
+/** Bells of the dev inbox: browser, three push services, mailbox, text message, webhook. */
+const BELLS = 7
 const SCREENSHOT = join(PROJECT, 'docs/images/dev-inbox.png')
 
 t.test('in a browser', async (t) => {

@@ -4,6 +4,8 @@ import type { Simulators } from '@carillon/simulators'
 
 /** The person whom the dev inbox shows. */
 export const DEMO_USER = 'ada'
+/** Her number, one of those that belong to nobody. */
+const DEMO_PHONE = '+447700900123'
 /** The driver of the demonstration ride. */
 export const DEMO_DRIVER = 'mira'
 
@@ -17,6 +19,7 @@ export async function introduceDemo(carillon: CarillonClient, simulators: Simula
     await carillon.call('PUT', `/v1/providers/${kind}`, { credentials: own })
   }
   await introducePeople(carillon)
+  await carillon.putUser(DEMO_USER, { phone: DEMO_PHONE })
   const phone = simulators.fcm.registerDevice({ name: "Ada's Pixel" })
   const iphone = simulators.apns.registerDevice({ name: "Ada's iPhone" })
   const desktop = simulators.webpush.registerDevice({ name: "Ada's laptop" })

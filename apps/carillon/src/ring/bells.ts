@@ -13,6 +13,7 @@ export const BELLS = [
   'apns',
   'webpush',
   'email',
+  'sms',
   'webhook',
   'history',
   'audit',
@@ -30,6 +31,7 @@ const SIMULATED: Readonly<Record<string, Bell>> = {
   apns: 'apns',
   webpush: 'webpush',
   smtp: 'email',
+  sms: 'sms',
   webhook: 'webhook',
 }
 const LOOK_EVERY_MS = 25
