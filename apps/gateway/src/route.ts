@@ -7,7 +7,7 @@ import type {
   RawServerDefault,
 } from 'fastify'
 import type { Static, TSchema } from 'typebox'
-import { ProblemSchema } from './schemas.js'
+import { ProblemSchema } from './schemas/shapes.js'
 
 /** Requests are typed by their schemas; answers are cut to theirs when they are written. */
 export interface EdgeTypes extends FastifyTypeProvider {

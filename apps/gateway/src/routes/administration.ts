@@ -14,7 +14,8 @@ import type { EdgeDeps } from '../edge-deps.js'
 import { principalOf } from '../principal.js'
 import { notFound } from '../problems.js'
 import { answers, type Edge } from '../route.js'
-import { ApiKeySchema, LimitText, limitOf, ProviderAnswer, ProviderSchema } from '../schemas.js'
+import { ApiKeySchema, ProviderAnswer, ProviderSchema } from '../schemas/administration.js'
+import { LimitText, limitOf } from '../schemas/shapes.js'
 
 const Kind = Type.Object({
   kind: Type.Unsafe<(typeof PROVIDERS)[number]>({ type: 'string', enum: [...PROVIDERS] }),

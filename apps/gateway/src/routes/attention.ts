@@ -6,8 +6,8 @@ import type { EdgeDeps } from '../edge-deps.js'
 import { type Principal, personOf, principalOf } from '../principal.js'
 import { notFound } from '../problems.js'
 import { answers, type Edge } from '../route.js'
-import { ExternalId } from '../schemas.js'
-import { CapsSchema, QuietHoursAnswer, QuietHoursSchema } from '../schemas-preferences.js'
+import { CapsSchema, QuietHoursAnswer, QuietHoursSchema } from '../schemas/preferences.js'
+import { ExternalId } from '../schemas/shapes.js'
 
 const User = Type.Object({ id: ExternalId })
 /** Longest window of a cap: 365 days. */

@@ -3,7 +3,7 @@ import { Type } from 'typebox'
 import type { EdgeDeps } from '../edge-deps.js'
 import { principalOf } from '../principal.js'
 import { answers, type Edge } from '../route.js'
-import { Key } from '../schemas.js'
+import { Key } from '../schemas/shapes.js'
 
 const CancelSchema = Type.Object(
   { key: Type.String({ minLength: 1, maxLength: 256, description: 'What `cancelKey` gave for the runs.' }) },

@@ -7,8 +7,8 @@ import type { EdgeDeps } from '../edge-deps.js'
 import { personOf, principalOf } from '../principal.js'
 import { notFound } from '../problems.js'
 import { answers, type Edge } from '../route.js'
-import { ExternalId } from '../schemas.js'
-import { EffectiveAnswer } from '../schemas-preferences.js'
+import { EffectiveAnswer } from '../schemas/preferences.js'
+import { ExternalId } from '../schemas/shapes.js'
 
 /** What holds for a person in the end, and which layer decided: what a preference page shows. */
 export function addEffectivePreferenceRoutes(app: Edge, deps: EdgeDeps): void {

@@ -16,10 +16,9 @@ import {
   AcceptedSchema,
   CloudEventBatchSchema,
   CloudEventSchema,
-  LimitText,
-  limitOf,
   PlainEventSchema,
-} from '../schemas.js'
+} from '../schemas/events.js'
+import { LimitText, limitOf } from '../schemas/shapes.js'
 
 const EventQuery = Type.Object(
   {

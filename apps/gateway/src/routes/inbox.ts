@@ -15,7 +15,8 @@ import type { Told } from '../outbox.js'
 import { personOf, principalOf } from '../principal.js'
 import { notFound } from '../problems.js'
 import { answers, type Edge } from '../route.js'
-import { ExternalId, InboxItemAnswer, LimitText, limitOf, PositionAnswer, Uuid } from '../schemas.js'
+import { InboxItemAnswer, PositionAnswer } from '../schemas/inbox.js'
+import { ExternalId, LimitText, limitOf, Uuid } from '../schemas/shapes.js'
 
 const PageQuery = Type.Object(
   {

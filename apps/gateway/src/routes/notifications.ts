@@ -13,7 +13,8 @@ import { eventMessage } from '../outgoing-event.js'
 import { principalOf } from '../principal.js'
 import { notFound } from '../problems.js'
 import { answers, type Edge } from '../route.js'
-import { AcceptedSchema, Key, NotificationSchema, TriggerSchema, Uuid } from '../schemas.js'
+import { AcceptedSchema, NotificationSchema, TriggerSchema } from '../schemas/events.js'
+import { Key, Uuid } from '../schemas/shapes.js'
 
 const Id = Type.Object({ id: Uuid })
 const anything = Type.Object({}, { additionalProperties: true })

@@ -6,7 +6,7 @@ import type { Static } from 'typebox'
 import type { EdgeDeps } from '../edge-deps.js'
 import type { Principal } from '../principal.js'
 import { answers, type Edge } from '../route.js'
-import { ReceiptsAnswer, ReceiptsSchema } from '../schemas.js'
+import { ReceiptsAnswer, ReceiptsSchema } from '../schemas/inbox.js'
 
 type Item = Static<typeof ReceiptsSchema>['receipts'][number]
 

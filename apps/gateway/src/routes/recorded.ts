@@ -6,7 +6,7 @@ import type { EdgeDeps } from '../edge-deps.js'
 import { principalOf } from '../principal.js'
 import { notFound } from '../problems.js'
 import { answers, type Edge } from '../route.js'
-import { ExternalId } from '../schemas.js'
+import { ExternalId } from '../schemas/shapes.js'
 
 const MOST_EVENTS = 1_000
 const MOST_PEOPLE = 500

@@ -14,13 +14,13 @@ import type { EdgeDeps } from '../edge-deps.js'
 import { type Principal, personOf, principalOf } from '../principal.js'
 import { notFound } from '../problems.js'
 import { answers, type Edge } from '../route.js'
-import { ExternalId, Key } from '../schemas.js'
 import {
   CategoryAnswer,
   CategorySchema,
   PreferencesAnswer,
   PreferencesSchema,
-} from '../schemas-preferences.js'
+} from '../schemas/preferences.js'
+import { ExternalId, Key } from '../schemas/shapes.js'
 
 const User = Type.Object({ id: ExternalId })
 

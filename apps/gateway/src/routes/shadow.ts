@@ -4,7 +4,7 @@ import type { EdgeDeps } from '../edge-deps.js'
 import { principalOf } from '../principal.js'
 import { notFound } from '../problems.js'
 import { answers, type Edge } from '../route.js'
-import { Key } from '../schemas.js'
+import { Key } from '../schemas/shapes.js'
 
 const Count = Type.Object({
   channel: Type.String(),

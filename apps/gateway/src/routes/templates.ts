@@ -16,7 +16,6 @@ import { principalOf } from '../principal.js'
 import { notFound } from '../problems.js'
 import { answers, type Edge } from '../route.js'
 import {
-  Key,
   PublishedAnswer,
   PublishSchema,
   TemplateSchema,
@@ -24,7 +23,8 @@ import {
   VersionQuery,
   VersionStatus,
   versionOf,
-} from '../schemas.js'
+} from '../schemas/rules.js'
+import { Key } from '../schemas/shapes.js'
 import { assertDraft, assertInForce, assertUnused } from '../template-checks.js'
 
 const Named = Type.Object({ key: Key })

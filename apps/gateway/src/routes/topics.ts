@@ -14,7 +14,7 @@ import type { EdgeDeps } from '../edge-deps.js'
 import { type Principal, personOf, principalOf } from '../principal.js'
 import { notFound } from '../problems.js'
 import { answers, type Edge } from '../route.js'
-import { ExternalId, LimitText, limitOf } from '../schemas.js'
+import { ExternalId, LimitText, limitOf } from '../schemas/shapes.js'
 
 /** As long as a subscription can keep it. */
 const MAX_TOPIC = 128

@@ -21,14 +21,12 @@ import { answers, type Edge } from '../route.js'
 import {
   DeviceAnswer,
   DeviceSchema,
-  ExternalId,
-  LimitText,
-  limitOf,
   TokenAnswer,
   TokenRequestSchema,
   UserAnswer,
   UserSchema,
-} from '../schemas.js'
+} from '../schemas/people.js'
+import { ExternalId, LimitText, limitOf } from '../schemas/shapes.js'
 
 const tags = ['users']
 const User = Type.Object({ id: ExternalId })

@@ -5,13 +5,13 @@ import { principalOf } from '../principal.js'
 import { notFound } from '../problems.js'
 import { answers, type Edge } from '../route.js'
 import {
-  Key,
   VersionAnswer,
   WorkflowsQuery,
   WorkflowVersionAnswer,
   WorkflowVersionName,
   wantedVersion,
-} from '../schemas.js'
+} from '../schemas/rules.js'
+import { Key } from '../schemas/shapes.js'
 
 const Named = Type.Object({ key: Key })
 

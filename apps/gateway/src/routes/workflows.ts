@@ -20,13 +20,13 @@ import { answers, decodedByHandler, type Edge } from '../route.js'
 import {
   ExpectQuery,
   expectedOf,
-  Key,
   PutWorkflowQuery,
   WORKFLOW_EXAMPLE,
   WorkflowChangeAnswer,
   WorkflowVersionName,
   wantedVersion,
-} from '../schemas.js'
+} from '../schemas/rules.js'
+import { Key } from '../schemas/shapes.js'
 import { createWorkflowChecks } from '../workflow-checks.js'
 import { addWorkflowReads } from './workflow-versions.js'
 

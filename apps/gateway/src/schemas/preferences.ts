@@ -1,6 +1,6 @@
 import { CapSchema, CHANNELS, clock, DELIVERY_CHANNELS, days } from '@carillon/contracts'
 import { Type } from 'typebox'
-import { Key } from './schemas.js'
+import { Key } from './shapes.js'
 
 /** Shapes of what people and tenants prefer: rules, categories, quiet hours, caps. */
 
