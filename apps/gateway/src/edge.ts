@@ -13,6 +13,7 @@ import { addAdministrationRoutes } from './routes/administration.js'
 import { addAttentionRoutes } from './routes/attention.js'
 import { addCallbackRoutes } from './routes/callbacks.js'
 import { addCancelRoutes } from './routes/cancels.js'
+import { addDeviceRoutes } from './routes/devices.js'
 import { addEffectivePreferenceRoutes } from './routes/effective-preferences.js'
 import { addEventRoutes } from './routes/events.js'
 import { addExplainRoutes } from './routes/explain.js'
@@ -35,6 +36,7 @@ const ROUTES = [
   addCancelRoutes,
   addInboxRoutes,
   addUserRoutes,
+  addDeviceRoutes,
   addSettingsRoutes,
   addAttentionRoutes,
   addEffectivePreferenceRoutes,
