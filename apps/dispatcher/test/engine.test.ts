@@ -105,7 +105,8 @@ t.test('digests', async (t) => {
         'every item is told once, in exactly one digest',
       )
       t.ok(digests.length >= 2 && digests.length <= 6, `${digests.length} digests for two people`)
-      t.equal((await mesh.jobs('email')).length, digests.length)
+      const jobs = new Set((await mesh.jobs('email')).map((job) => job.deliveryId))
+      t.equal(jobs.size, digests.length, 'a repeated event may repeat a job, which is only a hint')
       await mesh.rows('TRUNCATE runs')
     },
   )
