@@ -8,7 +8,7 @@ import { createRegistry, isSignedByTwilio, readSmsNews } from '../src/index.js'
 import { never, outgoing, words } from './fixtures.js'
 
 const simulators = await startSimulators({ allow: 'development' })
-const timeouts = { connectMs: 2000, requestMs: 700, batchMs: 5000 }
+const timeouts = { connectMs: 4000, requestMs: 3000, batchMs: 12_000 }
 const registry = createRegistry({ settings: { ...simulators.settingsForChannels, timeouts } })
 t.teardown(async () => {
   await registry[Symbol.asyncDispose]()
