@@ -134,6 +134,9 @@ t.test('recipients', async (t) => {
       }),
       [{ id: 'ada', name: 'Ada', roles: ['driver'] }],
     )
+    t.strictSame(users('data.who', { who: { id: 'ada', phone: '0660 123' } }), [{ id: 'ada' }])
+    const phone = '+436601234567'
+    t.strictSame(users('data.who', { who: { id: 'ada', phone } }), [{ id: 'ada', phone }])
   })
   t.test('take nothing from prototypes', async (t) => {
     const hostile = JSON.parse('{"who":{"__proto__":{"id":"root","roles":["admin"]},"name":"x"}}') as unknown

@@ -73,6 +73,8 @@ function toGroup(value: unknown): Group | undefined {
 
 /** Most characters of what identifies a recipient on the way. */
 const INLINE = { email: 320, phone: 32, name: 256, locale: 35, timezone: 64 } as const
+/** A number with its country (ITU-T E.164). */
+const E164 = /^\+[1-9][0-9]{6,14}$/
 const MAX_ID = 256
 const MAX_ROLES = 50
 const MAX_ROLE = 64
@@ -86,7 +88,9 @@ function toRecipient(value: unknown): RecipientInput | undefined {
   const recipient: Exclude<RecipientInput, string> = { id }
   for (const [field, longest] of Object.entries(INLINE) as [keyof typeof INLINE, number][]) {
     const text = Object.hasOwn(fields, field) ? fields[field] : undefined
-    if (typeof text === 'string' && text.length <= longest) recipient[field] = storable(text)
+    if (typeof text !== 'string' || text.length > longest) continue
+    // a number that no network knows must not take the place of one that it does
+    if (field !== 'phone' || E164.test(text)) recipient[field] = storable(text)
   }
   if (Object.hasOwn(fields, 'roles') && Array.isArray(fields.roles)) {
     recipient.roles = fields.roles

@@ -18,6 +18,7 @@ const PROVIDER_NAMES: Readonly<Record<string, string>> = {
   apns: 'iPhone (APNs)',
   webpush: 'laptop (Web Push)',
   smtp: 'mailbox',
+  sms: 'phone (SMS)',
   webhook: 'webhook',
 }
 
