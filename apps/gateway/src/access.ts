@@ -63,6 +63,8 @@ export const ACCESS: Readonly<Record<string, Access>> = {
   'GET /v1/me/quiet-hours': person(),
   'PUT /v1/me/quiet-hours': person(),
   'DELETE /v1/me/quiet-hours': personWithoutBody(),
+  'GET /v1/tenant': key('users:read', 'users:write'),
+  'PUT /v1/tenant': key('admin'),
   'GET /v1/caps': key('users:read', 'users:write'),
   'PUT /v1/caps': key('admin'),
   'GET /v1/me/preferences': person(),

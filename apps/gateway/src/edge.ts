@@ -24,6 +24,7 @@ import { addRecordedRoutes } from './routes/recorded.js'
 import { addSettingsRoutes } from './routes/settings.js'
 import { addShadowRoutes } from './routes/shadow.js'
 import { addTemplateRoutes } from './routes/templates.js'
+import { addTenantRoutes } from './routes/tenant.js'
 import { addTopicRoutes } from './routes/topics.js'
 import { addUnsubscribeRoutes } from './routes/unsubscribe.js'
 import { addUserRoutes } from './routes/users.js'
@@ -44,6 +45,7 @@ const ROUTES = [
   addWorkflowRoutes,
   addTemplateRoutes,
   addAdministrationRoutes,
+  addTenantRoutes,
   addReceiptRoutes,
   addCallbackRoutes,
   addUnsubscribeRoutes,

@@ -13,6 +13,13 @@ const weekend = {
   channels: ['push', 'email'],
 }
 
+const epochOf = async () =>
+  (
+    await edge.owner.inTenant('acme', (tx) =>
+      tx.query<{ epoch: number }>({ text: `SELECT epoch FROM tenants WHERE id = 'acme'` }),
+    )
+  ).rows[0]?.epoch ?? 0
+
 t.test("quiet hours: the person's own over the tenant's", async (t) => {
   t.match(await edge.call(token, 'GET /v1/me/quiet-hours'), {
     body: { quietHours: null, by: null, timezone: 'Europe/Vienna' },
@@ -42,6 +49,7 @@ t.test('quiet hours that no clock can show are refused with their place', async 
     [{ from: '9:00', to: '10:00' }],
     [{ from: '22:00', to: '07:00', days: ['someday'] }],
     [{ from: '22:00' }],
+    Array.from({ length: 8 }, () => ({ from: '22:00', to: '07:00' })),
   ]) {
     t.match(await edge.call(users, 'PUT /v1/users/ada/quiet-hours', { windows }), {
       status: 400,
@@ -50,21 +58,37 @@ t.test('quiet hours that no clock can show are refused with their place', async 
   }
 })
 
+t.test("the clock of everybody without their own is the tenant's, and can be set", async (t) => {
+  await edge.call(admin, 'PUT /v1/users/eve', {})
+  const clockOf = async (name: string) =>
+    (await edge.call(users, `GET /v1/users/${name}/quiet-hours`)).body.timezone
+  t.match(await edge.call(users, 'GET /v1/tenant'), { status: 200, body: { id: 'acme', timezone: 'UTC' } })
+  const before = await epochOf()
+  t.match(await edge.call(admin, 'PUT /v1/tenant', { timezone: 'Asia/Kathmandu' }), {
+    status: 200,
+    body: { id: 'acme', name: 'acme', locale: 'en', timezone: 'Asia/Kathmandu' },
+  })
+  t.equal(await epochOf(), before + 1, 'dispatchers are told')
+  t.equal((await edge.stored('AUDIT', 'aud.tenants.put.acme')).length, 1)
+  t.equal(await clockOf('eve'), 'Asia/Kathmandu')
+  t.equal(await clockOf('ada'), 'Europe/Vienna')
+  for (const timezone of ['Mars/Olympus', '+02:00']) {
+    const refused = { status: 400, body: { code: 'VALIDATION', field: 'timezone', detail: /Europe\/Vienna/ } }
+    t.match(await edge.call(admin, 'PUT /v1/tenant', { timezone }), refused)
+    t.match(await edge.call(users, 'PUT /v1/users/eve', { timezone }), refused)
+  }
+  t.equal((await edge.call(users, 'PUT /v1/tenant', {})).status, 403)
+})
+
 t.test('caps hold for everybody and take effect with the next batch', async (t) => {
   const caps = [
     { count: 3, per: '1d', channels: ['push', 'sms'] },
     { count: 10, per: '7d' },
   ]
-  const epoch = async () =>
-    (
-      await edge.owner.inTenant('acme', (tx) =>
-        tx.query<{ epoch: number }>({ text: `SELECT epoch FROM tenants WHERE id = 'acme'` }),
-      )
-    ).rows[0]?.epoch ?? 0
-  const before = await epoch()
+  const before = await epochOf()
   t.match(await edge.call(admin, 'PUT /v1/caps', { caps }), { status: 200, body: { caps } })
   t.same((await edge.call(admin, 'GET /v1/caps')).body.caps, caps)
-  t.equal(await epoch(), before + 1)
+  t.equal(await epochOf(), before + 1)
   t.match(await edge.call(admin, 'PUT /v1/caps', { caps: [{ count: 1, per: '400d' }] }), {
     status: 400,
     body: { field: 'caps.0.per', detail: /365d/ },

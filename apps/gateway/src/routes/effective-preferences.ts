@@ -1,5 +1,5 @@
-import { CHANNELS, type Channel, userId } from '@carillon/contracts'
-import { createCelCompiler, judgePreferences, type Preference } from '@carillon/decisions'
+import { CHANNELS, userId } from '@carillon/contracts'
+import { createConditions, judgePreferences } from '@carillon/decisions'
 import { findUser, listCategories, listPreferences, type PreferenceRule, type Tx } from '@carillon/postgres'
 import { sha256 } from '@carillon/service'
 import { Type } from 'typebox'
@@ -42,13 +42,9 @@ export function addEffectivePreferenceRoutes(app: Edge, deps: EdgeDeps): void {
 
 async function effective(tx: Tx, tenant: string, whose: string) {
   if ((await findUser(tx, { tenant, id: whose })) === undefined) throw notFound('user')
-  const cel = createCelCompiler()
-  const preferenceOf = ({ category, channel, enabled, if: text }: PreferenceRule): Preference => {
-    const preference: Preference = { category, channel: channel as Channel | null, enabled }
-    const compiled = text === null ? undefined : cel.compile(text)
-    if (text !== null && compiled?.ok === true) preference.condition = { text, holds: compiled.expression }
-    return preference
-  }
+  const conditions = createConditions()
+  const preferenceOf = ({ category, channel, enabled, if: condition }: PreferenceRule) =>
+    conditions.preferenceOf({ category, channel, enabled, condition })
   const preferences = (await listPreferences(tx, { tenant, userId: whose })).map(preferenceOf)
   const tenantDefaults = (await listPreferences(tx, { tenant, userId: null })).map(preferenceOf)
   const categories = await listCategories(tx, tenant)

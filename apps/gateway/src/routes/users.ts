@@ -9,6 +9,7 @@ import { notFound } from '../problems.js'
 import { answers, type Edge } from '../route.js'
 import { TokenAnswer, TokenRequestSchema, UserAnswer, UserSchema } from '../schemas/people.js'
 import { ExternalId, LimitText, limitOf } from '../schemas/shapes.js'
+import { assertTimezone } from '../timezone.js'
 
 const tags = ['users']
 const User = Type.Object({ id: ExternalId })
@@ -160,22 +161,6 @@ async function known(deps: EdgeDeps, tenant: string, id: string): Promise<UserRe
   const user = await deps.database.inTenant(tenant, (tx) => findUser(tx, { tenant, id }), { readOnly: true })
   if (user === undefined) throw notFound('user')
   return user
-}
-
-function assertTimezone(timezone: string | null | undefined): void {
-  if (timezone === undefined || timezone === null) return
-  try {
-    new Intl.DateTimeFormat('en', { timeZone: timezone })
-  } catch {
-    throw new HttpProblem(
-      400,
-      'VALIDATION',
-      `"${timezone}" is not a time zone; write one like Europe/Vienna.`,
-      {
-        field: 'timezone',
-      },
-    )
-  }
 }
 
 function shownUser(user: UserRecord): Record<string, unknown> {

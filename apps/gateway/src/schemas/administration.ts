@@ -2,7 +2,26 @@ import { API_SCOPES } from '@carillon/postgres'
 import { Type } from 'typebox'
 import { answer, moment, nullableMoment, nullableString, oneOf, strict, text } from './shapes.js'
 
-/** Providers and API keys. */
+/** The tenant, its providers and API keys. */
+
+export const TenantSchema = Type.Object(
+  {
+    name: Type.Optional(text(200)),
+    locale: Type.Optional(Type.String({ maxLength: 35, pattern: '^[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*$' })),
+    timezone: Type.Optional(text(64, 'An IANA name: the clock of everybody without their own.')),
+  },
+  {
+    ...strict,
+    description: 'An absent field stays as it is.',
+    examples: [{ locale: 'de-AT', timezone: 'Europe/Vienna' }],
+  },
+)
+export const TenantAnswer = answer({
+  id: Type.String(),
+  name: Type.String(),
+  locale: Type.String(),
+  timezone: Type.String(),
+})
 
 export const ProviderSchema = Type.Object(
   {
