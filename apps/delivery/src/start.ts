@@ -5,9 +5,10 @@ import {
   isDeliveryChannel,
   jobStream,
   LANES,
+  type Lane,
   STREAMS,
 } from '@carillon/contracts'
-import { assertTopology, type Connection, consume, createPublisher } from '@carillon/jetstream'
+import { assertTopology, type Connection, consume, createPublisher, PATIENT } from '@carillon/jetstream'
 import type { Database } from '@carillon/postgres'
 import { CarillonError, type Failpoint, type ProcessDeps, type Service } from '@carillon/service'
 import { createCircuits } from './circuit.js'
@@ -72,6 +73,7 @@ export async function start(config: DeliveryConfig, deps: DeliveryDeps): Promise
           durable: deliveryDurable(channel, lane),
           batch: config.batchSize,
           concurrency: CONCURRENCY[lane],
+          ...(isUrgent(channel, lane) ? {} : PATIENT),
         },
         onJobs,
         {
@@ -100,6 +102,11 @@ export async function start(config: DeliveryConfig, deps: DeliveryDeps): Promise
       await publisher[Symbol.asyncDispose]()
     },
   }
+}
+
+/** What somebody may stand and wait for; a mail may come ten seconds later after an outage. */
+function isUrgent(channel: DeliveryChannel, lane: Lane): boolean {
+  return lane === 'high' || (lane === 'normal' && channel === 'push')
 }
 
 function checkChannels(names: readonly string[]): DeliveryChannel[] {

@@ -9,6 +9,7 @@ import {
   createPublisher,
   createWindowPublisher,
   moveAdvisories,
+  PATIENT,
   wasPublished,
 } from '@carillon/jetstream'
 import { countDue, type Database, maintain } from '@carillon/postgres'
@@ -99,6 +100,7 @@ export async function start(config: DispatcherConfig, deps: DispatcherDeps): Pro
         durable: dispatcherDurable(lane),
         batch: config.batchSize,
         concurrency: config.concurrency,
+        ...(lane === 'bulk' ? PATIENT : {}),
       },
       createOnEvents({ ...onEvents, publishing: lane === 'high' ? urgent : publishing }),
       {

@@ -14,6 +14,7 @@ export {
   type ConsumptionStats,
   consume,
   type Handle,
+  PATIENT,
 } from './consume.js'
 export { type CoreMessage, type CoreSubscription, subscribeCore } from './core-subscription.js'
 export { tenantOf } from './dead-letters.js'

@@ -10,8 +10,8 @@ import { cpuSeconds } from './cpu.js'
 import type { BenchRow } from './rows.js'
 
 const SECONDS = 60
-/** After the start, until caches are warm and the first pulls are out. */
-const SETTLE_MS = 5_000
+/** After the start, until caches are warm, the first pulls are out and what starting left behind is collected. */
+const SETTLE_MS = 20_000
 const GOAL_PERCENT = 3
 
 /** CPU of the whole mesh while nothing happens: this process with every role, and its engines. */

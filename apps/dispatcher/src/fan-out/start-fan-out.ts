@@ -1,5 +1,5 @@
 import { fanoutDurable, LANES, STREAMS } from '@carillon/contracts'
-import { type Connection, type Consumption, consume } from '@carillon/jetstream'
+import { type Connection, type Consumption, consume, PATIENT } from '@carillon/jetstream'
 import type { DueWork } from '../waker.js'
 import { createOnChunks, type OnChunksDeps } from './on-chunks.js'
 import { createOnDueFanouts, type DueFanoutsDeps } from './on-due-fanouts.js'
@@ -33,7 +33,13 @@ export function startFanOut({ connection, onDead, ...deps }: FanOutDeps): FanOut
     consumptions: LANES.map((lane) =>
       consume(
         connection,
-        { stream: STREAMS.jobsFanout, durable: fanoutDurable(lane), batch: BATCH, concurrency: 2 },
+        {
+          stream: STREAMS.jobsFanout,
+          durable: fanoutDurable(lane),
+          batch: BATCH,
+          concurrency: 2,
+          ...PATIENT,
+        },
         onChunks,
         {
           onFailure: (error) => deps.events.failed('chunks', error),
