@@ -99,6 +99,31 @@ t.test("a key of last week is known, with last week's time", async (t) => {
   t.same(claimed, { fresh: false, firstSeenMs: Date.parse('2026-01-05T00:00:00.123Z') })
 })
 
+t.test('what still waits keeps its partition and that of its event, however old they are', async (t) => {
+  const round = { daysAhead: 1, retainDays: 30 }
+  const born = new Date(Date.now() - 80 * 86_400_000).toISOString()
+  await worker.query({ text: `SELECT ensure_partitions(1, $1)`, values: [born] })
+  await superuser.query({
+    text: `INSERT INTO runs (id, tenant_id, event_id, workflow_key, workflow_version, recipient, lane, state, plan, in_inbox, created_at, wake_at)
+      VALUES (lowest_id_at($1), 'acme', lowest_id_at($1), 'w', 1, 'ada', 'normal', 'waiting', '[]', false, $1, now() + interval '200 days')`,
+    values: [born],
+  })
+  const kept = async () => {
+    const { rows } = await superuser.query<{ events: boolean; runs: boolean; deliveries: boolean }>({
+      text: `SELECT to_regclass('events' || to_char($1::timestamptz AT TIME ZONE 'UTC', '_YYYYMMDD')) IS NOT NULL AS events,
+        to_regclass('runs' || to_char($1::timestamptz AT TIME ZONE 'UTC', '_YYYYMM')) IS NOT NULL AS runs,
+        to_regclass('deliveries' || to_char($1::timestamptz AT TIME ZONE 'UTC', '_YYYYMMDD')) IS NOT NULL AS deliveries`,
+      values: [born],
+    })
+    return rows[0]
+  }
+  await maintain(worker, round)
+  t.same(await kept(), { events: true, runs: true, deliveries: false })
+  await superuser.query({ text: 'UPDATE runs SET wake_at = NULL' })
+  await maintain(worker, round)
+  t.same(await kept(), { events: false, runs: false, deliveries: false })
+})
+
 t.test('partitions are made ahead, dropped by age, and made by an event when nobody has', async (t) => {
   const round = { daysAhead: 40, retainDays: 30 }
   t.ok((await maintain(worker, round)).partitionsMade > 90)
