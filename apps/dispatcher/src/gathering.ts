@@ -49,6 +49,7 @@ export function createGathering(): Gathering {
     const { step, key } = run.plan.digest as { step: number; key: string }
     const { now } = run.input as PlanInput
     run.digestId = joined.digestId
+    run.digestPlace = joined.place
     if (joined.opens) {
       const { digestId: id, closesAt } = joined
       fresh.set(id, { id, first: run, step, key, openedAt: now, closesAt })

@@ -40,6 +40,7 @@ export interface JudgedAgain {
   plan: Plan
   /** The digest that it went into. */
   digestId: string | null
+  digestPlace: number | null
 }
 
 export interface JudgedAgainBatch {
@@ -81,7 +82,7 @@ export async function judgeAgain(
     const workflow = event === undefined ? undefined : await workflowOf(tx, run, { event, rules, deps })
     if (rules === undefined || event === undefined || workflow === undefined) {
       const what = event === undefined ? 'its event' : 'its workflow version'
-      lost.push({ run, plan: lostPlan(run, deps.now(), what), digestId: null })
+      lost.push({ run, plan: lostPlan(run, deps.now(), what), digestId: null, digestPlace: null })
     } else begun.push({ run, rules, event: asWorkflowSees(event), workflow })
   }
   const gathered = await closeDigests(tx, begun, deps.now())
@@ -89,8 +90,8 @@ export async function judgeAgain(
   const settling = begun.map((entry) => judgeRun(entry, lookups, gathered.get(entry.run.id), deps))
   const digests = await settle(tx, settling)
   const judged = begun.map(({ run }, place) => {
-    const { plan: settled, digestId } = settling[place] as Settling
-    return { run, plan: settled, digestId }
+    const { plan: settled, digestId, digestPlace } = settling[place] as Settling
+    return { run, plan: settled, digestId, digestPlace }
   })
   return {
     runs: [...lost, ...judged],
@@ -163,6 +164,7 @@ function judgeRun(
     plan: planForUnknown({ event, workflow, now, recipient: run.recipient }),
     countedBefore: earlierPasses(run).some(sends),
     digestId: null,
+    digestPlace: null,
   }
   const facts =
     run.userId === null

@@ -105,6 +105,7 @@ function judgeOne(
     plan: UNJUDGED,
     countedBefore: false,
     digestId: null,
+    digestPlace: null,
   }
   const { input } = run
   if (input === undefined) run.plan = planForUnknown({ event, workflow, now, recipient: recipient.name })

@@ -126,7 +126,7 @@ function endedByCancel(pass: Plan): boolean {
   return pass.steps.some((step) => step.reason === 'CANCELLED')
 }
 
-function toWoken({ run, plan: pass, digestId }: JudgedAgain, deps: DueRunsDeps): Woken {
+function toWoken({ run, plan: pass, digestId, digestPlace }: JudgedAgain, deps: DueRunsDeps): Woken {
   // a look that changed nothing leaves no trace
   const passes = pass.steps.length === 0 ? run.plan : [...run.plan, { at: pass.at, steps: pass.steps }]
   const content = { ...run.content, ...pass.content }
@@ -150,6 +150,7 @@ function toWoken({ run, plan: pass, digestId }: JudgedAgain, deps: DueRunsDeps):
       resumeAtMs: pass.resumeAt ?? null,
       heldJson: heldJson(pass),
       digestId,
+      digestPlace,
       inInbox,
       leaseUntilMs: deps.now() + LEASE_MS,
     },

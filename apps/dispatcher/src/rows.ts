@@ -71,6 +71,7 @@ export function runRow(run: Settling & { known: boolean }, createdAtMs: number):
     heldJson: heldJson(plan),
     resumeAtMs: plan.resumeAt ?? null,
     digestId: run.digestId,
+    digestPlace: run.digestPlace,
     createdAtMs,
   }
 }
@@ -98,6 +99,7 @@ export function digestRow({ id, first, step, key, openedAt, closesAt }: DigestRu
     wakeOnSeen: false,
     heldJson: null,
     digestId: null,
+    digestPlace: null,
   }
 }
 

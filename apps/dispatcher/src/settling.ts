@@ -17,6 +17,8 @@ export interface Settling {
   countedBefore: boolean
   /** The digest that it went into. */
   digestId: string | null
+  /** Its place among the items there, from 1. */
+  digestPlace: number | null
   /** Why the event becomes a dead letter besides its failed run. */
   problem?: string
 }

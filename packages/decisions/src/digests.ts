@@ -16,7 +16,15 @@ export type Joined =
   /** It goes on at once, alone; what comes after it is gathered. */
   | { kind: 'flushed'; open: OpenDigest }
   /** `opens`: it is the first of its digest. `open` undefined: it was the last, and the window is closed. */
-  | { kind: 'joined'; digestId: string; closesAt: number; opens: boolean; open: OpenDigest | undefined }
+  | {
+      kind: 'joined'
+      digestId: string
+      /** Its place among the items, from 1. */
+      place: number
+      closesAt: number
+      opens: boolean
+      open: OpenDigest | undefined
+    }
 
 export interface Joining {
   step: DigestStep
@@ -54,6 +62,7 @@ function gather(open: OpenDigest, digestId: string, { step, now }: Joining): Joi
   return {
     kind: 'joined',
     digestId,
+    place: items,
     closesAt,
     opens: open.digestId === null,
     open: full ? undefined : { digestId, openedAt: open.openedAt, closesAt, items },

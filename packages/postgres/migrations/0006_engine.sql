@@ -23,7 +23,9 @@ ALTER TABLE runs
   -- when the next step is due; differs from wake_at only while something is held
   ADD COLUMN resume_at timestamptz,
   -- the run of the digest that this one went into: one column, so never two digests
-  ADD COLUMN digest_id uuid;
+  ADD COLUMN digest_id uuid,
+  -- its place among the items: those of one batch are first seen in the same millisecond
+  ADD COLUMN digest_place integer;
 CREATE INDEX runs_cancel ON runs (tenant_id, workflow_key, cancel_key) WHERE cancel_key IS NOT NULL;
 CREATE INDEX runs_digest ON runs (digest_id) WHERE digest_id IS NOT NULL;
 -- by lane, so that a hundred thousand mails that are due can't hold up a one-time code

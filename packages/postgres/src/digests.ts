@@ -130,20 +130,20 @@ export interface DigestItemRow {
   }
 }
 
-/** What digests gathered, oldest first. A digest that went into another one is its own items. */
+/** What digests gathered, in the order in which it came. A digest that went into another one is its own items. */
 export async function loadDigestItems(tx: Tx, digestIds: readonly string[]): Promise<DigestItemRow[]> {
   const { rows } = await tx.query<DigestItemRow>({
     text: `WITH RECURSIVE gathered AS (
-        SELECT digest_id AS root, id, event_id FROM runs WHERE digest_id = ANY ($1::uuid[])
+        SELECT digest_id AS root, id, event_id, ARRAY[digest_place] AS place FROM runs WHERE digest_id = ANY ($1::uuid[])
         UNION ALL
-        SELECT g.root, r.id, r.event_id FROM gathered g JOIN runs r ON r.digest_id = g.id
+        SELECT g.root, r.id, r.event_id, g.place || r.digest_place FROM gathered g JOIN runs r ON r.digest_id = g.id
       )
       SELECT g.root AS "digestId", r.id AS run, r.workflow_key AS "workflowKey", r.seen_at AS "seenAt", r.cancel_key AS "cancelKey",
         (extract(epoch FROM r.created_at) * 1000)::float8 AS "createdAtMs",
         json_build_object('id', e.event_id, 'type', e.type, 'source', e.source, 'subject', e.subject, 'time', e.time, 'data', e.data) AS event
       FROM gathered g JOIN runs r ON r.id = g.id JOIN events e ON e.id = g.event_id
       WHERE NOT EXISTS (SELECT FROM runs i WHERE i.digest_id = g.id)
-      ORDER BY g.root, r.id`,
+      ORDER BY g.root, g.place`,
     values: [plainArray(digestIds)],
   })
   return rows

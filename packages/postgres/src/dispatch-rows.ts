@@ -43,6 +43,8 @@ export interface RunRow {
   resumeAtMs: number | null
   /** The digest that it went into. */
   digestId: string | null
+  /** Its place there, from 1. */
+  digestPlace: number | null
   createdAtMs: number
 }
 
@@ -76,15 +78,15 @@ export async function insertDecisions(
       ON CONFLICT DO NOTHING
     ), r AS (
       INSERT INTO runs (id, tenant_id, event_id, workflow_key, workflow_version, user_id, recipient, lane, category, state, reason,
-        plan, content, next_step, wake_at, in_inbox, expires_at, collapse_key, cancel_key, wake_on_seen, held, resume_at, digest_id, created_at)
+        plan, content, next_step, wake_at, in_inbox, expires_at, collapse_key, cancel_key, wake_on_seen, held, resume_at, digest_id, digest_place, created_at)
       SELECT * FROM unnest($12::uuid[], $13::text[], $14::uuid[], $15::text[], $16::int[], $17::uuid[], $18::text[], $19::text[], $20::text[], $21::text[], $22::text[],
-        $23::json[], $24::json[], $25::smallint[], $26::timestamptz[], $27::boolean[], $28::timestamptz[], $29::text[], $30::text[], $31::boolean[], $32::json[], $33::timestamptz[], $34::uuid[], $35::timestamptz[])
+        $23::json[], $24::json[], $25::smallint[], $26::timestamptz[], $27::boolean[], $28::timestamptz[], $29::text[], $30::text[], $31::boolean[], $32::json[], $33::timestamptz[], $34::uuid[], $35::int[], $36::timestamptz[])
       ON CONFLICT DO NOTHING
     )
     INSERT INTO deliveries (run_id, id, tenant_id, user_id, channel, lane, step, address_kind, address, max_attempts, due_at, expires_at, created_at, updated_at)
     SELECT r, i, t, u, c, l, s, k, a, m, d, x, w, w
-    FROM unnest($36::uuid[], $37::uuid[], $38::text[], $39::uuid[], $40::text[], $41::text[], $42::smallint[], $43::text[], $44::text[], $45::smallint[],
-      $46::timestamptz[], $47::timestamptz[], $48::timestamptz[]) AS n (r, i, t, u, c, l, s, k, a, m, d, x, w)
+    FROM unnest($37::uuid[], $38::uuid[], $39::text[], $40::uuid[], $41::text[], $42::text[], $43::smallint[], $44::text[], $45::text[], $46::smallint[],
+      $47::timestamptz[], $48::timestamptz[], $49::timestamptz[]) AS n (r, i, t, u, c, l, s, k, a, m, d, x, w)
     ON CONFLICT DO NOTHING`,
     values: [...eventColumns(events), ...runColumns(runs), ...deliveryColumns(deliveries)],
   })
@@ -144,6 +146,7 @@ function runColumns(rows: readonly RunRow[]): string[] {
     textArray(rows.map((row) => row.heldJson)),
     momentArray(rows.map((row) => row.resumeAtMs)),
     plainArray(rows.map((row) => row.digestId)),
+    plainArray(rows.map((row) => row.digestPlace)),
     momentArray(rows.map((row) => row.createdAtMs)),
   ]
 }

@@ -106,6 +106,7 @@ export interface WokenRun {
   resumeAtMs: number | null
   heldJson: string | null
   digestId: string | null
+  digestPlace: number | null
   inInbox: boolean
   /** Until the publication is confirmed the run stays due at this moment. */
   leaseUntilMs: number
@@ -118,10 +119,10 @@ export async function updateWokenRuns(tx: Tx, runs: readonly WokenRun[]): Promis
     name: 'wake-update-runs',
     text: `UPDATE runs SET state = n.state, reason = n.reason, plan = n.plan, content = n.content, next_step = n.next_step,
         in_inbox = runs.in_inbox OR n.in_inbox, wake_at = n.lease, publish_pending = true, resume_at = n.resume, held = n.held,
-        digest_id = n.digest
+        digest_id = n.digest, digest_place = n.place
       FROM unnest($1::uuid[], $2::text[], $3::text[], $4::json[], $5::json[], $6::smallint[], $7::boolean[], $8::timestamptz[],
-          $9::timestamptz[], $10::json[], $11::uuid[])
-        AS n (id, state, reason, plan, content, next_step, in_inbox, lease, resume, held, digest)
+          $9::timestamptz[], $10::json[], $11::uuid[], $12::int[])
+        AS n (id, state, reason, plan, content, next_step, in_inbox, lease, resume, held, digest, place)
       WHERE runs.id = n.id`,
     values: [
       plainArray(sorted.map((run) => run.id)),
@@ -135,6 +136,7 @@ export async function updateWokenRuns(tx: Tx, runs: readonly WokenRun[]): Promis
       momentArray(sorted.map((run) => run.resumeAtMs)),
       textArray(sorted.map((run) => run.heldJson)),
       plainArray(sorted.map((run) => run.digestId)),
+      plainArray(sorted.map((run) => run.digestPlace)),
     ],
   })
 }

@@ -118,7 +118,7 @@ export async function gatheredBy(
     text: `SELECT r.digest_id AS "digestId", r.id AS "runId", r.workflow_key AS "workflowKey", r.state, r.seen_at AS "seenAt",
         r.cancel_key AS "cancelKey", r.created_at AS "createdAt", e.event_id AS "eventId", e.type, e.time
       FROM runs r LEFT JOIN events e ON e.tenant_id = $1 AND e.id = r.event_id
-      WHERE r.tenant_id = $1 AND r.digest_id = ANY ($2::uuid[]) ORDER BY r.digest_id, r.id LIMIT $3`,
+      WHERE r.tenant_id = $1 AND r.digest_id = ANY ($2::uuid[]) ORDER BY r.digest_id, r.digest_place, r.id LIMIT $3`,
     values: [tenant, plainArray(ids), limit],
   })
   return rows

@@ -120,6 +120,7 @@ function rowsOf(
       heldJson: null,
       resumeAtMs: waits ? firstSeenMs + 86_400_000 : null,
       digestId: null,
+      digestPlace: null,
       createdAtMs: firstSeenMs,
     }
   })
