@@ -71,7 +71,7 @@ t.test('a delivery that expired while it waited is not sent', async (t) => {
   await mesh.startDispatcher({ CARILLON_RESPOOL_AFTER_MS: '100' })
   await mesh.publish({ type: 'a.b.v1', id: 'e1', data: { user: 'ada' } })
   await dispatched(mesh)
-  await mesh.rows(`UPDATE deliveries SET expires_at = now(), status = 'retrying'`)
+  await mesh.rows(`UPDATE deliveries SET expires_at = now() - interval '1 minute', status = 'retrying'`)
   await eventually(async () => {
     const rows = await mesh.rows<{ status: string; reason: string }>(
       'SELECT status, reason FROM deliveries WHERE due_at IS NULL',
