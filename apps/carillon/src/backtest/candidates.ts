@@ -12,6 +12,7 @@ import {
 import { type CarillonClient, CarillonClientError } from '@carillon/sdk'
 import { placeText, readLocated } from '../golden/located-yaml.js'
 import { CommandError } from '../terminal/failure.js'
+import { ifThere } from '../terminal/if-there.js'
 import type { MeshRules } from './mesh-directory.js'
 
 /** What is compared, and what else takes part on both sides. */
@@ -40,7 +41,7 @@ export async function findCandidates(
   rules: MeshRules,
   wanted: { file: string; name: string },
 ): Promise<Candidates> {
-  const text = await readFile(wanted.file, 'utf8').catch(() => undefined)
+  const text = await ifThere(readFile(wanted.file, 'utf8'))
   const { workflows: all } = await carillon.call<{ workflows: Stored[] }>('GET', '/v1/workflows')
   const written =
     text === undefined

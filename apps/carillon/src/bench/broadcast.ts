@@ -1,32 +1,23 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { createInterface } from 'node:readline'
+import { readFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { deliveryDurable, STREAMS } from '@carillon/contracts'
-import { startNats, startPostgres } from '@carillon/engines'
-import {
-  applyTopology,
-  type Connection,
-  consume,
-  createPublisher,
-  DONE,
-  openConnection,
-  type Publisher,
-} from '@carillon/jetstream'
-import { createLogins, type Database, migrate, openDatabase } from '@carillon/postgres'
+import { type Connection, consume, createPublisher, DONE, type Publisher } from '@carillon/jetstream'
+import type { Database } from '@carillon/postgres'
 import type { CommandContext } from '../cli.js'
-import { readTopology } from '../mesh/topology-files.js'
+import { CommandError, EXIT } from '../terminal/failure.js'
 import { createProgress } from '../terminal/progress.js'
 import type { BenchArguments } from './bench.js'
 import { type Audience, arrange } from './broadcast-data.js'
 import { event, startFlood, startProbe } from './broadcast-load.js'
 import { type Phase, rowsOf } from './broadcast-rows.js'
 import { cpuSeconds } from './cpu.js'
+import { withEngines } from './engines.js'
 import type { BenchRow } from './rows.js'
+import { startWorker } from './worker.js'
 
 const USERS = 1_000_000
+/** The smallest topic of the stage has two per cent of them, and up to 500 are told at once. */
+const LEAST_USERS = 50_000
 /** Longest statement while people are made. */
 const ARRANGE_MS = 300_000
 const FLOOD_PER_SECOND = 5_000
@@ -35,10 +26,6 @@ const QUIET_MS = 5_000
 /** A broadcast that is slower than this per person is given up. */
 const MOST_MS_EACH = 2
 const LEAST_MS = 120_000
-/** As deploy/Dockerfile runs workers. */
-const NODE_FLAGS = ['--min-semi-space-size=64', '--max-semi-space-size=64']
-/** Jobs are taken away by who sends nothing; none is refused meanwhile. */
-const ROOM = 'streams: { JOBS_PUSH: { max_msgs_per_subject: 10000000, max_bytes: 8GiB } }'
 
 interface Bench {
   connection: Connection
@@ -54,49 +41,44 @@ interface Bench {
  */
 export async function benchBroadcast(args: BenchArguments, _context: CommandContext): Promise<BenchRow[]> {
   const users = args.users ?? USERS
-  const progress = createProgress(process.stdout)
-  const folder = await mkdtemp(join(tmpdir(), 'carillon-bench-'))
-  const nats = await startNats({ dataDir: join(folder, 'nats'), maxStore: '20G' })
-  const postgres = await startPostgres({
-    dataDir: join(folder, 'postgres'),
-    settings: { shared_buffers: '512MB', max_wal_size: '4GB' },
-  })
-  try {
-    await migrate({ ownerUrl: postgres.url })
-    const { workerUrl } = await createLogins({
-      ownerUrl: postgres.url,
-      requestLogin: { name: 'bench_request', password: 'bench-request' },
-      workerLogin: { name: 'bench_worker', password: 'bench-worker' },
-    })
-    await using connection = await openConnection({ servers: nats.url, name: 'bench' })
-    await applyTopology(connection, await readTopology('single', [ROOM]))
-    await using owner = openDatabase({ url: postgres.url, max: 2, statementTimeoutMs: ARRANGE_MS })
-    await progress.step(`${users.toLocaleString('en')} users`, () => arrange(owner, users))
-    await using _sender = consume(
-      connection,
-      { stream: STREAMS.jobsPush, durable: deliveryDurable('push', 'bulk'), batch: 1_000, concurrency: 1 },
-      (jobs) => jobs.map(() => DONE),
+  if (users < LEAST_USERS) {
+    throw new CommandError(
+      `${users} people are too few: a part of them would be told at once, not in chunks.`,
+      {
+        remedy: `Give --users ${LEAST_USERS} or more.`,
+        exitCode: EXIT.usage,
+      },
     )
-    await using publisher = createPublisher(connection)
-    await using worker = await startWorker({ natsUrl: nats.url, workerUrl })
-    const engines = { nats: nats.pid ?? 0, postgres: postgres.pid ?? 0 }
-    const bench: Bench = { connection, publisher, owner, worker: worker.pid, engines }
-    await progress.step('warm-up', () => broadcast(bench, { workflow: 'push', topic: 'warm', name: 'warm' }))
-    const quiet = await progress.step('high lane alone', () => probeQuiet(bench))
-    const phases: Phase[] = []
-    for (const phase of [
-      { workflow: 'inbox', topic: 'all', name: 'inbox' },
-      { workflow: 'push', topic: 'quarter', name: 'inbox and push' },
-      { workflow: 'inbox', topic: 'quarter', name: 'inbox, flooded', flood: FLOOD_PER_SECOND },
-    ] as const) {
-      phases.push(await progress.step(`broadcast: ${phase.name}`, () => measured(bench, phase)))
-    }
-    return rowsOf({ quiet, phases })
-  } finally {
-    await nats.stop()
-    await postgres.stop()
-    await rm(folder, { recursive: true, force: true })
   }
+  const progress = createProgress(process.stdout)
+  return withEngines(
+    async ({ nats, postgres, connection, owner, workerUrl }) => {
+      await progress.step(`${users.toLocaleString('en')} users`, () => arrange(owner, users))
+      await using _sender = consume(
+        connection,
+        { stream: STREAMS.jobsPush, durable: deliveryDurable('push', 'bulk'), batch: 1_000, concurrency: 1 },
+        (jobs) => jobs.map(() => DONE),
+      )
+      await using publisher = createPublisher(connection)
+      await using worker = await startWorker('rolling', { nats, workerUrl })
+      const engines = { nats: nats.pid ?? 0, postgres: postgres.pid ?? 0 }
+      const bench: Bench = { connection, publisher, owner, worker: worker.pid, engines }
+      await progress.step('warm-up', () =>
+        broadcast(bench, { workflow: 'push', topic: 'warm', name: 'warm' }),
+      )
+      const quiet = await progress.step('high lane alone', () => probeQuiet(bench))
+      const phases: Phase[] = []
+      for (const phase of [
+        { workflow: 'inbox', topic: 'all', name: 'inbox' },
+        { workflow: 'push', topic: 'quarter', name: 'inbox and push' },
+        { workflow: 'inbox', topic: 'quarter', name: 'inbox, flooded', flood: FLOOD_PER_SECOND },
+      ] as const) {
+        phases.push(await progress.step(`broadcast: ${phase.name}`, () => measured(bench, phase)))
+      }
+      return rowsOf({ quiet, phases })
+    },
+    { statementTimeoutMs: ARRANGE_MS },
+  )
 }
 
 interface Broadcast {
@@ -178,24 +160,3 @@ async function residentBytes(pid: number): Promise<number> {
 }
 
 /** A process of its own, as in production: its CPU and memory are its own. */
-async function startWorker(addresses: {
-  natsUrl: string
-  workerUrl: string
-}): Promise<AsyncDisposable & { pid: number }> {
-  const script = new URL('./broadcast-worker.js', import.meta.url).pathname
-  const child: ChildProcess = spawn(process.execPath, [...NODE_FLAGS, script], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-    env: { ...process.env, NATS_URL: addresses.natsUrl, DATABASE_WORKER_URL: addresses.workerUrl },
-  })
-  const lines = createInterface({ input: child.stdout as NodeJS.ReadableStream })[Symbol.asyncIterator]()
-  if ((await lines.next()).done === true)
-    throw new Error(`The worker ended with ${child.exitCode ?? child.signalCode}.`)
-  return {
-    pid: child.pid ?? 0,
-    async [Symbol.asyncDispose]() {
-      const ended = new Promise((resolve) => child.once('exit', resolve))
-      child.stdin?.end()
-      await ended
-    },
-  }
-}

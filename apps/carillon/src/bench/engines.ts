@@ -17,10 +17,16 @@ export interface BenchEngines {
 }
 
 /** Nobody takes the jobs away here, so the queue needs room for all of them. */
-const ROOM = 'streams: { JOBS_PUSH: { max_msgs_per_subject: 10000000, max_bytes: 4GiB } }'
+const ROOM = 'streams: { JOBS_PUSH: { max_msgs_per_subject: 10000000, max_bytes: 8GiB } }'
 
-/** Starts engines in a folder that is removed afterwards, whatever happens. */
-export async function withEngines<T>(work: (engines: BenchEngines) => Promise<T>): Promise<T> {
+/**
+ * Starts engines in a folder that is removed afterwards, whatever happens.
+ * @param options.statementTimeoutMs longest statement of the owner
+ */
+export async function withEngines<T>(
+  work: (engines: BenchEngines) => Promise<T>,
+  options: { statementTimeoutMs?: number } = {},
+): Promise<T> {
   const folder = await mkdtemp(join(tmpdir(), 'carillon-bench-'))
   const nats = await startNats({ dataDir: join(folder, 'nats'), maxStore: '20G' })
   const postgres = await startPostgres({
@@ -36,7 +42,7 @@ export async function withEngines<T>(work: (engines: BenchEngines) => Promise<T>
     })
     await using connection = await openConnection({ servers: nats.url, name: 'bench' })
     await applyTopology(connection, await readTopology('single', [ROOM]))
-    await using owner = openDatabase({ url: postgres.url, max: 2 })
+    await using owner = openDatabase({ url: postgres.url, max: 2, ...options })
     return await work({ nats, postgres, connection, owner, workerUrl })
   } finally {
     await nats.stop()

@@ -10,6 +10,7 @@ import {
   templatesOf,
 } from '@carillon/decisions'
 import { isWorkflowFile } from '../mesh/workflow-names.js'
+import { ifThere } from '../terminal/if-there.js'
 import { type FileProblem, readLocated } from './located-yaml.js'
 import type { Fixture } from './read-fixture.js'
 
@@ -59,7 +60,7 @@ export function createWorkflowLoader(base: string): WorkflowLoader {
     const loaded: Loaded[] = []
     for (const [index, name] of (names ?? (await workflowsOf(folder))).entries()) {
       const path = names === undefined ? [] : ['workflows', index]
-      const text = await readFile(join(folder, name), 'utf8').catch(() => undefined)
+      const text = await ifThere(readFile(join(folder, name), 'utf8'))
       if (text === undefined) {
         const message = `There is no file "${name}" beside it.`
         const problem = { ...fixture.yaml.placeOf(path), message, remedy: 'Name a workflow file.' }

@@ -6,6 +6,7 @@ import type { CommandContext } from '../../cli.js'
 import { reachEdge } from '../../mesh/reach.js'
 import { WEBHOOK_PLACE } from '../../mesh/workflow-source.js'
 import { EXIT } from '../../terminal/failure.js'
+import { ifThere } from '../../terminal/if-there.js'
 import { FOLDER, readSources, type Sources } from './sources.js'
 import { type StoredWorkflow, saysTheSame, storedWorkflows, webhookPlace } from './stored.js'
 import { schemaLine, writeYaml } from './written.js'
@@ -76,5 +77,5 @@ function tellLocalOnly(local: Sources, published: ReadonlyMap<string, unknown>):
 }
 
 async function exists(file: string): Promise<boolean> {
-  return (await readFile(file).catch(() => undefined)) !== undefined
+  return (await ifThere(readFile(file))) !== undefined
 }

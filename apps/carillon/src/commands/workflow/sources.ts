@@ -11,6 +11,7 @@ import {
   type WorkflowSource,
 } from '../../mesh/workflow-source.js'
 import { CommandError, EXIT } from '../../terminal/failure.js'
+import { ifThere } from '../../terminal/if-there.js'
 
 /** Where workflow files are unless told. */
 export const FOLDER = 'workflows'
@@ -65,7 +66,7 @@ async function findFiles(
   let whole = true
   for (const path of paths) {
     const full = resolve(base, path)
-    const found = await stat(full).catch(() => undefined)
+    const found = await ifThere(stat(full))
     if (found === undefined) {
       throw new CommandError(`There is no ${path}.`, {
         remedy: 'Name workflow files or folders of them.',

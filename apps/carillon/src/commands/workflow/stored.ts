@@ -5,6 +5,7 @@ import type { CarillonClient } from '@carillon/sdk'
 import type { CommandContext } from '../../cli.js'
 import { openMeshFolder } from '../../mesh/folder.js'
 import type { SourcePlaces, WorkflowSource } from '../../mesh/workflow-source.js'
+import { ifThere } from '../../terminal/if-there.js'
 
 /** A version as the edge has it. */
 export interface StoredWorkflow {
@@ -37,6 +38,6 @@ export async function webhookPlace(context: CommandContext): Promise<SourcePlace
   if (told !== undefined) return { webhookUrl: told, sends: true }
   if (elsewhere !== undefined) return { sends: true }
   const folder = await openMeshFolder(context.base, CARILLON_DIR)
-  const webhookUrl = await readFile(folder.webhookUrl, 'utf8').catch(() => undefined)
+  const webhookUrl = await ifThere(readFile(folder.webhookUrl, 'utf8'))
   return { sends: true, ...(webhookUrl === undefined ? {} : { webhookUrl }) }
 }

@@ -7,6 +7,7 @@ import { type FileProblem, placeText } from '../../golden/located-yaml.js'
 import { createTestRunner, type TestOutcome } from '../../golden/run-test-file.js'
 import { isTestFile } from '../../mesh/workflow-names.js'
 import { CommandError, EXIT } from '../../terminal/failure.js'
+import { ifThere } from '../../terminal/if-there.js'
 
 /** `carillon workflow test`: plays recorded events through workflows and compares what they decide. No mesh. */
 export async function testWorkflows(
@@ -32,7 +33,7 @@ async function testFiles(paths: readonly string[], base: string): Promise<string
   const files: string[] = []
   for (const path of paths) {
     const full = resolve(base, path)
-    const found = await stat(full).catch(() => undefined)
+    const found = await ifThere(stat(full))
     if (found === undefined) throw usage(`There is no ${path}.`, 'Name a folder or a *.test.yaml file.')
     if (found.isFile()) {
       if (!isTestFile(full)) throw usage(`${path} is not a test.`, 'Tests end in .test.yaml.')
