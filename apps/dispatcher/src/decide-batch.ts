@@ -41,7 +41,7 @@ export interface Decided {
   dead: Map<number, string>
   repeated: number
   /** Events that somebody may wait for and runs that wait for one: to be brought together after the commit. */
-  meeting: { events: string[]; runs: string[] }
+  meeting: { events: string[]; runs: string[]; keyed: string[] }
 }
 
 interface Known {
@@ -90,6 +90,7 @@ export async function decideBatch(
     meeting: {
       events: [...meeting.events, ...earlier],
       runs: [...meeting.runs, ...stored.runs.map((run) => run.id)],
+      keyed: [...meeting.keyed, ...stored.runs.map((run) => run.id)],
     },
     fanouts: [...written.fanouts, ...open],
     runs: [...written.runs, ...stored.runs],
@@ -144,7 +145,8 @@ async function writeFresh(
   deps: DecideDeps,
   dead: Map<number, string>,
 ): Promise<Written> {
-  if (fresh.length === 0) return { runs: [], deliveries: [], fanouts: [], meeting: { events: [], runs: [] } }
+  if (fresh.length === 0)
+    return { runs: [], deliveries: [], fanouts: [], meeting: { events: [], runs: [], keyed: [] } }
   const flat = fresh.flatMap((entry) =>
     entry.assigned.assignments.map((assignment) => ({ entry, rules: entry.rules, assignment })),
   )
@@ -185,7 +187,11 @@ async function writeFresh(
   return {
     ...written,
     fanouts: fanouts.map((row) => ({ ...row, missing: allChunks(row) })),
-    meeting: { events: [...new Set(signals.map(({ eventId }) => eventId))], runs: written.awaiting },
+    meeting: {
+      events: [...new Set(signals.map(({ eventId }) => eventId))],
+      runs: written.awaiting,
+      keyed: written.keyed,
+    },
   }
 }
 

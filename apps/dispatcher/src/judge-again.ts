@@ -41,6 +41,8 @@ export interface JudgedAgain {
   /** The digest that it went into. */
   digestId: string | null
   digestPlace: number | null
+  /** Its key was cancelled: what of it is still in a queue goes no further. */
+  cancelled: boolean
 }
 
 export interface JudgedAgainBatch {
@@ -82,7 +84,13 @@ export async function judgeAgain(
     const workflow = event === undefined ? undefined : await workflowOf(tx, run, { event, rules, deps })
     if (rules === undefined || event === undefined || workflow === undefined) {
       const what = event === undefined ? 'its event' : 'its workflow version'
-      lost.push({ run, plan: lostPlan(run, deps.now(), what), digestId: null, digestPlace: null })
+      lost.push({
+        run,
+        plan: lostPlan(run, deps.now(), what),
+        digestId: null,
+        digestPlace: null,
+        cancelled: false,
+      })
     } else begun.push({ run, rules, event: asWorkflowSees(event), workflow })
   }
   const gathered = await closeDigests(tx, begun, deps.now())
@@ -90,8 +98,9 @@ export async function judgeAgain(
   const settling = begun.map((entry) => judgeRun(entry, lookups, gathered.get(entry.run.id), deps))
   const digests = await settle(tx, settling)
   const judged = begun.map(({ run }, place) => {
-    const { plan: settled, digestId, digestPlace } = settling[place] as Settling
-    return { run, plan: settled, digestId, digestPlace }
+    const { plan: settled, digestId, digestPlace, input } = settling[place] as Settling
+    const cancelled = input !== undefined && input.facts.cancelledAt !== null
+    return { run, plan: settled, digestId, digestPlace, cancelled }
   })
   return {
     runs: [...lost, ...judged],

@@ -116,14 +116,9 @@ async function wake(tx: Tx, claimed: readonly DueRun[], deps: DueRunsDeps): Prom
   await cancelRuns(tx, judged.cancels)
   await withdrawDeliveries(
     tx,
-    woken.filter(({ pass }) => endedByCancel(pass)).map(({ run }) => run.id),
+    judged.runs.filter(({ cancelled }) => cancelled).map(({ run }) => run.id),
   )
   return woken
-}
-
-/** What was cancelled takes what is still in a queue with it. */
-function endedByCancel(pass: Plan): boolean {
-  return pass.steps.some((step) => step.reason === 'CANCELLED')
 }
 
 function toWoken({ run, plan: pass, digestId, digestPlace }: JudgedAgain, deps: DueRunsDeps): Woken {

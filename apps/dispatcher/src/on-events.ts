@@ -1,6 +1,6 @@
 import { ContractError, type DomainEvent, decodeEventMessage, STREAMS } from '@carillon/contracts'
 import { DONE, dead, type Outcome, type Received, retryAfter } from '@carillon/jetstream'
-import { type Database, markRefused, wakeAwaiting, whenThere } from '@carillon/postgres'
+import { type Database, markRefused, wakeAwaiting, wakeCancelled, whenThere } from '@carillon/postgres'
 import type { Failpoint } from '@carillon/service'
 import { type DecideDeps, type Decided, decideBatch } from './decide-batch.js'
 import type { DispatchEvents } from './events.js'
@@ -46,6 +46,8 @@ export function createOnEvents(deps: OnEventsDeps): (batch: readonly Received[])
     const { meeting } = decided
     if (meeting.events.length + meeting.runs.length > 0)
       await whenThere(() => deps.database.inTransaction((tx) => wakeAwaiting(tx, meeting)))
+    if (meeting.keyed.length > 0)
+      await whenThere(() => deps.database.inTransaction((tx) => wakeCancelled(tx, meeting.keyed)))
     const failed = await publish(decided, deps)
     deps.failpoint('dispatcher.after-publish')
     events.forEach((_, index) => {

@@ -17,6 +17,8 @@ export interface WrittenRuns {
   deliveries: StoredDelivery[]
   /** Runs that wait for an event. */
   awaiting: string[]
+  /** Runs that can be cancelled by key. */
+  keyed: string[]
 }
 
 /**
@@ -45,5 +47,6 @@ export async function writeRuns(
     runs: rows.map((row, place) => storedRun(row, judged.runs[place]?.plan.content ?? {})),
     deliveries: deliveries.map(storedDelivery),
     awaiting: awaits.map(({ runId }) => runId),
+    keyed: rows.filter((row) => row.cancelKey !== null).map((row) => row.id),
   }
 }

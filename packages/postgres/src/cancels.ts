@@ -76,6 +76,21 @@ export async function loadCancels(
   return keys.map((_, index) => at.get(index + 1))
 }
 
+/**
+ * Wakes those of these runs whose key was cancelled while they were written. To be called after their commit: whoever
+ * cancelled has looked before it, or is found now. Whether the cancel holds is judged when they wake. Worker role.
+ */
+export async function wakeCancelled(tx: Tx, runIds: readonly string[]): Promise<void> {
+  if (runIds.length === 0) return
+  await tx.query({
+    text: `UPDATE runs r SET wake_at = now() FROM cancels c
+      WHERE r.id = ANY ($1::uuid[]) AND r.state IN ('waiting', 'completed') AND NOT r.publish_pending
+        AND c.tenant_id = r.tenant_id AND c.workflow_key = r.workflow_key AND c.key = r.cancel_key
+        AND c.at > r.created_at - interval '10 minutes'`,
+    values: [plainArray([...runIds].sort())],
+  })
+}
+
 /** Takes deliveries of cancelled runs out of the queue; what has gone to a provider has gone. Worker role. */
 export async function withdrawDeliveries(tx: Tx, runIds: readonly string[]): Promise<number> {
   if (runIds.length === 0) return 0

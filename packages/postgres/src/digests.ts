@@ -130,7 +130,7 @@ export interface DigestItemRow {
   }
 }
 
-/** What digests gathered, in the order in which it came. A digest that went into another one is its own items. */
+/** What digests gathered, in the order in which it was first seen, and within a batch in its order. A digest that went into another one is its own items. */
 export async function loadDigestItems(tx: Tx, digestIds: readonly string[]): Promise<DigestItemRow[]> {
   const { rows } = await tx.query<DigestItemRow>({
     text: `WITH RECURSIVE gathered AS (
@@ -143,7 +143,7 @@ export async function loadDigestItems(tx: Tx, digestIds: readonly string[]): Pro
         json_build_object('id', e.event_id, 'type', e.type, 'source', e.source, 'subject', e.subject, 'time', e.time, 'data', e.data) AS event
       FROM gathered g JOIN runs r ON r.id = g.id JOIN events e ON e.id = g.event_id
       WHERE NOT EXISTS (SELECT FROM runs i WHERE i.digest_id = g.id)
-      ORDER BY g.root, g.place`,
+      ORDER BY g.root, r.created_at, g.place`,
     values: [plainArray(digestIds)],
   })
   return rows
