@@ -101,13 +101,16 @@ steps:
     )
     // for each of three people and two rooms: four at once, three digests of four, one item in an open one, three too many
     const expected = ['email deliver 24', 'inbox deliver 42', 'push deliver 18']
-    const real = await eventually(async () => {
-      const rows = await decidedByMesh(world, 'busy')
-      const delivered = rows.filter(({ step }) => step.endsWith('deliver'))
-      return delivered.map(({ step, count }) => `${step} ${count}`).join() === expected.join()
-        ? rows
-        : undefined
-    })
+    const real = await eventually(
+      async () => {
+        const rows = await decidedByMesh(world, 'busy')
+        const delivered = rows.filter(({ step }) => step.endsWith('deliver'))
+        return delivered.map(({ step, count }) => `${step} ${count}`).join() === expected.join()
+          ? rows
+          : undefined
+      },
+      { timeoutMs: 40_000 },
+    )
     const args = ['workflow', 'backtest', 'busy.yaml', '--since', '1h', '--json']
     const { stdout } = await runCli(t, args, { cwd: folder, env })
     const { comparison } = JSON.parse(stdout) as Backtest

@@ -28,7 +28,7 @@ for (const place of ['before-commit', 'after-commit', 'after-publish']) {
       key: 'capped',
       on: 'a.b.v1',
       to: 'data.user',
-      cap: { count: 1, per: '1h' },
+      cap: { count: 1, per: '360d' },
       content: { title: 'Once', body: 'x' },
       steps: ['inbox', 'push'],
     })

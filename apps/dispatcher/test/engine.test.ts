@@ -383,7 +383,7 @@ t.test('quiet hours, throttles and caps', async (t) => {
     on: 'rare.v1',
     to: 'data.to',
     content,
-    steps: [{ throttle: { count: 2, per: '1h' } }, 'inbox'],
+    steps: [{ throttle: { count: 2, per: '360d' } }, 'inbox'],
   })
   const ada = await mesh.putUser('ada', { email: 'ada@example.com' })
   await mesh.putDevice(ada)

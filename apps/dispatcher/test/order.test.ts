@@ -13,7 +13,7 @@ t.test(
       key: 'capped',
       on: 'a.b.v1',
       to: 'data.user',
-      cap: { count: 3, per: '1h' },
+      cap: { count: 3, per: '360d' },
       content: { title: 'T', body: 'x' },
       steps: ['inbox', 'email'],
     })

@@ -99,7 +99,7 @@ t.test('a cap holds for what goes out after a wait, and counts a run once', asyn
     key: 'capped',
     on: 'a.b.v1',
     to: 'data.user',
-    cap: { count: 1, per: '1h' },
+    cap: { count: 1, per: '360d' },
     content: { title: 'T', body: 'x' },
     steps: ['inbox', { wait: '100ms' }, 'push', { wait: '100ms' }, 'push'],
   })
