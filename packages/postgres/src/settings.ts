@@ -107,7 +107,10 @@ export interface ProviderRecord {
   channel: string
   kind: string
   app: string
+  /** Tells several accounts of one kind and app apart. */
+  name: string
   settings: Record<string, unknown>
+  /** Order in which accounts are used; lower is sooner. */
   position: number
   status: 'active' | 'paused'
   heldUntil: Date | null
@@ -115,10 +118,10 @@ export interface ProviderRecord {
   updatedAt: Date
 }
 
-const PROVIDER = `id, channel, kind, app, settings, position, status, held_until AS "heldUntil", held_reason AS "heldReason",
+const PROVIDER = `id, channel, kind, app, name, settings, position, status, held_until AS "heldUntil", held_reason AS "heldReason",
   updated_at AS "updatedAt"`
 
-/** Puts the credentials of one kind for one app. New credentials lift a hold. */
+/** Puts the credentials of one account. New credentials lift a hold. */
 export async function putProvider(
   tx: Tx,
   provider: {
@@ -126,6 +129,7 @@ export async function putProvider(
     channel: string
     kind: string
     app?: string | undefined
+    name?: string | undefined
     /** Sealed. */
     credentials: Uint8Array
     settings?: unknown
@@ -134,9 +138,9 @@ export async function putProvider(
   },
 ): Promise<ProviderRecord & { created: boolean }> {
   const { rows } = await tx.query<ProviderRecord & { created: boolean }>({
-    text: `INSERT INTO providers (tenant_id, channel, kind, app, credentials, settings, position, status)
-      VALUES ($1, $2, $3, coalesce($4, 'default'), $5, $6, coalesce($7, 0), coalesce($8, 'active'))
-      ON CONFLICT (tenant_id, kind, app) DO UPDATE SET channel = excluded.channel, credentials = excluded.credentials,
+    text: `INSERT INTO providers (tenant_id, channel, kind, app, credentials, settings, position, status, name)
+      VALUES ($1, $2, $3, coalesce($4, 'default'), $5, $6, coalesce($7, 0), coalesce($8, 'active'), coalesce($9, 'default'))
+      ON CONFLICT (tenant_id, kind, app, name) DO UPDATE SET channel = excluded.channel, credentials = excluded.credentials,
         settings = excluded.settings, position = excluded.position, status = excluded.status,
         held_until = NULL, held_reason = NULL, updated_at = now()
       RETURNING ${PROVIDER}, xmax = 0 AS created`,
@@ -149,6 +153,7 @@ export async function putProvider(
       JSON.stringify(provider.settings ?? {}),
       provider.position,
       provider.status,
+      provider.name,
     ],
   })
   return rows[0] as ProviderRecord & { created: boolean }
@@ -168,7 +173,7 @@ export async function findProviderCredentials(
 
 export async function listProviders(tx: Tx, tenant: string): Promise<ProviderRecord[]> {
   const { rows } = await tx.query<ProviderRecord>({
-    text: `SELECT ${PROVIDER} FROM providers WHERE tenant_id = $1 ORDER BY channel, position, kind, app`,
+    text: `SELECT ${PROVIDER} FROM providers WHERE tenant_id = $1 ORDER BY channel, position, kind, app, name`,
     values: [tenant],
   })
   return rows
@@ -176,11 +181,11 @@ export async function listProviders(tx: Tx, tenant: string): Promise<ProviderRec
 
 export async function deleteProvider(
   tx: Tx,
-  provider: { tenant: string; kind: string; app: string },
+  provider: { tenant: string; kind: string; app: string; name: string },
 ): Promise<boolean> {
   const { rowCount } = await tx.query({
-    text: 'DELETE FROM providers WHERE tenant_id = $1 AND kind = $2 AND app = $3',
-    values: [provider.tenant, provider.kind, provider.app],
+    text: 'DELETE FROM providers WHERE tenant_id = $1 AND kind = $2 AND app = $3 AND name = $4',
+    values: [provider.tenant, provider.kind, provider.app, provider.name],
   })
   return rowCount === 1
 }

@@ -145,7 +145,10 @@ function addProviderRoutes(app: Edge, deps: EdgeDeps): void {
         tags,
         params: Kind,
         querystring: Type.Object(
-          { app: Type.Optional(Type.String({ minLength: 1, maxLength: 64 })) },
+          {
+            app: Type.Optional(Type.String({ minLength: 1, maxLength: 64 })),
+            name: Type.Optional(Type.String({ minLength: 1, maxLength: 64 })),
+          },
           { additionalProperties: false },
         ),
         response: nothing,
@@ -156,7 +159,8 @@ function addProviderRoutes(app: Edge, deps: EdgeDeps): void {
       const { tenant } = principal
       const { kind } = request.params
       await deps.outbox.change(tenant, async (tx, tell) => {
-        if (!(await deleteProvider(tx, { tenant, kind, app: request.query.app ?? 'default' }))) {
+        const { app: of = 'default', name = 'default' } = request.query
+        if (!(await deleteProvider(tx, { tenant, kind, app: of, name }))) {
           throw notFound('provider')
         }
         tell(

@@ -26,6 +26,12 @@ export const TenantAnswer = answer({
 export const ProviderSchema = Type.Object(
   {
     app: Type.Optional(text(64)),
+    name: Type.Optional(
+      Type.String({
+        pattern: '^[a-z0-9][a-z0-9-]{0,63}$',
+        description: 'Tells several accounts of one kind and app apart; `position` orders them.',
+      }),
+    ),
     credentials: Type.Record(Type.String(), Type.Unknown(), {
       description: 'Sealed on arrival, never given back.',
     }),
@@ -45,6 +51,7 @@ export const ProviderAnswer = answer({
   channel: Type.String(),
   kind: Type.String(),
   app: Type.String(),
+  name: Type.String(),
   settings: Type.Unknown(),
   position: Type.Integer(),
   status: Type.String(),
