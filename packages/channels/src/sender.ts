@@ -12,5 +12,7 @@ import type { Verdict } from './verdict.js'
  */
 export interface Sender extends AsyncDisposable {
   readonly provider: string
+  /** What the provider counts its quota by, where several credentials share one. */
+  readonly quota?: string
   send(batch: readonly Outgoing[], signal: AbortSignal): Promise<Verdict[]>
 }

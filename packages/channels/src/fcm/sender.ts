@@ -99,6 +99,7 @@ export function openFcmSender(value: unknown, settings: ChannelSettings): Sender
   let disposed: Promise<void> | undefined
   return {
     provider: 'fcm',
+    quota: `fcm ${credentials.projectId}`,
     send: (batch, signal) =>
       inFlight.run(() =>
         sendEach(batch, { signal, batchMs: timeouts.batchMs, concurrency: CONCURRENCY }, one),
