@@ -65,6 +65,10 @@ export async function startSms(identity: Identity, inbox: Inbox): Promise<SmsSim
     if (!isAccount(request.headers.authorization ?? '', `${accountSid}:${authToken}`)) {
       return problem(401, 20003, 'Authenticate')
     }
+    if (request.method === 'GET' && request.path === `/2010-04-01/Accounts/${accountSid}.json`) {
+      const body = JSON.stringify({ sid: accountSid, status: 'active', type: 'Full' })
+      return { status: 200, headers: { 'content-type': 'application/json' }, body }
+    }
     if (request.method !== 'POST' || request.path !== `/2010-04-01/Accounts/${accountSid}/Messages.json`) {
       return problem(404, 20404, 'The requested resource was not found')
     }
