@@ -1,3 +1,5 @@
+export { checkCredentials } from './check-credentials.js'
+export type { CredentialCheck } from './check-credentials-outcome.js'
 export { masterKeyId, openCredentials, type SealContext, sealCredentials } from './credentials.js'
 export { ChannelError, type ChannelErrorCode } from './errors.js'
 export type { Fitted } from './fit.js'
@@ -5,6 +7,7 @@ export { fit } from './fit-provider.js'
 export {
   type Action,
   type Address,
+  type LiveActivity,
   type Message,
   type Outgoing,
   type OutgoingTo,
@@ -20,7 +23,7 @@ export {
   type Registry,
   type RegistryOptions,
 } from './registry.js'
-export type { Sender } from './sender.js'
+export type { Sender, TopicChange } from './sender.js'
 export type { ChannelSettings, DialAddress, Timeouts } from './settings.js'
 export { isSignedByTwilio, readSmsNews, type SmsFailure, type SmsNews } from './sms/callback.js'
 export { isPhoneNumber } from './sms/credentials.js'

@@ -179,7 +179,15 @@ t.test('Web Push and webhooks: each answer has one verdict', async (t) => {
 
 t.test('SMTP: each answer has one verdict', async (t) => {
   const smtp = (responseCode: number | undefined, response = '', command = 'RCPT TO', more = {}) =>
-    smtpVerdict({ code: 'EENVELOPE', responseCode, command, response, contentBegun: false, ...more })
+    smtpVerdict({
+      code: 'EENVELOPE',
+      systemCode: '',
+      responseCode,
+      command,
+      response,
+      contentBegun: false,
+      ...more,
+    })
   t.match(smtp(550, '550 5.1.1 unknown'), { kind: 'address' })
   t.match(smtp(552, '552 5.2.2 full'), { kind: 'address', suspend: true })
   t.match(smtp(450), { kind: 'retry', afterMs: 60_000 })

@@ -1,7 +1,7 @@
 import { lockTenantRules, raiseEpoch } from './directory.js'
 import type { Tx } from './tx.js'
 
-/** What a tenant and its users asked for: categories, preferences, providers. Request role, one tenant. */
+/** What a tenant and its users asked for: categories and preferences. Request role, one tenant. */
 
 export interface Category {
   key: string
@@ -99,93 +99,4 @@ export async function putPreference(
       preference.enabled,
     ],
   })
-}
-
-/** A provider as it may be shown: its credentials stay where they are. */
-export interface ProviderRecord {
-  id: string
-  channel: string
-  kind: string
-  app: string
-  /** Tells several accounts of one kind and app apart. */
-  name: string
-  settings: Record<string, unknown>
-  /** Order in which accounts are used; lower is sooner. */
-  position: number
-  status: 'active' | 'paused'
-  heldUntil: Date | null
-  heldReason: string | null
-  updatedAt: Date
-}
-
-const PROVIDER = `id, channel, kind, app, name, settings, position, status, held_until AS "heldUntil", held_reason AS "heldReason",
-  updated_at AS "updatedAt"`
-
-/** Puts the credentials of one account. New credentials lift a hold. */
-export async function putProvider(
-  tx: Tx,
-  provider: {
-    tenant: string
-    channel: string
-    kind: string
-    app?: string | undefined
-    name?: string | undefined
-    /** Sealed. */
-    credentials: Uint8Array
-    settings?: unknown
-    position?: number | undefined
-    status?: 'active' | 'paused' | undefined
-  },
-): Promise<ProviderRecord & { created: boolean }> {
-  const { rows } = await tx.query<ProviderRecord & { created: boolean }>({
-    text: `INSERT INTO providers (tenant_id, channel, kind, app, credentials, settings, position, status, name)
-      VALUES ($1, $2, $3, coalesce($4, 'default'), $5, $6, coalesce($7, 0), coalesce($8, 'active'), coalesce($9, 'default'))
-      ON CONFLICT (tenant_id, kind, app, name) DO UPDATE SET channel = excluded.channel, credentials = excluded.credentials,
-        settings = excluded.settings, position = excluded.position, status = excluded.status,
-        held_until = NULL, held_reason = NULL, updated_at = now()
-      RETURNING ${PROVIDER}, xmax = 0 AS created`,
-    values: [
-      provider.tenant,
-      provider.channel,
-      provider.kind,
-      provider.app,
-      provider.credentials,
-      JSON.stringify(provider.settings ?? {}),
-      provider.position,
-      provider.status,
-      provider.name,
-    ],
-  })
-  return rows[0] as ProviderRecord & { created: boolean }
-}
-
-/** Who signs what a provider tells back: the sealed credentials of one account. Undefined when it is gone. */
-export async function findProviderCredentials(
-  tx: Tx,
-  provider: { tenant: string; id: string; kind: string },
-): Promise<Buffer | undefined> {
-  const { rows } = await tx.query<{ credentials: Buffer }>({
-    text: 'SELECT credentials FROM providers WHERE tenant_id = $1 AND id = $2 AND kind = $3',
-    values: [provider.tenant, provider.id, provider.kind],
-  })
-  return rows[0]?.credentials
-}
-
-export async function listProviders(tx: Tx, tenant: string): Promise<ProviderRecord[]> {
-  const { rows } = await tx.query<ProviderRecord>({
-    text: `SELECT ${PROVIDER} FROM providers WHERE tenant_id = $1 ORDER BY channel, position, kind, app, name`,
-    values: [tenant],
-  })
-  return rows
-}
-
-export async function deleteProvider(
-  tx: Tx,
-  provider: { tenant: string; kind: string; app: string; name: string },
-): Promise<boolean> {
-  const { rowCount } = await tx.query({
-    text: 'DELETE FROM providers WHERE tenant_id = $1 AND kind = $2 AND app = $3 AND name = $4',
-    values: [provider.tenant, provider.kind, provider.app, provider.name],
-  })
-  return rowCount === 1
 }

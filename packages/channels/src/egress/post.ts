@@ -3,6 +3,8 @@ import { ChannelError } from '../errors.js'
 
 export interface HttpRequest {
   url: string
+  /** Absent: POST. */
+  method?: 'GET'
   headers: Record<string, string>
   body: Buffer | string | null
   dispatcher: Dispatcher
@@ -32,7 +34,7 @@ const NEVER_CONNECTED = new Set([
   'UND_ERR_DESTROYED',
 ])
 
-/** POSTs and reads at most `maxAnswerBytes` of the answer. Follows no redirect, decompresses nothing, never throws. */
+/** Asks once and reads at most `maxAnswerBytes` of the answer. Follows no redirect, decompresses nothing, never throws. */
 export async function post(options: HttpRequest): Promise<HttpOutcome> {
   const timeout = new AbortController()
   const abort = () => timeout.abort()
@@ -41,7 +43,7 @@ export async function post(options: HttpRequest): Promise<HttpOutcome> {
   if (options.signal.aborted) abort()
   try {
     const answer = await request(options.url, {
-      method: 'POST',
+      method: options.method ?? 'POST',
       headers: options.headers,
       body: options.body,
       dispatcher: options.dispatcher,

@@ -41,9 +41,11 @@ export function readSmtpCredentials(value: unknown): SmtpCredentials {
           : {
               domainName: dkimDomain,
               keySelector: fields.text('dkimSelector'),
-              privateKey: fields.text('dkimPrivateKey'),
+              privateKey: fields.optionalText('dkimPrivateKey') ?? '',
             },
     }
+    // Read here, since the signer would fail each mail with a key that is none.
+    if (dkimDomain !== undefined) fields.privateKey('dkimPrivateKey', 'rsa')
     if (!isMailAddress(credentials.from)) fields.refuse('from', 'must be a bare mail address')
     if (credentials.user !== undefined && credentials.password === undefined) {
       fields.refuse('password', 'must be given with user')

@@ -1,6 +1,5 @@
 import type { Readable } from 'node:stream'
 import { createTransport } from 'nodemailer'
-import { trusted } from '../egress/agent.js'
 import { ChannelError } from '../errors.js'
 import { fitTo } from '../fit.js'
 import { createInFlight } from '../in-flight.js'
@@ -12,7 +11,8 @@ import { type ChannelSettings, timeoutsOf } from '../settings.js'
 import type { Verdict } from '../verdict.js'
 import { isMailAddress, readSmtpCredentials } from './credentials.js'
 import { SMTP_MAX_BYTES, smtpMeasured, smtpPayload } from './payload.js'
-import { type SmtpFailure, smtpVerdict } from './verdict.js'
+import { readSmtpFailure, smtpConnection } from './transport.js'
+import { smtpVerdict } from './verdict.js'
 
 const CONNECTIONS = 5
 const MAILS_PER_CONNECTION = 100
@@ -25,25 +25,14 @@ export function openSmtpSender(value: unknown, settings: ChannelSettings): Sende
   const credentials = readSmtpCredentials(value)
   const timeouts = timeoutsOf(settings)
   const inFlight = createInFlight()
-  const ca = trusted(settings.ca)
-  const { user, password, dkim } = credentials
+  const { dkim } = credentials
   const pool = createTransport({
+    ...smtpConnection(credentials, settings),
     pool: true,
-    host: credentials.host,
-    port: credentials.port,
-    secure: credentials.secure,
-    requireTLS: !credentials.secure && !credentials.plaintext,
-    ignoreTLS: credentials.plaintext,
     maxConnections: CONNECTIONS,
     maxMessages: MAILS_PER_CONNECTION,
     // The pool would put a mail back in its queue when a connection closes, though the server may have taken it.
     maxRequeues: 0,
-    connectionTimeout: timeouts.connectMs,
-    greetingTimeout: timeouts.connectMs,
-    dnsTimeout: timeouts.connectMs,
-    socketTimeout: timeouts.requestMs,
-    ...(ca ? { tls: { ca } } : {}),
-    ...(user === undefined ? {} : { auth: { user, pass: password ?? '' } }),
     ...(dkim === undefined ? {} : { dkim: { ...dkim, headerFieldNames: DKIM_HEADERS } }),
   })
 
@@ -69,7 +58,7 @@ export function openSmtpSender(value: unknown, settings: ChannelSettings): Sende
       return { kind: 'accepted', providerId: sent.response.slice(0, 200) }
     } catch (error) {
       if (error instanceof ChannelError) return { kind: 'message', reason: error.code }
-      return smtpVerdict(readFailure(error, progress))
+      return smtpVerdict(readSmtpFailure(error, progress.contentBegun))
     }
   }
 
@@ -107,17 +96,5 @@ function watchContent(mail: { data: object; message: { createReadStream(): Reada
       if (progress) progress.contentBegun = true
     })
     return content
-  }
-}
-
-function readFailure(error: unknown, progress: Progress): SmtpFailure {
-  const fields = typeof error === 'object' && error !== null ? (error as Record<string, unknown>) : {}
-  const text = (name: string) => (typeof fields[name] === 'string' ? fields[name] : '')
-  return {
-    code: text('code') || 'UNKNOWN',
-    responseCode: typeof fields.responseCode === 'number' ? fields.responseCode : undefined,
-    command: text('command'),
-    contentBegun: progress.contentBegun,
-    response: text('response'),
   }
 }

@@ -4,6 +4,8 @@ import type { Verdict } from '../verdict.js'
 export interface SmtpFailure {
   /** ECONNECTION, EAUTH, EENVELOPE, … */
   code: string
+  /** The code of the system's or TLS's own error behind it, like CERT_HAS_EXPIRED; empty without one. */
+  systemCode: string
   /** The server's three digits, if it answered. */
   responseCode: number | undefined
   /** The command that failed: CONN, EHLO, STARTTLS, AUTH PLAIN, MAIL FROM, RCPT TO, DATA. */
@@ -23,6 +25,7 @@ const OUTAGE_WAIT_MS = 30_000
  */
 export function smtpVerdict(failure: SmtpFailure): Verdict {
   const { code, responseCode, command, response } = failure
+  if (isCertificateCode(failure.systemCode)) return { kind: 'config', reason: 'TLS_FAILED' }
   const enhanced = /\b([245]\.\d{1,3}\.\d{1,3})\b/.exec(response)?.[1] ?? ''
   const reason = responseCode === undefined ? code : `SMTP_${responseCode}${enhanced ? ` ${enhanced}` : ''}`
   if (code === 'EAUTH' || code === 'ENOAUTH' || responseCode === 530 || responseCode === 535) {
@@ -31,7 +34,12 @@ export function smtpVerdict(failure: SmtpFailure): Verdict {
       ? { kind: 'retry', reason, afterMs: OUTAGE_WAIT_MS }
       : { kind: 'config', reason }
   }
-  if (code === 'ETLS') return { kind: 'config', reason: 'TLS_FAILED' }
+  if (code === 'ETLS') {
+    // 454 is the server's trouble of the day; a connection lost in the handshake tells nothing.
+    return command === 'STARTTLS' && (responseCode === undefined || responseCode >= 500)
+      ? { kind: 'config', reason: 'TLS_FAILED' }
+      : { kind: 'retry', reason, afterMs: OUTAGE_WAIT_MS }
+  }
   if (responseCode === undefined) return withoutAnswer(code, failure.contentBegun)
   if (responseCode < 500)
     return { kind: 'retry', reason, afterMs: responseCode === 421 ? OUTAGE_WAIT_MS : GREYLIST_WAIT_MS }
@@ -52,4 +60,9 @@ function withoutAnswer(code: string, contentBegun: boolean): Verdict {
   return contentBegun
     ? { kind: 'unknown', reason: code }
     : { kind: 'retry', reason: code, afterMs: OUTAGE_WAIT_MS }
+}
+
+/** True when the server's certificate was refused: not trusted, expired, for another name. */
+function isCertificateCode(code: string): boolean {
+  return /CERT|SELF_SIGNED|UNABLE_TO_(GET|VERIFY)|HOSTNAME_MISMATCH/.test(code)
 }

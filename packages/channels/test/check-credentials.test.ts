@@ -1,0 +1,199 @@
+import { createECDH, generateKeyPairSync } from 'node:crypto'
+import type { AddressInfo, Socket } from 'node:net'
+import { createServer } from 'node:net'
+import { startSimulators } from '@carillon/simulators'
+import t from 'tap'
+import { checkCredentials, PROVIDERS, type Provider } from '../src/index.js'
+import { never } from './fixtures.js'
+
+const simulators = await startSimulators({ allow: 'development' })
+t.teardown(() => simulators[Symbol.asyncDispose]())
+const timeouts = { connectMs: 2000, requestMs: 1500, batchMs: 4000 }
+const settings = { ...simulators.settingsForChannels, timeouts }
+const check = (provider: Provider, more: object = {}, at: object = {}) => {
+  const credentials = { ...(simulators.credentials[provider] as object), ...more }
+  return checkCredentials(provider, credentials, { ...settings, ...at }, never())
+}
+const ASKED = ['fcm', 'apns', 'smtp', 'sms'] as const
+const ecKey = () =>
+  generateKeyPairSync('ec', {
+    namedCurve: 'P-256',
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+  }).privateKey
+const rsaKey = () =>
+  generateKeyPairSync('rsa', {
+    modulusLength: 2048,
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+  }).privateKey
+const vapid = () => {
+  const pair = createECDH('prime256v1')
+  pair.generateKeys()
+  return { publicKey: pair.getPublicKey('base64url'), privateKey: pair.getPrivateKey('base64url') }
+}
+
+t.test('good credentials are let in wherever somebody can be asked, and nobody hears of it', async (t) => {
+  for (const provider of PROVIDERS) {
+    const tried = ASKED.some((one) => one === provider)
+    t.same(await check(provider), { ok: true, tried }, provider)
+  }
+  t.equal(simulators.inbox.list().length, 0)
+  t.equal(simulators.smtp.counters.mails, 0)
+  t.equal(simulators.sms.counters.messages, 0)
+})
+
+t.test('wrong credentials are called wrong, with the provider’s word and what to do', async (t) => {
+  const wrong: [Provider, object, string, RegExp][] = [
+    ['fcm', { private_key: rsaKey() }, 'INVALID_CREDENTIAL', /new key/],
+    ['fcm', { project_id: 'another-project' }, 'PERMISSION_DENIED', /project_id/],
+    ['apns', { key: ecKey() }, 'InvalidProviderToken', /keyId and teamId/],
+    ['apns', { teamId: 'OTHERTEAM1' }, 'InvalidProviderToken', /teamId/],
+    ['apns', { bundleId: 'dev.carillon.other' }, 'TopicDisallowed', /bundleId/],
+    ['smtp', { password: 'no' }, 'SMTP_535 5.7.8', /user and password/],
+    ['sms', { authToken: 'f'.repeat(32) }, 'TWILIO_20003', /authToken/],
+    ['sms', { accountSid: `AC${'0'.repeat(32)}` }, 'TWILIO_20003', /accountSid/],
+    ['webpush', { subject: 'mailto:ops@localhost' }, 'SUBJECT_UNREACHABLE', /public domain/],
+    ['webpush', { subject: 'https://127.0.0.1/' }, 'SUBJECT_UNREACHABLE', /public domain/],
+    ['webpush', { publicKey: vapid().publicKey }, 'KEYS_DO_NOT_MATCH', /one pair/],
+    ['webpush', { privateKey: Buffer.alloc(32).toString('base64url') }, 'KEYS_INVALID', /P-256/],
+    ['webhook', { userAgent: 'line\nbreak' }, 'CREDENTIALS_INVALID', /userAgent/],
+  ]
+  for (const [provider, more, reason, remedy] of wrong) {
+    const found = await check(provider, more)
+    t.match(found, { ok: false, reason, remedy, temporary: false }, `${provider} ${Object.keys(more)}`)
+  }
+  t.same(await check('webpush', vapid()), { ok: true, tried: false })
+})
+
+t.test(
+  'credentials that no sender could read are refused with their fields, never their values',
+  async (t) => {
+    const shapes: [Provider, unknown, RegExp][] = [
+      ['fcm', { project_id: 'p', private_key: 'secret-value' }, /client_email.*private_key/],
+      ['apns', null, /object/],
+      ['smtp', { host: 'h', from: 'Ana <a@b.example>', user: 'u' }, /from.*password/],
+      [
+        'smtp',
+        {
+          ...simulators.smtp.credentials,
+          dkimDomain: 'a.example',
+          dkimSelector: 's',
+          dkimPrivateKey: 'secret-value',
+        },
+        /dkimPrivateKey/,
+      ],
+      [
+        'sms',
+        { accountSid: 'AC1', authToken: 'secret-value', baseUrl: 'http://a.example' },
+        /accountSid.*from.*baseUrl/,
+      ],
+      ['webpush', { subject: 'https://localhost', publicKey: 'a', privateKey: 'b' }, /subject.*publicKey/],
+    ]
+    for (const [provider, value, fields] of shapes) {
+      const found = await checkCredentials(provider, value, settings, never())
+      t.match(found, { ok: false, reason: 'CREDENTIALS_INVALID', remedy: fields, temporary: false }, provider)
+      t.notMatch(JSON.stringify(found), /secret-value/)
+    }
+    t.match(await checkCredentials('toString' as Provider, {}, settings, never()), {
+      reason: 'PROVIDER_UNKNOWN',
+    })
+  },
+)
+
+t.test('a provider that is down, away, silent or busy says nothing about the credentials', async (t) => {
+  for (const provider of ['fcm', 'apns', 'sms'] as const) {
+    simulators.break(provider)
+    t.match(await check(provider), { ok: false, temporary: true }, `${provider} down`)
+    simulators.heal(provider)
+    for (const reply of ['reset', { status: 429 }] as const) {
+      simulators[provider].faults.rules.push({ times: 1, reply })
+      t.match(await check(provider), { ok: false, temporary: true }, `${provider} ${JSON.stringify(reply)}`)
+    }
+    simulators.heal(provider)
+    t.same(await check(provider), { ok: true, tried: true }, `${provider} back`)
+  }
+  const silent = await listen(() => undefined)
+  const away = { host: '127.0.0.1', port: await closedPort() }
+  for (const [name, dial] of [
+    ['away', away],
+    ['silent', silent],
+  ] as const) {
+    const endpoints = { fcm: dial, apns: dial, fcmToken: `https://127.0.0.1:${dial.port}/token` }
+    const url = `https://127.0.0.1:${dial.port}`
+    const found = await Promise.all([
+      check('fcm', {}, { endpoints }),
+      check('fcm', {}, { endpoints: { ...endpoints, fcmToken: simulators.fcm.tokenUrl } }),
+      check('apns', {}, { endpoints }),
+      check('smtp', dial),
+      check('sms', { baseUrl: url }),
+    ])
+    for (const one of found) t.match(one, { ok: false, temporary: true }, name)
+  }
+  const greetsWith = async (line: string) =>
+    check('smtp', await listen((socket) => socket.end(`${line}\r\n`)))
+  t.match(await greetsWith('421 4.3.2 closing'), { ok: false, temporary: true })
+  t.match(await greetsWith('554 5.3.2 no service'), { ok: false, temporary: true })
+})
+
+t.test('is told to stop, and does', async (t) => {
+  const silent = await listen(() => undefined)
+  const patient = { ...settings, timeouts: { connectMs: 30_000, requestMs: 30_000, batchMs: 300 } }
+  const at = Date.now()
+  t.match(await checkCredentials('smtp', { ...simulators.smtp.credentials, ...silent }, patient, never()), {
+    ok: false,
+    reason: 'TIMEOUT',
+    temporary: true,
+  })
+  t.ok(Date.now() - at < 5000)
+  t.match(await checkCredentials('fcm', simulators.fcm.credentials, settings, AbortSignal.abort()), {
+    reason: 'ABORTED',
+    temporary: true,
+  })
+})
+
+t.test('a mail server that can not be trusted is a matter of configuration', async (t) => {
+  const { ca: _none, ...untrusting } = settings
+  const found = await checkCredentials('smtp', simulators.smtp.credentials, untrusting, never())
+  t.match(found, { ok: false, reason: 'TLS_FAILED', temporary: false })
+})
+
+t.test('an account of the text API that is suspended can not send', async (t) => {
+  simulators.sms.faults.rules.push({ times: 1, reply: { status: 200, body: { status: 'suspended' } } })
+  t.match(await check('sms'), {
+    ok: false,
+    reason: 'ACCOUNT_NOT_ACTIVE',
+    remedy: /suspended/,
+    temporary: false,
+  })
+  const strict = { ...settings, allowPrivateEgress: false }
+  t.match(await checkCredentials('sms', simulators.sms.credentials, strict, never()), {
+    reason: 'EGRESS_REFUSED',
+    temporary: false,
+  })
+})
+
+/** A server on a free port that does with each connection what it is told. */
+async function listen(serve: (socket: Socket) => void): Promise<{ host: string; port: number }> {
+  const sockets = new Set<Socket>()
+  const server = createServer((socket) => {
+    sockets.add(socket)
+    socket.on('error', () => socket.destroy())
+    serve(socket)
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => {
+    for (const socket of sockets) socket.destroy()
+    return new Promise((resolve) => server.close(resolve))
+  })
+  return { host: '127.0.0.1', port: (server.address() as AddressInfo).port }
+}
+
+/** A port that was free a moment ago. */
+async function closedPort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
