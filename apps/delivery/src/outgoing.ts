@@ -5,8 +5,8 @@ import {
   signReceiptToken,
   signUnsubscribeToken,
 } from '@carillon/channels'
-import { UNSUBSCRIBE_PLACE } from '@carillon/contracts'
 import type { ClaimedDelivery } from '@carillon/postgres'
+import { messageOf, withUnsubscribeLink } from './message-of.js'
 
 /** A delivery that can't be addressed: nothing is asked of a provider. */
 export interface Unaddressable {
@@ -92,28 +92,6 @@ export function withStatusUrl(
   return { ...outgoing, address: { ...outgoing.address, statusUrl } }
 }
 
-/** The step's own texts over the shared ones. */
-function contentOf(delivery: ClaimedDelivery): Record<string, unknown> {
-  return { ...delivery.content?.inbox, ...delivery.content?.[String(delivery.step)] }
-}
-
-const TEXTS = ['title', 'body', 'url', 'imageUrl', 'subject', 'html'] as const
-
-function messageOf(delivery: ClaimedDelivery): Message {
-  const content = contentOf(delivery)
-  const message: Message = { priority: delivery.lane === 'bulk' ? 'normal' : 'high' }
-  for (const field of TEXTS) {
-    const text = content[field]
-    if (typeof text === 'string' && text !== '') message[field] = text
-  }
-  const data = stringsOf(content.data)
-  if (data !== undefined) message.data = data
-  if (delivery.expiresAt !== null) message.expiresAt = delivery.expiresAt.getTime()
-  // without a key of the workflow's own, a repeated attempt still replaces itself
-  message.collapseKey = delivery.collapseKey ?? delivery.runId
-  return message
-}
-
 /**
  * A mail that can be switched off says how, in its headers and where its texts ask for the link. Where nobody knows the
  * public address there is no link to say: better none than one that leads nowhere.
@@ -122,12 +100,8 @@ function withUnsubscribe(
   delivery: ClaimedDelivery,
   { receiptKey, publicUrl }: { receiptKey: Buffer; publicUrl: string | undefined },
 ): Message {
-  const message = messageOf(delivery)
   const link = publicUrl === undefined ? '' : linkOf(delivery, receiptKey, publicUrl)
-  for (const field of TEXTS) {
-    const text = message[field]
-    if (text !== undefined) message[field] = text.replaceAll(UNSUBSCRIBE_PLACE, () => link)
-  }
+  const message = withUnsubscribeLink(messageOf(delivery), link)
   if (link !== '' && !delivery.critical) message.listUnsubscribeUrl = link
   return message
 }
@@ -135,15 +109,4 @@ function withUnsubscribe(
 function linkOf({ tenant, userId, category }: ClaimedDelivery, key: Buffer, publicUrl: string): string {
   const token = signUnsubscribeToken(key, { tenant, userId, category })
   return `${publicUrl.replace(/\/+$/, '')}/v1/unsubscribe/${token}`
-}
-
-/** Push payloads carry text alone; other values are given as JSON. */
-function stringsOf(data: unknown): Record<string, string> | undefined {
-  if (typeof data !== 'object' || data === null) return undefined
-  return Object.fromEntries(
-    Object.entries(data).map(([key, value]) => [
-      key,
-      typeof value === 'string' ? value : JSON.stringify(value),
-    ]),
-  )
 }
