@@ -95,6 +95,8 @@ export const ACCESS: Readonly<Record<string, Access>> = {
   'GET /v1/providers': key('admin'),
   'PUT /v1/providers/:kind': key('admin'),
   'DELETE /v1/providers/:kind': keyWithoutBody('admin'),
+  'POST /v1/providers/:kind/check': keyWithoutBody('admin'),
+  'POST /v1/providers/:kind/resume': keyWithoutBody('admin'),
   'GET /v1/keys': key('admin'),
   'POST /v1/keys': key('admin'),
   'DELETE /v1/keys/:id': keyWithoutBody('admin'),

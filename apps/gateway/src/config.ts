@@ -21,6 +21,20 @@ export const GatewayConfig = Type.Object({
     secret: true,
     minLength: 43,
   }),
+  providerSettings: Type.Object(
+    {},
+    {
+      env: 'CARILLON_PROVIDER_SETTINGS',
+      description: 'JSON: other endpoints and authorities for providers, for development and tests.',
+      default: {},
+      additionalProperties: true,
+    },
+  ),
+  environment: textKey({
+    env: 'CARILLON_ENVIRONMENT',
+    description: 'production or development; other endpoints of providers are refused in production.',
+    default: 'production',
+  }),
   allowedOrigins: listKey({
     env: 'CARILLON_ALLOWED_ORIGINS',
     description: 'Origins whose pages may call the API, comma-separated. None unless said.',

@@ -2,6 +2,7 @@ import type { Publisher } from '@carillon/jetstream'
 import type { Database } from '@carillon/postgres'
 import type { Trail } from './audit.js'
 import type { Authenticator } from './authenticate.js'
+import type { CredentialChecks } from './credential-checks.js'
 import type { GatewayEvents } from './events.js'
 import type { Outbox } from './outbox.js'
 
@@ -20,6 +21,7 @@ export interface EdgeDeps {
   authenticator: Authenticator
   events: GatewayEvents
   position: () => Promise<Position | undefined>
+  credentialChecks: CredentialChecks
   masterKey: Buffer
   receiptKey: Buffer
   /** As others see us; what they sign begins with it. */

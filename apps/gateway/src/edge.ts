@@ -19,6 +19,7 @@ import { addEventRoutes } from './routes/events.js'
 import { addExplainRoutes } from './routes/explain.js'
 import { addInboxRoutes } from './routes/inbox.js'
 import { addNotificationRoutes } from './routes/notifications.js'
+import { addProviderRoutes } from './routes/providers.js'
 import { addReceiptRoutes } from './routes/receipts.js'
 import { addRecordedRoutes } from './routes/recorded.js'
 import { addSettingsRoutes } from './routes/settings.js'
@@ -45,6 +46,7 @@ const ROUTES = [
   addWorkflowRoutes,
   addTemplateRoutes,
   addAdministrationRoutes,
+  addProviderRoutes,
   addTenantRoutes,
   addReceiptRoutes,
   addCallbackRoutes,

@@ -1,3 +1,4 @@
+import type { ChannelSettings } from '@carillon/channels'
 import { STREAMS } from '@carillon/contracts'
 import {
   assertTopology,
@@ -8,11 +9,12 @@ import {
 } from '@carillon/jetstream'
 import type { Database } from '@carillon/postgres'
 import type { RedisConnection } from '@carillon/redis'
-import type { ProcessDeps, Service } from '@carillon/service'
+import { CarillonError, type ProcessDeps, type Service } from '@carillon/service'
 import type { FastifyInstance } from 'fastify'
 import { createTrail } from './audit.js'
 import { createAuthenticator } from './authenticate.js'
 import type { GatewayConfig } from './config.js'
+import { createCredentialChecks } from './credential-checks.js'
 import { addEdge } from './edge.js'
 import type { EdgeDeps, Position } from './edge-deps.js'
 import { createGatewayEvents } from './events.js'
@@ -37,6 +39,11 @@ export interface GatewayDeps extends ProcessDeps {
 /** Adds the HTTP API to `http`. Closes nothing it was given; the server is listened on and closed by who opened it. */
 export async function start(config: GatewayConfig, deps: GatewayDeps): Promise<Service> {
   const { connection, database, http, now = Date.now } = deps
+  if (config.environment === 'production' && Object.keys(config.providerSettings).length > 0) {
+    throw new CarillonError('CONFIG_INVALID', 'Other provider endpoints are for development alone.', {
+      remedy: 'Unset CARILLON_PROVIDER_SETTINGS in production.',
+    })
+  }
   await assertTopology(connection, {
     streams: [STREAMS.events, STREAMS.receipts, STREAMS.audit, STREAMS.live],
   })
@@ -58,6 +65,7 @@ export async function start(config: GatewayConfig, deps: GatewayDeps): Promise<S
     authenticator,
     events,
     position: deps.position ?? createLivePosition(connection, now),
+    credentialChecks: createCredentialChecks(config.providerSettings as ChannelSettings),
     masterKey: Buffer.from(config.masterKey, 'base64url'),
     receiptKey: Buffer.from(config.receiptKey, 'base64url'),
     publicUrl: config.publicUrl,

@@ -92,10 +92,10 @@ export async function changeProvider(
   return rows[0]
 }
 
-/** Lifts a hold: the account is tried again at once. Undefined when there is no such account. */
+/** Ends a pause and lifts a hold: the account is used again at once. Undefined when there is none. */
 export async function resumeProvider(tx: Tx, provider: ProviderName): Promise<ProviderRecord | undefined> {
   const { rows } = await tx.query<ProviderRecord>({
-    text: `UPDATE providers SET held_until = NULL, held_reason = NULL WHERE ${NAMED} RETURNING ${PROVIDER}`,
+    text: `UPDATE providers SET status = 'active', held_until = NULL, held_reason = NULL WHERE ${NAMED} RETURNING ${PROVIDER}`,
     values: namedBy(provider),
   })
   return rows[0]

@@ -1,33 +1,12 @@
-import { PROVIDERS, sealCredentials } from '@carillon/channels'
-import {
-  auditPage,
-  createApiKey,
-  deleteProvider,
-  listApiKeys,
-  listProviders,
-  type ProviderRecord,
-  putProvider,
-  revokeApiKey,
-} from '@carillon/postgres'
+import { auditPage, createApiKey, listApiKeys, revokeApiKey } from '@carillon/postgres'
 import { Type } from 'typebox'
 import type { EdgeDeps } from '../edge-deps.js'
 import { principalOf } from '../principal.js'
 import { notFound } from '../problems.js'
 import { answers, type Edge } from '../route.js'
-import { ApiKeySchema, ProviderAnswer, ProviderSchema } from '../schemas/administration.js'
+import { ApiKeySchema } from '../schemas/administration.js'
 import { LimitText, limitOf } from '../schemas/shapes.js'
 
-const Kind = Type.Object({
-  kind: Type.Unsafe<(typeof PROVIDERS)[number]>({ type: 'string', enum: [...PROVIDERS] }),
-})
-const CHANNEL_OF = {
-  fcm: 'push',
-  apns: 'push',
-  webpush: 'push',
-  smtp: 'email',
-  sms: 'sms',
-  webhook: 'webhook',
-} as const
 const nothing = answers({ 204: Type.Null() })
 const nullable = Type.Unsafe<string | null>({ type: ['string', 'null'] })
 const ApiKeyAnswer = Type.Object({
@@ -39,9 +18,8 @@ const ApiKeyAnswer = Type.Object({
   revokedAt: nullable,
 })
 
-/** Providers, API keys and the trail: for administrators. */
+/** API keys and the trail: for administrators. */
 export function addAdministrationRoutes(app: Edge, deps: EdgeDeps): void {
-  addProviderRoutes(app, deps)
   addKeyRoutes(app, deps)
   app.get(
     '/audit',
@@ -81,97 +59,6 @@ export function addAdministrationRoutes(app: Edge, deps: EdgeDeps): void {
         })),
         next: rows.length === limit ? (rows.at(-1)?.sequence ?? null) : null,
       }
-    },
-  )
-}
-
-function addProviderRoutes(app: Edge, deps: EdgeDeps): void {
-  const tags = ['providers']
-  app.get(
-    '/providers',
-    {
-      schema: {
-        summary: 'Providers, without their credentials',
-        tags,
-        response: answers({ 200: Type.Object({ providers: Type.Array(ProviderAnswer) }) }),
-      },
-    },
-    async (request) => {
-      const { tenant } = principalOf(request)
-      const rows = await deps.database.inTenant(tenant, (tx) => listProviders(tx, tenant), { readOnly: true })
-      return { providers: rows.map(shown) }
-    },
-  )
-  app.put(
-    '/providers/:kind',
-    {
-      schema: {
-        summary: 'Put the credentials of a provider for one app',
-        tags,
-        params: Kind,
-        body: ProviderSchema,
-        response: answers({ 200: ProviderAnswer, 201: ProviderAnswer }),
-      },
-    },
-    async (request, reply) => {
-      const principal = principalOf(request)
-      const { tenant } = principal
-      const { kind } = request.params
-      const { credentials, ...rest } = request.body
-      const sealed = sealCredentials(deps.masterKey, credentials, { tenant, provider: kind })
-      const provider = await deps.outbox.change(tenant, async (tx, tell) => {
-        tell(
-          deps.trail.fact(
-            principal,
-            {
-              area: 'providers',
-              action: 'put',
-              resource: `provider:${kind}`,
-              details: { app: rest.app ?? 'default' },
-            },
-            request.id,
-          ),
-        )
-        return putProvider(tx, { tenant, kind, channel: CHANNEL_OF[kind], credentials: sealed, ...rest })
-      })
-      return reply.code(provider.created ? 201 : 200).send(shown(provider))
-    },
-  )
-  app.delete(
-    '/providers/:kind',
-    {
-      schema: {
-        summary: 'Forget the credentials of a provider for one app',
-        tags,
-        params: Kind,
-        querystring: Type.Object(
-          {
-            app: Type.Optional(Type.String({ minLength: 1, maxLength: 64 })),
-            name: Type.Optional(Type.String({ minLength: 1, maxLength: 64 })),
-          },
-          { additionalProperties: false },
-        ),
-        response: nothing,
-      },
-    },
-    async (request, reply) => {
-      const principal = principalOf(request)
-      const { tenant } = principal
-      const { kind } = request.params
-      await deps.outbox.change(tenant, async (tx, tell) => {
-        const { app: of = 'default', name = 'default' } = request.query
-        if (!(await deleteProvider(tx, { tenant, kind, app: of, name }))) {
-          throw notFound('provider')
-        }
-        tell(
-          deps.trail.fact(
-            principal,
-            { area: 'providers', action: 'deleted', resource: `provider:${kind}` },
-            request.id,
-          ),
-        )
-      })
-      return reply.code(204).send()
     },
   )
 }
@@ -260,12 +147,4 @@ function addKeyRoutes(app: Edge, deps: EdgeDeps): void {
       return reply.code(204).send()
     },
   )
-}
-
-function shown(provider: ProviderRecord): Record<string, unknown> {
-  return {
-    ...provider,
-    heldUntil: provider.heldUntil?.toISOString() ?? null,
-    updatedAt: provider.updatedAt.toISOString(),
-  }
 }

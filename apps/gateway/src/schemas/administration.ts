@@ -1,8 +1,8 @@
 import { API_SCOPES } from '@carillon/postgres'
 import { Type } from 'typebox'
-import { answer, moment, nullableMoment, nullableString, oneOf, strict, text } from './shapes.js'
+import { answer, moment, oneOf, strict, text } from './shapes.js'
 
-/** The tenant, its providers and API keys. */
+/** The tenant and its API keys. */
 
 export const TenantSchema = Type.Object(
   {
@@ -23,42 +23,6 @@ export const TenantAnswer = answer({
   timezone: Type.String(),
 })
 
-export const ProviderSchema = Type.Object(
-  {
-    app: Type.Optional(text(64)),
-    name: Type.Optional(
-      Type.String({
-        pattern: '^[a-z0-9][a-z0-9-]{0,63}$',
-        description: 'Tells several accounts of one kind and app apart; `position` orders them.',
-      }),
-    ),
-    credentials: Type.Record(Type.String(), Type.Unknown(), {
-      description: 'Sealed on arrival, never given back.',
-    }),
-    settings: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
-    position: Type.Optional(Type.Integer({ minimum: 0, maximum: 1000 })),
-    status: Type.Optional(oneOf(['active', 'paused'])),
-  },
-  {
-    ...strict,
-    examples: [
-      { credentials: { host: 'smtp.example.com', port: 465, from: 'Carillon <bells@example.com>' } },
-    ],
-  },
-)
-export const ProviderAnswer = answer({
-  id: Type.String(),
-  channel: Type.String(),
-  kind: Type.String(),
-  app: Type.String(),
-  name: Type.String(),
-  settings: Type.Unknown(),
-  position: Type.Integer(),
-  status: Type.String(),
-  heldUntil: nullableMoment,
-  heldReason: nullableString,
-  updatedAt: moment,
-})
 export const ApiKeySchema = Type.Object(
   {
     name: text(200),
