@@ -10,15 +10,30 @@ import type { DeliveryChannel } from '@carillon/contracts'
 import { type Database, loadProviders, type ProviderAccount } from '@carillon/postgres'
 import { messageOf } from '@carillon/service'
 
+/** A provider account that can be asked. */
+export interface ReadyAccount {
+  kind: 'ready'
+  id: string
+  tenant: string
+  provider: Provider
+  /** The version of its credentials: what goes wrong counts against these alone. */
+  updatedAt: Date
+  settings: Record<string, unknown>
+  /** What its quota is counted by: accounts of one Firebase project share it. */
+  quota: string
+  sender: Sender
+}
+
 /** A provider account that is ready to send, or why it is not. */
 export type OpenAccount =
-  | { kind: 'ready'; id: string; tenant: string; provider: Provider; sender: Sender }
+  | ReadyAccount
   | { kind: 'held'; id: string; provider: Provider; untilMs: number; reason: string }
-  | { kind: 'missing'; reason: string }
+  | { kind: 'broken'; id: string; provider: Provider; reason: string }
 
 /** The accounts of a batch's tenants, read once per batch. */
 export interface Accounts {
-  for(tenant: string, address: Address['kind'], app: string | undefined): OpenAccount
+  /** In the order in which they are to be used; none when the tenant has no credentials for it. */
+  of(tenant: string, address: Address['kind'], app: string | undefined): readonly OpenAccount[]
   /** Secrets that sign the tenant's webhooks, newest first. */
   webhookSecrets(tenant: string): string[]
 }
@@ -37,16 +52,20 @@ export async function readAccounts(
   deps: AccountDeps,
 ): Promise<Accounts> {
   const rows = await loadProviders(deps.database, [...new Set(tenants)], channel)
-  const opened = new Map<string, OpenAccount>()
+  const opened = new Map<string, OpenAccount[]>()
   return {
-    for(tenant, address, app) {
+    of(tenant, address, app) {
       const provider = providerOf(address)
       const name = `${tenant} ${provider} ${app ?? ''}`
       const known = opened.get(name)
       if (known !== undefined) return known
-      const account = openAccount(rows, { tenant, provider, app }, deps)
-      opened.set(name, account)
-      return account
+      const candidates = rows.filter((row) => row.tenant === tenant && row.kind === provider)
+      // credentials of the app itself, else those for all of the tenant's apps
+      const own = candidates.filter((row) => row.app === app)
+      const used = own.length > 0 ? own : candidates.filter((row) => row.app === 'default')
+      const accounts = used.map((row) => openAccount(row, provider, deps))
+      opened.set(name, accounts)
+      return accounts
     },
     webhookSecrets(tenant) {
       const row = rows.find((candidate) => candidate.tenant === tenant && candidate.kind === 'webhook')
@@ -56,47 +75,33 @@ export async function readAccounts(
   }
 }
 
-function openAccount(
-  rows: readonly ProviderAccount[],
-  wanted: { tenant: string; provider: Provider; app: string | undefined },
-  deps: AccountDeps,
-): OpenAccount {
-  const candidates = rows.filter((row) => row.tenant === wanted.tenant && row.kind === wanted.provider)
-  // credentials of the app itself, else those for all of the tenant's apps
-  const row =
-    candidates.find((candidate) => candidate.app === wanted.app) ??
-    candidates.find(({ app }) => app === 'default')
-  if (row === undefined)
-    return { kind: 'missing', reason: `the tenant has no ${wanted.provider} credentials` }
-  const held = row.heldUntil?.getTime() ?? 0
+function openAccount(row: ProviderAccount, provider: Provider, deps: AccountDeps): OpenAccount {
+  const { id } = row
   if (row.status === 'paused') {
     return {
       kind: 'held',
-      id: row.id,
-      provider: wanted.provider,
+      id,
+      provider,
       untilMs: deps.now() + PAUSED_LOOK_MS,
       reason: 'the provider is paused',
     }
   }
+  const held = row.heldUntil?.getTime() ?? 0
   if (held > deps.now()) {
-    return {
-      kind: 'held',
-      id: row.id,
-      provider: wanted.provider,
-      untilMs: held,
-      reason: row.heldReason ?? 'the provider is on hold',
-    }
+    return { kind: 'held', id, provider, untilMs: held, reason: row.heldReason ?? 'the provider is on hold' }
   }
-  const version = `${row.tenant}/${row.id}/${row.updatedAt.getTime()}`
+  const version = `${row.tenant}/${id}/${row.updatedAt.getTime()}`
   try {
-    const sender =
-      deps.registry.get(wanted.provider, version) ??
-      deps.registry.open(wanted.provider, version, unseal(row, deps.masterKey))
-    return { kind: 'ready', id: row.id, tenant: row.tenant, provider: wanted.provider, sender }
+    const known = deps.registry.get(provider, version)
+    const sender = known ?? deps.registry.open(provider, version, unseal(row, deps.masterKey))
+    const { tenant, updatedAt, settings } = row
+    return { kind: 'ready', id, tenant, provider, updatedAt, settings, quota: sender.quota ?? id, sender }
   } catch (error) {
     return {
-      kind: 'missing',
-      reason: `the ${wanted.provider} credentials can't be used: ${messageOf(error)}`,
+      kind: 'broken',
+      id,
+      provider,
+      reason: `the ${provider} credentials can't be used: ${messageOf(error)}`,
     }
   }
 }

@@ -7,6 +7,7 @@ import {
   DatabaseAway,
   holdProvider,
   retireDevices,
+  suppress,
   whenThere,
 } from '@carillon/postgres'
 import type { Circuits } from './circuit.js'
@@ -58,12 +59,17 @@ async function close(answered: readonly Judged[], deps: ClosingDeps): Promise<Cl
   const held = await holdBroken(judged, nowMs, deps)
   const closed = judged.map((entry) => ({
     delivery: entry.delivery,
-    attempt: judgeVerdict(entry.delivery, entry.verdict, entry.provider, {
-      nowMs,
-      baseMs: deps.retryBaseMs,
-      notBeforeMs: Math.max(entry.notBeforeMs, entry.account === null ? 0 : (held.get(entry.account) ?? 0)),
-      random: deps.random,
-    }),
+    attempt: judgeVerdict(
+      entry.delivery,
+      entry.verdict,
+      { provider: entry.provider, account: entry.account?.id ?? null, accountsLeft: entry.accountsLeft },
+      {
+        nowMs,
+        baseMs: deps.retryBaseMs,
+        notBeforeMs: notBefore(entry, held),
+        random: deps.random,
+      },
+    ),
   }))
   const written = await deps.database.inTransaction((tx) =>
     closeAttempts(
@@ -75,15 +81,25 @@ async function close(answered: readonly Judged[], deps: ClosingDeps): Promise<Cl
   return closed.filter((entry) => written.has(entry.delivery.id))
 }
 
+/** A held account is passed over when there is another one: then nobody waits for it. */
+function notBefore(
+  { account, accountsLeft, notBeforeMs, verdict }: Judged,
+  held: Map<string, number>,
+): number {
+  if (account === null) return notBeforeMs
+  if (accountsLeft > 0 && verdict.kind === 'config') return 0
+  return Math.max(notBeforeMs, held.get(account.id) ?? 0)
+}
+
 /** When many addresses of one app die at once its credentials are held instead, and nothing is deleted. */
 function guardAgainstMassDeath(judged: readonly Judged[], nowMs: number, deps: ClosingDeps): Judged[] {
   const suspected = new Set<string>()
   return judged.map((entry) => {
     const { verdict, account, provider, delivery } = entry
     if (verdict.kind !== 'address' || account === null) return entry
-    if (!deps.circuits.isMassDeath(account, nowMs)) return entry
-    if (!suspected.has(account)) deps.events.massDeath(provider ?? 'unknown', delivery.tenant)
-    suspected.add(account)
+    if (!deps.circuits.isMassDeath(account.id, nowMs)) return entry
+    if (!suspected.has(account.id)) deps.events.massDeath(provider ?? 'unknown', delivery.tenant)
+    suspected.add(account.id)
     const reason = `too many addresses of this app die at once (${verdict.reason})`
     return { ...entry, verdict: { kind: 'config', reason } }
   })
@@ -97,12 +113,13 @@ async function holdBroken(
 ): Promise<Map<string, number>> {
   const held = new Map<string, number>()
   for (const { verdict, account, provider, delivery } of judged) {
-    if (verdict.kind !== 'config' || account === null || held.has(account)) continue
+    if (verdict.kind !== 'config' || account === null || held.has(account.id)) continue
     const untilMs = nowMs + deps.holdMs
-    held.set(account, untilMs)
+    held.set(account.id, untilMs)
     await holdProvider(deps.database, {
       tenant: delivery.tenant,
-      id: account,
+      id: account.id,
+      updatedAt: account.updatedAt,
       untilMs,
       reason: verdict.reason,
     })
@@ -111,13 +128,23 @@ async function holdBroken(
   return held
 }
 
-/** Dead addresses are marked, unless they were registered after the provider's moment. */
+/** Dead addresses are marked: devices unless they were registered after the provider's moment, mailboxes and numbers for good. */
 async function retireDead(judged: readonly Judged[], nowMs: number, deps: ClosingDeps): Promise<void> {
-  const retired = judged.flatMap(({ verdict, delivery, account }) => {
-    if (verdict.kind !== 'address' || delivery.addressKind !== 'device' || account === null) return []
+  const dead = judged.flatMap(({ verdict, delivery, account }) =>
+    verdict.kind === 'address' && account !== null ? [{ verdict, delivery }] : [],
+  )
+  const devices = dead.flatMap(({ verdict, delivery }) => {
+    if (delivery.addressKind !== 'device') return []
     const status = verdict.suspend === true ? ('suspended' as const) : ('gone' as const)
     const { tenant, address: id } = delivery
     return [{ tenant, id, status, reason: verdict.reason, beforeMs: verdict.at ?? nowMs }]
   })
-  if (retired.length > 0) deps.events.retired(await retireDevices(deps.database, retired))
+  // a full mailbox is emptied one day; what is refused for good isn't asked again
+  const refused = dead.flatMap(({ verdict, delivery: { tenant, addressKind: kind, address } }) =>
+    kind === 'device' || verdict.suspend === true
+      ? []
+      : [{ tenant, kind, address, reason: 'refused' as const, detail: verdict.reason }],
+  )
+  if (devices.length > 0) deps.events.retired(await retireDevices(deps.database, devices))
+  if (refused.length > 0) deps.events.suppressed(await suppress(deps.database, refused))
 }

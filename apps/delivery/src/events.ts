@@ -6,6 +6,9 @@ export interface DeliveryEvents {
   attempted(channel: string, attempts: readonly ClosedAttempt[], ms: number): void
   held(provider: string, tenant: string, reason: string, untilMs: number): void
   retired(devices: number): void
+  suppressed(addresses: number): void
+  /** Attempts after one whose outcome nobody knows: what may ring twice. */
+  repeated(channel: string, attempts: number): void
   massDeath(provider: string, tenant: string): void
   ended(channel: string, status: string, count: number): void
   failed(stage: string, error: unknown): void
@@ -38,6 +41,11 @@ export function createDeliveryEvents({
     help: 'Providers put on hold.',
     labels: ['provider'],
   })
+  const repeats = metrics.counter({
+    name: 'delivery_repeats_total',
+    help: 'Attempts after one of unknown outcome: they may have rung twice.',
+    labels: ['channel'],
+  })
   const failures = metrics.counter({
     name: 'delivery_failures_total',
     help: 'Passes that failed and are repeated.',
@@ -67,6 +75,12 @@ export function createDeliveryEvents({
     },
     retired(devices) {
       logger.info({ devices }, 'devices.retired')
+    },
+    suppressed(addresses) {
+      logger.info({ addresses }, 'addresses.suppressed')
+    },
+    repeated(channel, count) {
+      repeats.inc({ channel }, count)
     },
     massDeath(provider, tenant) {
       logger.error({ provider, tenant }, 'provider.mass-death')

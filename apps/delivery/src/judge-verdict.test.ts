@@ -1,13 +1,25 @@
-import type { Verdict } from '@carillon/channels'
 import fc from 'fast-check'
 import t from 'tap'
-import { judgeVerdict } from './judge-verdict.js'
+import { type Asked, judgeVerdict } from './judge-verdict.js'
+import type { AttemptVerdict } from './send-claimed.js'
 
 const NOW = 1_790_000_000_000
-const delivery = { runId: 'r', id: 'd', attempt: 1, maxAttempts: 3, expiresAt: null as Date | null }
+const delivery = {
+  runId: 'r',
+  id: 'd',
+  attempt: 1,
+  maxAttempts: 3,
+  attemptsEach: 3,
+  expiresAt: null as Date | null,
+}
+const asked: Asked = { provider: 'smtp', account: 'first', accountsLeft: 0 }
 const rules = { nowMs: NOW, baseMs: 1_000, notBeforeMs: 0, random: () => 0.5 }
-const judge = (verdict: Verdict, more: Partial<typeof delivery> = {}, ruled: Partial<typeof rules> = {}) =>
-  judgeVerdict({ ...delivery, ...more }, verdict, 'fcm', { ...rules, ...ruled })
+const judge = (
+  verdict: AttemptVerdict,
+  more: Partial<typeof delivery> = {},
+  ruled: Partial<typeof rules> = {},
+  left = 0,
+) => judgeVerdict({ ...delivery, ...more }, verdict, { ...asked, accountsLeft: left }, { ...rules, ...ruled })
 
 t.test('each verdict has its end', async (t) => {
   t.match(judge({ kind: 'accepted', providerId: 'p1' }), {
@@ -34,6 +46,33 @@ t.test('the last attempt that finds nobody ends the delivery', async (t) => {
     reason: 'PROVIDER_UNAVAILABLE',
   })
   t.match(judge({ kind: 'unknown', reason: 'timeout' }, { attempt: 3 }), { status: 'failed' })
+})
+
+t.test('after the last attempt of an account the next one is asked at once, with as many', async (t) => {
+  t.match(judge({ kind: 'retry', reason: '503', afterMs: 60_000 }, { attempt: 3 }, {}, 1), {
+    status: 'retrying',
+    givesUpAccount: true,
+    dueAtMs: NOW,
+    extraAttempts: 3,
+  })
+  t.match(judge({ kind: 'retry', reason: '503' }, { attempt: 2 }, {}, 1), { givesUpAccount: false })
+  const first = judge({ kind: 'retry', reason: '503' }, { attempt: 1 })
+  const again = judge({ kind: 'retry', reason: '503' }, { attempt: 4, maxAttempts: 6 })
+  t.equal(again.dueAtMs, first.dueAtMs, 'whose first pause is a first pause')
+})
+
+t.test('what its account books for later costs no attempt', async (t) => {
+  t.match(judge({ kind: 'paced', reason: 'booked', atMs: NOW + 5_000 }, { attempt: 3 }), {
+    status: 'retrying',
+    reason: 'THROTTLED',
+    dueAtMs: NOW + 5_000,
+    pacedAtMs: NOW + 5_000,
+    extraAttempts: 1,
+  })
+  const expiresAt = new Date(NOW + 1_000)
+  t.match(judge({ kind: 'paced', reason: 'booked', atMs: NOW + 5_000 }, { expiresAt }), {
+    status: 'expired',
+  })
 })
 
 t.test('no attempt is planned for after the notification expires', async (t) => {

@@ -1,6 +1,14 @@
-import type { Verdict } from '@carillon/channels'
 import type { Reason } from '@carillon/contracts'
 import type { ClaimedDelivery, ClosedAttempt } from '@carillon/postgres'
+import type { AttemptVerdict } from './send-claimed.js'
+
+/** Who was asked, and who else can be. */
+export interface Asked {
+  provider: string | null
+  account: string | null
+  /** Accounts that may still be asked once this one has used its attempts up. */
+  accountsLeft: number
+}
 
 /** How retries are spaced. `random` gives 0 ≤ x < 1. */
 export interface RetryRules {
@@ -13,29 +21,38 @@ export interface RetryRules {
 
 const LONGEST_MS = 15 * 60 * 1000
 
+type Judgeable = Pick<
+  ClaimedDelivery,
+  'runId' | 'id' | 'attempt' | 'maxAttempts' | 'attemptsEach' | 'expiresAt'
+>
+
 /**
  * What a verdict means for one delivery. Pure.
  *
  * A retry waits `afterMs` when the provider says so, else a full-jittered exponential back-off; one that would come
- * after the last attempt or after `expires` ends the delivery instead. `config` doesn't count as an attempt: nothing is
- * wrong with the message or its address.
+ * after `expires` ends the delivery instead. After an account's last attempt the next account is asked at once, with
+ * as many attempts; after the last account the delivery has failed. `config` and `paced` don't count as attempts:
+ * nothing is wrong with the message or its address.
  */
 export function judgeVerdict(
-  delivery: Pick<ClaimedDelivery, 'runId' | 'id' | 'attempt' | 'maxAttempts' | 'expiresAt'>,
-  verdict: Verdict,
-  provider: string | null,
+  delivery: Judgeable,
+  verdict: AttemptVerdict,
+  asked: Asked,
   rules: RetryRules,
 ): ClosedAttempt {
-  const base = {
+  const base: Base = {
     runId: delivery.runId,
     id: delivery.id,
     attempt: delivery.attempt,
     detail: verdict.kind === 'accepted' ? null : verdict.reason,
     dueAtMs: null,
-    provider,
+    provider: asked.provider,
+    account: asked.account,
     providerId: null,
     verdict: verdict.kind,
     extraAttempts: 0,
+    givesUpAccount: false,
+    pacedAtMs: null,
   }
   switch (verdict.kind) {
     case 'accepted':
@@ -47,33 +64,56 @@ export function judgeVerdict(
         ? { ...base, status: 'expired', reason: 'EXPIRED' }
         : { ...base, status: 'failed', reason: 'PAYLOAD_INVALID' }
     case 'config':
-      return again(delivery, base, { ...rules, reason: 'CONFIGURATION', delayMs: 0, counts: false })
+      return again(delivery, { ...base, extraAttempts: 1 }, 'CONFIGURATION', {
+        dueAtMs: Math.max(rules.nowMs, rules.notBeforeMs),
+      })
+    case 'paced':
+      return again(delivery, { ...base, extraAttempts: 1, pacedAtMs: verdict.atMs }, 'THROTTLED', {
+        dueAtMs: verdict.atMs,
+      })
     case 'retry':
     case 'unknown': {
+      if (delivery.attempt >= delivery.maxAttempts) return nextAccount(delivery, base, asked, rules)
       const delayMs = Math.max(
         verdict.kind === 'retry' ? (verdict.afterMs ?? 0) : 0,
-        rules.random() * Math.min(LONGEST_MS, rules.baseMs * 2 ** (delivery.attempt - 1)) + rules.baseMs / 4,
+        rules.random() * Math.min(LONGEST_MS, rules.baseMs * 2 ** (attemptOfAccount(delivery) - 1)) +
+          rules.baseMs / 4,
       )
-      return again(delivery, base, { ...rules, reason: 'PROVIDER_UNAVAILABLE', delayMs, counts: true })
+      return again(delivery, base, 'PROVIDER_UNAVAILABLE', {
+        dueAtMs: Math.max(rules.nowMs + delayMs, rules.notBeforeMs),
+      })
     }
   }
 }
 
-function again(
-  delivery: Pick<ClaimedDelivery, 'attempt' | 'maxAttempts' | 'expiresAt'>,
-  base: Omit<ClosedAttempt, 'status' | 'reason'>,
-  rules: RetryRules & { reason: Reason; delayMs: number; counts: boolean },
-): ClosedAttempt {
-  if (rules.counts && delivery.attempt >= delivery.maxAttempts)
-    return { ...base, status: 'failed', reason: rules.reason }
-  const dueAtMs = Math.max(rules.nowMs + rules.delayMs, rules.notBeforeMs)
-  if (delivery.expiresAt !== null && dueAtMs >= delivery.expiresAt.getTime()) {
-    return {
-      ...base,
-      status: 'expired',
-      reason: 'EXPIRED',
-      detail: `${base.detail}; the next attempt would come after it expires`,
-    }
+type Base = Omit<ClosedAttempt, 'status' | 'reason'>
+
+/** Which of the account's own attempts this was, from 1, so that the next account doesn't begin with the last pause. */
+function attemptOfAccount({ attempt, maxAttempts, attemptsEach }: Judgeable): number {
+  return Math.max(1, attempt - (maxAttempts - attemptsEach))
+}
+
+function nextAccount(delivery: Judgeable, base: Base, asked: Asked, rules: RetryRules): ClosedAttempt {
+  if (asked.accountsLeft === 0 || asked.account === null) {
+    return { ...base, status: 'failed', reason: 'PROVIDER_UNAVAILABLE' }
   }
-  return { ...base, status: 'retrying', reason: rules.reason, dueAtMs, extraAttempts: rules.counts ? 0 : 1 }
+  return again(
+    delivery,
+    { ...base, givesUpAccount: true, extraAttempts: delivery.attemptsEach },
+    'PROVIDER_UNAVAILABLE',
+    { dueAtMs: rules.nowMs },
+  )
+}
+
+function again(
+  delivery: Judgeable,
+  base: Base,
+  reason: Reason,
+  { dueAtMs }: { dueAtMs: number },
+): ClosedAttempt {
+  if (delivery.expiresAt !== null && dueAtMs >= delivery.expiresAt.getTime()) {
+    const detail = `${base.detail}; the next attempt would come after it expires`
+    return { ...base, status: 'expired', reason: 'EXPIRED', detail, extraAttempts: 0, pacedAtMs: null }
+  }
+  return { ...base, status: 'retrying', reason, dueAtMs }
 }

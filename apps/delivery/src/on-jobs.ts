@@ -15,7 +15,14 @@ import {
   type Received,
   retryAfter,
 } from '@carillon/jetstream'
-import { type ClaimedDelivery, claimDeliveries, loadEnded, whenThere } from '@carillon/postgres'
+import {
+  bookPaces,
+  type ClaimedDelivery,
+  claimDeliveries,
+  DatabaseAway,
+  loadEnded,
+  whenThere,
+} from '@carillon/postgres'
 import type { Failpoint } from '@carillon/service'
 import { type AccountDeps, readAccounts } from './accounts.js'
 import { type Closed, type ClosingDeps, closeWithinLease } from './close-attempts.js'
@@ -73,6 +80,8 @@ export function createOnJobs(
     )
     deps.failpoint('delivery.after-claim')
     const sending = claimed.filter((delivery) => delivery.status === 'sending')
+    const repeated = sending.filter((delivery) => delivery.unknowns > 0)
+    if (repeated.length > 0) deps.events.repeated(channel, repeated.length)
     const judged = await send(channel, sending, deps, signal)
     deps.failpoint('delivery.after-send')
     const closed = await closeWithinLease(judged, began, deps, signal)
@@ -109,6 +118,13 @@ async function send(
     {
       accounts,
       circuits: deps.circuits,
+      book: (bookings) =>
+        bookPaces(deps.database, bookings).catch((error: unknown) => {
+          if (!(error instanceof DatabaseAway)) throw error
+          // to send a little too fast is better than to leave claimed rows of unknown outcome behind
+          deps.events.failed('pace', error)
+          return bookings.map(() => 0)
+        }),
       receiptKey: deps.receiptKey,
       publicUrl: deps.publicUrl,
       nowMs: deps.now(),

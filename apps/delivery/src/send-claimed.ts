@@ -1,15 +1,22 @@
-import type { Outgoing, Provider, Verdict } from '@carillon/channels'
+import { type Provider, providerOf, type Verdict } from '@carillon/channels'
 import type { ClaimedDelivery } from '@carillon/postgres'
-import type { Accounts, OpenAccount } from './accounts.js'
+import type { Accounts, ReadyAccount } from './accounts.js'
+import { chooseAccount } from './choose-account.js'
 import type { Circuits } from './circuit.js'
 import { toOutgoing, withStatusUrl } from './outgoing.js'
+import { type BookPaces, bookDepartures, type Departure } from './pacing.js'
+
+/** What came of an attempt: the sender's verdict, or that the account's pace booked a later moment for it. */
+export type AttemptVerdict = Verdict | { kind: 'paced'; reason: string; atMs: number }
 
 /** The verdict of one claimed delivery, and the account that gave it. */
 export interface Judged {
   delivery: ClaimedDelivery
-  verdict: Verdict
+  verdict: AttemptVerdict
   provider: Provider | null
-  account: string | null
+  account: Pick<ReadyAccount, 'id' | 'updatedAt'> | null
+  /** Accounts that may still be asked after this one has used its attempts up. */
+  accountsLeft: number
   /** Earliest moment for another attempt, milliseconds; 0 when the account is fine. */
   notBeforeMs: number
 }
@@ -17,100 +24,98 @@ export interface Judged {
 export interface SendDeps {
   accounts: Accounts
   circuits: Circuits
+  book: BookPaces
   receiptKey: Buffer
   publicUrl: string | undefined
   nowMs: number
 }
 
-/** Sends a claimed batch, all accounts side by side, and gives one verdict per delivery. Never throws. */
+interface Placed extends Departure {
+  left: number
+}
+
+/**
+ * Sends a claimed batch, all accounts side by side, and gives one verdict per delivery. Throws only when slots can't be
+ * booked, and then nothing was sent.
+ */
 export async function sendClaimed(
   deliveries: readonly ClaimedDelivery[],
   deps: SendDeps,
   signal: AbortSignal,
 ): Promise<Judged[]> {
-  const judged: Judged[] = []
-  const groups = new Map<
-    string,
-    {
-      account: Extract<OpenAccount, { kind: 'ready' }>
-      items: { delivery: ClaimedDelivery; outgoing: Outgoing }[]
+  const { judged, placed } = place(deliveries, deps)
+  const slots = await bookDepartures(placed, deps)
+  const groups = new Map<string, Placed[]>()
+  placed.forEach((departure, index) => {
+    const atMs = slots[index] ?? 0
+    if (atMs > 0) {
+      const reason = `the account's pace books it for ${new Date(atMs).toISOString()}`
+      judged.push(answered(departure, { kind: 'paced', reason, atMs }, 0))
+      return
     }
-  >()
-  for (const delivery of deliveries) {
-    const secrets = delivery.channel === 'webhook' ? deps.accounts.webhookSecrets(delivery.tenant) : []
-    const outgoing = toOutgoing(delivery, {
-      receiptKey: deps.receiptKey,
-      publicUrl: deps.publicUrl,
-      secrets,
-      nowMs: deps.nowMs,
-    })
-    if ('reason' in outgoing) {
-      judged.push(unsent(delivery, { kind: 'address', reason: outgoing.reason }))
-      continue
-    }
-    const account = deps.accounts.for(delivery.tenant, outgoing.address.kind, delivery.device?.app)
-    const refusal = refusalOf(account, deps)
-    if (refusal !== undefined) {
-      judged.push({ ...unsent(delivery, refusal.verdict), ...refusal })
-      continue
-    }
-    const ready = account as Extract<OpenAccount, { kind: 'ready' }>
-    const group = groups.get(ready.id) ?? { account: ready, items: [] }
-    groups.set(ready.id, group)
-    const { publicUrl } = deps
-    group.items.push({ delivery, outgoing: withStatusUrl(outgoing, { publicUrl, account: ready.id }) })
-  }
+    const group = groups.get(departure.account.id) ?? []
+    groups.set(departure.account.id, group)
+    group.push(departure)
+  })
   await Promise.all(
-    [...groups.values()].map(async ({ account, items }) => {
+    [...groups.values()].map(async (group) => {
+      const { account } = group[0] as Placed
       const verdicts = await account.sender.send(
-        items.map(({ outgoing }) => outgoing),
+        group.map(({ outgoing }) => outgoing),
         signal,
       )
       deps.circuits.note(account.id, verdicts, deps.nowMs)
       const notBeforeMs = deps.circuits.openUntil(account.id, deps.nowMs)
-      items.forEach(({ delivery }, place) => {
-        const verdict = verdicts[place] ?? { kind: 'unknown', reason: 'the sender gave no verdict' }
-        judged.push({ delivery, verdict, provider: account.provider, account: account.id, notBeforeMs })
+      group.forEach((departure, index) => {
+        const verdict = verdicts[index] ?? { kind: 'unknown', reason: 'the sender gave no verdict' }
+        judged.push(answered(departure, verdict, notBeforeMs))
       })
     }),
   )
   return judged
 }
 
-function unsent(delivery: ClaimedDelivery, verdict: Verdict): Judged {
-  return { delivery, verdict, provider: null, account: null, notBeforeMs: 0 }
-}
-
-/** Why an account may not be asked now. Waiting for it doesn't count as an attempt. */
-function refusalOf(
-  account: OpenAccount,
+/** Finds the message, the address and the account of each delivery; what lacks one is judged at once. */
+function place(
+  deliveries: readonly ClaimedDelivery[],
   deps: SendDeps,
-): { verdict: Verdict; provider: Provider | null; account: string | null; notBeforeMs: number } | undefined {
-  if (account.kind === 'missing') {
-    return {
-      verdict: { kind: 'config', reason: account.reason },
-      provider: null,
-      account: null,
-      notBeforeMs: deps.nowMs + MISSING_LOOK_MS,
+): { judged: Judged[]; placed: Placed[] } {
+  const judged: Judged[] = []
+  const placed: Placed[] = []
+  const { receiptKey, publicUrl, nowMs } = deps
+  for (const delivery of deliveries) {
+    const secrets = delivery.channel === 'webhook' ? deps.accounts.webhookSecrets(delivery.tenant) : []
+    const outgoing = toOutgoing(delivery, { receiptKey, publicUrl, secrets, nowMs })
+    if ('reason' in outgoing) {
+      judged.push(unasked(delivery, { kind: 'address', reason: outgoing.reason }))
+      continue
     }
-  }
-  if (account.kind === 'held') {
-    return {
-      verdict: { kind: 'config', reason: account.reason },
-      provider: account.provider,
-      account: null,
-      notBeforeMs: account.untilMs,
+    const { kind } = outgoing.address
+    const choice = chooseAccount(
+      deps.accounts.of(delivery.tenant, kind, delivery.device?.app),
+      delivery.tried,
+      { circuits: deps.circuits, nowMs, wanted: providerOf(kind) },
+    )
+    if (choice.kind === 'wait') {
+      const waiting = unasked(delivery, { kind: 'config', reason: choice.reason })
+      judged.push({ ...waiting, provider: choice.provider, notBeforeMs: choice.notBeforeMs })
+      continue
     }
+    const { account, left } = choice
+    placed.push({
+      delivery,
+      outgoing: withStatusUrl(outgoing, { publicUrl, account: account.id }),
+      account,
+      left,
+    })
   }
-  const open = deps.circuits.openUntil(account.id, deps.nowMs)
-  if (open === 0) return undefined
-  return {
-    verdict: { kind: 'config', reason: `${account.provider} is not answering; the circuit is open` },
-    provider: account.provider,
-    account: null,
-    notBeforeMs: open,
-  }
+  return { judged, placed }
 }
 
-/** How soon a tenant without credentials is looked at again. */
-const MISSING_LOOK_MS = 30_000
+function answered({ delivery, account, left }: Placed, verdict: AttemptVerdict, notBeforeMs: number): Judged {
+  return { delivery, verdict, provider: account.provider, account, accountsLeft: left, notBeforeMs }
+}
+
+function unasked(delivery: ClaimedDelivery, verdict: Verdict): Judged {
+  return { delivery, verdict, provider: null, account: null, accountsLeft: 0, notBeforeMs: 0 }
+}

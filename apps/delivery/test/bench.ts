@@ -64,6 +64,9 @@ t.test('claim and close', async (t) => {
           providerId: null,
           verdict: 'accepted',
           extraAttempts: 0,
+          account: null,
+          givesUpAccount: false,
+          pacedAtMs: null,
         })),
       ),
     )

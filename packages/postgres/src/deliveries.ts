@@ -16,12 +16,20 @@ export interface ClaimedDelivery extends DeliveryKey {
   channel: DeliveryChannel
   lane: Lane
   step: number
-  /** `sending`: it is ours now. `expired` or `failed`: it ended instead, and why stands in `reason`. */
-  status: Extract<DeliveryStatus, 'sending' | 'expired' | 'failed'>
+  /** `sending`: it is ours now. Anything else: it ended instead, and why stands in `reason`. */
+  status: Extract<DeliveryStatus, 'sending' | 'expired' | 'failed' | 'withdrawn' | 'skipped'>
   reason: Reason | null
   /** This attempt's number, from 1. */
   attempt: number
   maxAttempts: number
+  /** Attempts that each account of the provider is given. */
+  attemptsEach: number
+  /** Accounts that have used theirs up. */
+  tried: string[]
+  /** Attempts before this one that may have rung without anybody knowing. */
+  unknowns: number
+  /** The moment that was booked for it at an account whose pace is limited. */
+  pacedAt: Date | null
   expiresAt: Date | null
   addressKind: 'device' | 'email' | 'phone' | 'webhook'
   address: string
@@ -38,13 +46,20 @@ export interface ClaimedDelivery extends DeliveryKey {
   critical: boolean
   collapseKey: string | null
   content: Record<string, Record<string, unknown>> | null
+  /** Push: how many notifications wait unread in the inbox, at most 1000. */
+  unread: number | null
   event: { id: string; type: string; source: string; data: unknown } | null
 }
 
+/** A step's own word on whether being seen takes a waiting push back; what shows nothing has nothing to be seen. */
+const UNLESS_SEEN = `coalesce(r.content #>> ARRAY[d.step::text, 'options', 'unlessSeen'],
+  CASE WHEN r.content #>> ARRAY[d.step::text, 'options', 'silent'] = 'true' THEN 'false' ELSE 'true' END) = 'true'`
+
 /**
  * Takes deliveries for sending: counts the attempt, leases the row, writes the attempt without a verdict. What has
- * expired or has no attempts left ends here. A lapsed lease is taken too: its attempt's outcome is unknown. Rows that somebody else took, sent or withdrew are missing from the
- * answer: their job is only a hint.
+ * expired, was seen meanwhile, goes to a suppressed address or has no attempts left ends here. A lapsed lease is taken
+ * too: its attempt's outcome is unknown. Rows that somebody else took, sent or withdrew are missing from the answer:
+ * their job is only a hint.
  */
 export async function claimDeliveries(
   tx: Tx,
@@ -55,18 +70,32 @@ export async function claimDeliveries(
   const { rows } = await tx.query<ClaimedDelivery>({
     name: 'delivery-claim',
     text: `WITH wanted AS (
-        SELECT d.run_id, d.id, d.status = 'sending' AS lapsed FROM unnest($1::uuid[], $2::uuid[]) AS w (run_id, id) JOIN deliveries d USING (run_id, id)
-        WHERE d.status IN ('queued', 'retrying') OR (d.status = 'sending' AND d.due_at <= now()) ORDER BY d.run_id, d.id FOR UPDATE OF d SKIP LOCKED
+        SELECT d.run_id, d.id, d.status = 'sending' AS lapsed, s.reason AS suppressed, s.since,
+          CASE WHEN d.expires_at <= now() THEN 'expired'
+            WHEN r.seen_at IS NOT NULL AND d.channel = 'push' AND ${UNLESS_SEEN} THEN 'withdrawn'
+            WHEN s.address IS NOT NULL AND (s.reason <> 'complained' OR NOT coalesce(k.critical, false)) THEN 'skipped'
+            WHEN d.attempt_no >= d.max_attempts THEN 'failed'
+            ELSE 'sending' END AS becomes
+        FROM unnest($1::uuid[], $2::uuid[]) AS w (run_id, id) JOIN deliveries d USING (run_id, id) JOIN runs r ON r.id = d.run_id
+          LEFT JOIN categories k ON k.tenant_id = d.tenant_id AND k.key = r.category
+          LEFT JOIN suppressions s ON s.tenant_id = d.tenant_id AND s.kind = d.address_kind
+            AND s.address = CASE d.address_kind WHEN 'webhook' THEN d.address ELSE lower(d.address) END
+        WHERE d.status IN ('queued', 'retrying') OR (d.status = 'sending' AND d.due_at <= now())
+        ORDER BY d.run_id, d.id FOR UPDATE OF d SKIP LOCKED
       ), unanswered AS (
         UPDATE attempts a SET verdict = 'unknown', reason = 'worker lost', finished_at = now()
         FROM wanted w WHERE w.lapsed AND a.run_id = w.run_id AND a.delivery_id = w.id AND a.finished_at IS NULL
       ), claimed AS (
         UPDATE deliveries d SET
-          status = CASE WHEN d.expires_at <= now() THEN 'expired' WHEN d.attempt_no >= d.max_attempts THEN 'failed' ELSE 'sending' END,
-          reason = CASE WHEN d.expires_at <= now() THEN 'EXPIRED' WHEN d.attempt_no >= d.max_attempts THEN 'PROVIDER_UNAVAILABLE' END,
-          attempt_no = d.attempt_no + CASE WHEN d.expires_at <= now() OR d.attempt_no >= d.max_attempts THEN 0 ELSE 1 END,
-          due_at = CASE WHEN d.expires_at <= now() OR d.attempt_no >= d.max_attempts THEN NULL ELSE now() + make_interval(secs => $3 / 1000.0) END,
-          detail = NULL, updated_at = now()
+          status = w.becomes,
+          reason = CASE w.becomes WHEN 'expired' THEN 'EXPIRED' WHEN 'withdrawn' THEN 'ALREADY_SEEN' WHEN 'skipped' THEN 'ADDRESS_INVALID'
+            WHEN 'failed' THEN 'PROVIDER_UNAVAILABLE' END,
+          detail = CASE w.becomes WHEN 'skipped' THEN 'suppressed since ' || to_char(w.since AT TIME ZONE 'UTC', 'YYYY-MM-DD') || ': ' || w.suppressed END,
+          attempt_no = d.attempt_no + CASE w.becomes WHEN 'sending' THEN 1 ELSE 0 END,
+          attempts_each = CASE d.attempt_no WHEN 0 THEN d.max_attempts ELSE d.attempts_each END,
+          unknowns = d.unknowns + w.lapsed::int,
+          due_at = CASE w.becomes WHEN 'sending' THEN now() + make_interval(secs => $3 / 1000.0) END,
+          updated_at = now()
         FROM wanted w WHERE d.run_id = w.run_id AND d.id = w.id
         RETURNING d.*
       ), begun AS (
@@ -74,9 +103,13 @@ export async function claimDeliveries(
         SELECT run_id, id, attempt_no, tenant_id, now() FROM claimed WHERE status = 'sending' ON CONFLICT DO NOTHING
       )
       SELECT c.run_id AS "runId", c.id, c.tenant_id AS tenant, c.user_id AS "userId", c.channel, c.lane, c.step, c.status, c.reason,
-        c.attempt_no AS attempt, c.max_attempts AS "maxAttempts", c.expires_at AS "expiresAt", c.address_kind AS "addressKind", c.address,
+        c.attempt_no AS attempt, c.max_attempts AS "maxAttempts", c.attempts_each AS "attemptsEach", c.tried, c.unknowns,
+        c.paced_at AS "pacedAt", c.expires_at AS "expiresAt", c.address_kind AS "addressKind", c.address,
         CASE WHEN v.id IS NOT NULL THEN json_build_object('kind', v.kind, 'app', v.app, 'address', v.address, 'status', v.status) END AS device,
         u.name AS "userName", r.workflow_key AS "workflowKey", r.category, coalesce(k.critical, false) AS critical, r.collapse_key AS "collapseKey", r.content,
+        CASE WHEN c.channel = 'push' AND c.status = 'sending' THEN (SELECT count(*) FROM (
+          SELECT FROM runs n WHERE n.tenant_id = c.tenant_id AND n.user_id = c.user_id AND n.in_inbox AND n.read_at IS NULL AND n.archived_at IS NULL
+          LIMIT 1000) AS counted) END AS unread,
         CASE WHEN c.channel = 'webhook' THEN (SELECT json_build_object('id', e.event_id, 'type', e.type, 'source', e.source, 'data', e.data)
           FROM events e WHERE e.id = r.event_id) END AS event
       FROM claimed c JOIN runs r ON r.id = c.run_id
@@ -104,8 +137,14 @@ export interface ClosedAttempt extends DeliveryKey {
   providerId: string | null
   /** The verdict's kind, for the attempt's row. */
   verdict: string
-  /** Attempts that don't count (a provider on hold) leave room for one more. */
+  /** Attempts that don't count (a provider on hold) leave room for one more; another account brings its own. */
   extraAttempts: number
+  /** The account that was asked. */
+  account: string | null
+  /** The account has used its attempts up: the next one is asked. */
+  givesUpAccount: boolean
+  /** The moment booked for the next attempt; null when nothing is. */
+  pacedAtMs: number | null
 }
 
 /** Closes attempts. A row that went on without us (its lease lapsed) is left alone and missing from the answer. */
@@ -114,15 +153,19 @@ export async function closeAttempts(tx: Tx, attempts: readonly ClosedAttempt[]):
   const { rows } = await tx.queryArrays<[string]>({
     name: 'delivery-close',
     text: `WITH n AS (
-        SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::text[], $5::text[], $6::text[], $7::timestamptz[], $8::text[], $9::text[], $10::text[], $11::smallint[])
-          AS n (run_id, id, attempt_no, status, reason, detail, due_at, provider, provider_id, verdict, extra)
+        SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::text[], $5::text[], $6::text[], $7::timestamptz[], $8::text[], $9::text[], $10::text[], $11::smallint[],
+          $12::uuid[], $13::boolean[], $14::timestamptz[])
+          AS n (run_id, id, attempt_no, status, reason, detail, due_at, provider, provider_id, verdict, extra, account, gives_up, paced_at)
       ), noted AS (
         UPDATE attempts a SET verdict = n.verdict, reason = n.reason, detail = n.detail, provider = n.provider,
-          provider_id = n.provider_id, finished_at = now()
+          provider_id = n.provider_id, account = n.account, finished_at = now()
         FROM n WHERE a.run_id = n.run_id AND a.delivery_id = n.id AND a.attempt_no = n.attempt_no AND a.finished_at IS NULL
       )
       UPDATE deliveries d SET status = n.status, reason = n.reason, detail = n.detail, due_at = n.due_at,
         provider = coalesce(n.provider, d.provider), provider_id = coalesce(n.provider_id, d.provider_id),
+        account = coalesce(n.account, d.account), paced_at = n.paced_at,
+        tried = CASE WHEN n.gives_up THEN d.tried || n.account ELSE d.tried END,
+        unknowns = d.unknowns + (n.verdict = 'unknown')::int,
         max_attempts = d.max_attempts + n.extra, sent_at = CASE WHEN n.status = 'sent' THEN now() ELSE d.sent_at END, updated_at = now()
       FROM n WHERE d.run_id = n.run_id AND d.id = n.id AND d.status = 'sending' AND d.attempt_no = n.attempt_no
       RETURNING d.id`,
@@ -138,6 +181,9 @@ export async function closeAttempts(tx: Tx, attempts: readonly ClosedAttempt[]):
       textArray(sorted.map((row) => row.providerId)),
       textArray(sorted.map((row) => row.verdict)),
       plainArray(sorted.map((row) => row.extraAttempts)),
+      textArray(sorted.map((row) => row.account)),
+      plainArray(sorted.map((row) => row.givesUpAccount)),
+      momentArray(sorted.map((row) => row.pacedAtMs)),
     ],
   })
   return new Set(rows.map(([id]) => id))
@@ -170,73 +216,6 @@ export async function loadEnded(
     values: [plainArray(sorted.map((key) => key.runId)), plainArray(sorted.map((key) => key.id))],
   })
   return rows
-}
-
-/** A tenant's provider with its sealed credentials, for the workers. */
-export interface ProviderAccount {
-  tenant: string
-  id: string
-  kind: string
-  app: string
-  credentials: Buffer
-  settings: Record<string, unknown>
-  status: 'active' | 'paused'
-  heldUntil: Date | null
-  heldReason: string | null
-  updatedAt: Date
-}
-
-/** The providers of a batch's tenants. */
-export async function loadProviders(
-  tx: Pick<Tx, 'query'>,
-  tenants: readonly string[],
-  channel: DeliveryChannel,
-): Promise<ProviderAccount[]> {
-  const { rows } = await tx.query<ProviderAccount>({
-    name: 'delivery-providers',
-    text: `SELECT tenant_id AS tenant, id, kind, app, credentials, settings, status, held_until AS "heldUntil",
-        held_reason AS "heldReason", updated_at AS "updatedAt"
-      FROM providers WHERE tenant_id = ANY ($1::text[]) AND channel = $2 ORDER BY position, kind, app`,
-    values: [textArray(tenants), channel],
-  })
-  return rows
-}
-
-/** Holds one provider of one tenant: nothing is tried through it before that moment. Others go on. */
-export async function holdProvider(
-  tx: Pick<Tx, 'query'>,
-  provider: { tenant: string; id: string; untilMs: number; reason: string },
-): Promise<void> {
-  await tx.query({
-    text: 'UPDATE providers SET held_until = $3, held_reason = $4 WHERE tenant_id = $1 AND id = $2',
-    values: [provider.tenant, provider.id, new Date(provider.untilMs), provider.reason],
-  })
-}
-
-/** Marks devices whose address the provider called dead, unless they were registered after that moment. */
-export async function retireDevices(
-  tx: Pick<Tx, 'query'>,
-  devices: readonly {
-    tenant: string
-    id: string
-    status: 'gone' | 'suspended'
-    reason: string
-    beforeMs: number
-  }[],
-): Promise<number> {
-  const { rowCount } = await tx.query({
-    text: `UPDATE devices d SET status = n.status, reason = n.reason, updated_at = now()
-      FROM unnest($1::text[], $2::uuid[], $3::text[], $4::text[], $5::timestamptz[]) AS n (tenant_id, id, status, reason, before)
-      WHERE d.tenant_id = n.tenant_id AND d.id = n.id AND d.registered_at <= n.before AND d.status = 'active'`,
-    values: [
-      textArray(devices.map((device) => device.tenant)),
-      plainArray(devices.map((device) => device.id)),
-      textArray(devices.map((device) => device.status)),
-      textArray(devices.map((device) => device.reason)),
-      momentArray(devices.map((device) => device.beforeMs)),
-    ],
-  })
-  return rowCount
 }
 
 /** Batches take rows in one order, so that two of them can't wait in a circle. */

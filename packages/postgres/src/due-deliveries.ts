@@ -41,6 +41,7 @@ export async function claimDueDeliveries(
         due_at = CASE WHEN d.expires_at <= now() AND NOT due.lapsed THEN NULL ELSE now() + make_interval(secs => $2 / 1000.0) END,
         status = CASE WHEN due.lapsed THEN 'retrying' WHEN d.expires_at <= now() THEN 'expired' ELSE d.status END,
         reason = CASE WHEN d.expires_at <= now() AND NOT due.lapsed THEN 'EXPIRED' ELSE d.reason END,
+        unknowns = d.unknowns + due.lapsed::int,
         updated_at = now()
       FROM due WHERE d.run_id = due.run_id AND d.id = due.id
       RETURNING d.run_id AS "runId", d.id, d.tenant_id AS tenant, d.channel, d.lane, d.status,
