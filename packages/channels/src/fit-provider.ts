@@ -1,12 +1,12 @@
-import { APNS_MAX_BYTES, apnsPayload } from './apns/payload.js'
-import { FCM_MAX_BYTES, fcmMeasured, fcmPayload } from './fcm/payload.js'
-import { type Fitted, fitTo } from './fit.js'
-import type { Outgoing, OutgoingTo } from './message.js'
+import { apnsMeasured } from './apns/payload.js'
+import { fcmMeasured } from './fcm/payload.js'
+import { type Fitted, fitPayload, fitTo } from './fit.js'
+import { isFor, type Outgoing } from './message.js'
 import { SMS_MAX_UNITS, smsMeasured } from './sms/payload.js'
 import { WEBHOOK_MAX_BYTES, webhookBody } from './webhook/payload.js'
-import { WEBPUSH_MAX_BYTES, webPushPayload } from './webpush/payload.js'
+import { webPushMeasured } from './webpush/payload.js'
 
-/** A bundle id of the longest length Apple gives; it stands in a header and doesn't count. */
+/** A bundle id stands in a header and doesn't count. */
 const ANY_BUNDLE = 'bundle'
 
 /**
@@ -15,26 +15,14 @@ const ANY_BUNDLE = 'bundle'
  * @throws ChannelError `PAYLOAD_TOO_LARGE`
  */
 export function fit(outgoing: Outgoing, nowMs: number): Fitted {
-  switch (outgoing.address.kind) {
-    case 'fcm':
-      return fitTo(outgoing as OutgoingTo<'fcm'>, FCM_MAX_BYTES, (one) => fcmMeasured(fcmPayload(one, nowMs)))
-    case 'apns':
-      return fitTo(
-        outgoing as OutgoingTo<'apns'>,
-        APNS_MAX_BYTES,
-        (one) => apnsPayload(one, ANY_BUNDLE, nowMs).body,
-      )
-    case 'webpush':
-      return fitTo(
-        outgoing as OutgoingTo<'webpush'>,
-        WEBPUSH_MAX_BYTES,
-        (one) => webPushPayload(one, nowMs).body,
-      )
-    case 'webhook':
-      return fitTo(outgoing as OutgoingTo<'webhook'>, WEBHOOK_MAX_BYTES, webhookBody)
-    case 'sms':
-      return fitTo(outgoing as OutgoingTo<'sms'>, SMS_MAX_UNITS, smsMeasured)
-    case 'email':
-      return { message: outgoing.message, clipped: [] }
-  }
+  if (isFor(outgoing, 'fcm')) return fitted(fitPayload(outgoing, fcmMeasured(outgoing, nowMs)))
+  if (isFor(outgoing, 'apns')) return fitted(fitPayload(outgoing, apnsMeasured(ANY_BUNDLE, nowMs)))
+  if (isFor(outgoing, 'webpush')) return fitted(fitPayload(outgoing, webPushMeasured(nowMs)))
+  if (isFor(outgoing, 'webhook')) return fitTo(outgoing, WEBHOOK_MAX_BYTES, webhookBody)
+  if (isFor(outgoing, 'sms')) return fitTo(outgoing, SMS_MAX_UNITS, smsMeasured)
+  return { message: outgoing.message, clipped: [] }
+}
+
+function fitted({ message, clipped }: Fitted): Fitted {
+  return { message, clipped }
 }

@@ -8,26 +8,47 @@ export interface Fitted {
   clipped: string[]
 }
 
+/** How a provider's payload is made and what of it counts. */
+export interface Measured<T extends Outgoing, P> {
+  maxBytes: number
+  build(candidate: T): P
+  /** What counts, as text; its UTF-8 bytes are compared with `maxBytes`. */
+  text(payload: P): string
+}
+
 const KEPT_BODY_GRAPHEMES = 120
 const KEPT_TITLE_GRAPHEMES = 60
 
-/**
- * Keeps a message under a provider's limit. Steps, each only as far as needed: the body is clipped down to 120
- * graphemes; image and actions go; the caller's `data` goes (the app reads it by `nid`; `ref` says so); subtitle and
- * html go; the title is clipped down to 60 graphemes; the body is clipped down to nothing.
- * Clipping never splits a grapheme and ends in an ellipsis. `measure` returns what counts, as text; its UTF-8 bytes
- * are compared with `maxBytes`.
- * @throws ChannelError `PAYLOAD_TOO_LARGE` when our own fields alone are too big
- */
+/** The message kept under a limit by `fitPayload`, where the payload itself is what counts. */
 export function fitTo<T extends Outgoing>(
   outgoing: T,
   maxBytes: number,
   measure: (candidate: T) => string,
 ): Fitted {
-  const fits = (message: Message) => Buffer.byteLength(measure({ ...outgoing, message })) <= maxBytes
-  let message = outgoing.message
+  const { message, clipped } = fitPayload(outgoing, { maxBytes, build: measure, text: (text) => text })
+  return { message, clipped }
+}
+
+/**
+ * Keeps a message under a provider's limit and returns the payload it becomes; one that fits is built once. Steps,
+ * each only as far as needed: the body is clipped down to 120 graphemes; image and actions go; the caller's `data`
+ * goes (the app reads it by `nid`; `ref` says so); subtitle and html go; the title is clipped down to 60 graphemes;
+ * the body is clipped down to nothing. Clipping never splits a grapheme and ends in an ellipsis.
+ * @throws ChannelError `PAYLOAD_TOO_LARGE` when our own fields alone are too big
+ */
+export function fitPayload<T extends Outgoing, P>(
+  outgoing: T,
+  measured: Measured<T, P>,
+): Fitted & { payload: P } {
+  const { maxBytes } = measured
+  const tried = (message: Message) => {
+    const payload = measured.build(message === outgoing.message ? outgoing : { ...outgoing, message })
+    return { payload, fits: Buffer.byteLength(measured.text(payload)) <= maxBytes }
+  }
   const clipped: string[] = []
-  if (fits(message)) return { message, clipped }
+  let message = outgoing.message
+  const whole = tried(message)
+  if (whole.fits) return { message, clipped, payload: whole.payload }
   const clip = (field: 'body' | 'title', keep: number): Message => {
     const units = graphemes(message[field] ?? '', maxBytes)
     let low = Math.min(keep, units.length)
@@ -38,7 +59,7 @@ export function fitTo<T extends Outgoing>(
         : { ...message, [field]: count === 0 ? '' : `${units.slice(0, count).join('').trimEnd()}…` }
     while (low < high) {
       const middle = Math.ceil((low + high) / 2)
-      if (fits(cut(middle))) low = middle
+      if (tried(cut(middle)).fits) low = middle
       else high = middle - 1
     }
     return cut(low)
@@ -55,7 +76,8 @@ export function fitTo<T extends Outgoing>(
     const next = step()
     if (next !== message) clipped.push(what)
     message = next
-    if (fits(message)) return { message, clipped }
+    const { fits, payload } = tried(message)
+    if (fits) return { message, clipped, payload }
   }
   throw new ChannelError('PAYLOAD_TOO_LARGE', `The payload is over ${maxBytes} bytes even without its texts.`)
 }

@@ -1,6 +1,14 @@
 import type { Outgoing } from './message.js'
 import type { Verdict } from './verdict.js'
 
+/** Whose app is to hear, or no longer hear, a topic of the provider. */
+export interface TopicChange {
+  action: 'subscribe' | 'unsubscribe'
+  topic: string
+  /** Device tokens; asked of the provider by the thousand. */
+  tokens: readonly string[]
+}
+
 /**
  * One provider with one set of credentials.
  *
@@ -15,4 +23,9 @@ export interface Sender extends AsyncDisposable {
   /** What the provider counts its quota by, where several credentials share one. */
   readonly quota?: string
   send(batch: readonly Outgoing[], signal: AbortSignal): Promise<Verdict[]>
+  /**
+   * Of providers that keep topics themselves (FCM): one verdict per token, in order, never throws. Never `unknown`,
+   * since the same change can be made twice.
+   */
+  manageTopic?(change: TopicChange, signal: AbortSignal): Promise<Verdict[]>
 }

@@ -9,6 +9,8 @@ export interface ChannelSettings {
   endpoints?: {
     /** Dialled in place of fcm.googleapis.com. */
     fcm?: DialAddress
+    /** Origin in place of https://iid.googleapis.com, where FCM's topics are managed. */
+    fcmTopics?: string
     /** OAuth token URL in place of https://oauth2.googleapis.com/token. */
     fcmToken?: string
     /** Dialled in place of api.push.apple.com and api.sandbox.push.apple.com. */

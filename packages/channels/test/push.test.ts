@@ -108,7 +108,7 @@ t.test('FCM', async (t) => {
 
   t.test('says unknown for a message without an answer and settles the others', async (t) => {
     const silent = toFcm()
-    fcm.faults.rules.push({ match: (token) => token === silent.token, reply: 'hang' })
+    fcm.faults.rules.push({ match: (token: string) => token === silent.token, reply: 'hang' })
     const started = Date.now()
     t.same(words(await send(outgoing(toFcm()), outgoing(silent), outgoing(toFcm()))), [
       'accepted',
@@ -315,7 +315,7 @@ t.test('Web Push', async (t) => {
       'address NOT_FOUND',
       'address VAPID_MISMATCH',
       'address INVALID_KEYS',
-      'message SILENT_NOT_ALLOWED',
+      'message SILENT_NOT_POSSIBLE: this channel shows every message, and this one has nothing to show',
       'accepted',
     ])
     webpush.faults.rules.push({ times: 1, reply: fault(429, 'slow down', { 'retry-after': '17' }) })

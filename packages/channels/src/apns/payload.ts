@@ -1,67 +1,62 @@
 import { randomUUID } from 'node:crypto'
-import { deviceData } from '../device-data.js'
+import { alertOf, apsOf, collapseIdOf } from '../aps.js'
+import { deviceData, ownIds } from '../device-data.js'
+import type { Measured } from '../fit.js'
 import { secondsToLive } from '../lifetime.js'
+import { liveActivityAps } from '../live-activity.js'
 import { mergeDeep } from '../merge.js'
-import type { OutgoingTo } from '../message.js'
-import { shortHash } from '../text.js'
+import type { OutgoingFor } from '../message.js'
+import { isHidden } from '../visibility.js'
 
 /** Bytes of a notification's JSON. */
-export const APNS_MAX_BYTES = 4096
+const MAX_BYTES = 4096
 const MAX_TTL_SECONDS = 30 * 86_400
-const MAX_COLLAPSE_BYTES = 64
 
 export interface ApnsPayload {
   headers: Record<string, string | number>
   body: string
 }
 
+type ForApns = OutgoingFor<'apns'>
+
+/** How a message for APNs is measured: the whole body, and nothing of the headers. */
+export function apnsMeasured(bundleId: string, nowMs: number): Measured<ForApns, ApnsPayload> {
+  return {
+    maxBytes: MAX_BYTES,
+    build: (candidate) => apnsPayload(candidate, bundleId, nowMs),
+    text: ({ body }) => body,
+  }
+}
+
 /** Our message as APNs wants it. `apns-id` is new on every attempt; `did` in the body is the same. */
-export function apnsPayload(outgoing: OutgoingTo<'apns'>, bundleId: string, nowMs: number): ApnsPayload {
-  const { message } = outgoing
+export function apnsPayload(outgoing: ForApns, bundleId: string, nowMs: number): ApnsPayload {
+  const { message, address, notificationId } = outgoing
+  const activity = address.kind === 'apns-live-activity'
+  const hidden = !activity && isHidden(message)
   const seconds = secondsToLive(message, nowMs, MAX_TTL_SECONDS)
-  const collapseId = message.collapseKey
   const headers: Record<string, string | number> = {
-    'apns-topic': bundleId,
-    'apns-push-type': message.silent ? 'background' : 'alert',
-    // Apple refuses a background push with priority 10.
-    'apns-priority': message.silent || message.priority === 'normal' ? 5 : 10,
+    'apns-topic': activity ? `${bundleId}.push-type.liveactivity` : bundleId,
+    'apns-push-type': activity ? 'liveactivity' : hidden ? 'background' : 'alert',
+    // Apple refuses a background push with priority 10, and counts 10 against an activity's budget.
+    'apns-priority': hidden || message.priority === 'normal' ? 5 : 10,
     'apns-expiration': seconds === 0 ? 0 : Math.floor(nowMs / 1000) + seconds,
     'apns-id': randomUUID(),
   }
-  if (collapseId !== undefined) {
-    const short = Buffer.byteLength(collapseId) <= MAX_COLLAPSE_BYTES && /^[\x21-\x7e]+$/.test(collapseId)
-    headers['apns-collapse-id'] = short ? collapseId : shortHash(collapseId, 43)
+  if (!activity && (!hidden || message.collapseKey !== undefined)) {
+    headers['apns-collapse-id'] = collapseIdOf(message, notificationId)
   }
-  const built = {
-    aps: message.silent ? { 'content-available': 1 } : aps(outgoing),
-    ...(message.imageUrl === undefined || message.silent ? {} : { image: message.imageUrl }),
-  }
-  const body = mergeDeep({ ...built, ...withoutAps(deviceData(outgoing)) }, message.overrides?.apns)
-  return { headers, body: JSON.stringify(body) }
+  const body = mergeDeep(
+    activity ? { aps: liveActivityAps(message, nowMs) } : forPhone(outgoing, hidden),
+    message.overrides?.apns,
+  )
+  return { headers, body: JSON.stringify(Object.assign(body, ownIds(outgoing))) }
 }
 
-/** `mutable-content` lets the notification extension fetch the image and acknowledge delivery. */
-function aps({ message }: OutgoingTo<'apns'>): Record<string, unknown> {
-  const critical = message.interruption === 'critical'
-  return {
-    alert: {
-      ...(message.title === undefined ? {} : { title: message.title }),
-      ...(message.subtitle === undefined ? {} : { subtitle: message.subtitle }),
-      ...(message.body === undefined ? {} : { body: message.body }),
-    },
-    'mutable-content': 1,
-    ...(message.badge === undefined ? {} : { badge: message.badge }),
-    ...(critical
-      ? { sound: { critical: 1, name: message.sound ?? 'default', volume: 1 } }
-      : message.sound === undefined
-        ? {}
-        : { sound: message.sound }),
-    ...(message.threadId === undefined ? {} : { 'thread-id': message.threadId }),
-    ...(message.interruption === undefined ? {} : { 'interruption-level': message.interruption }),
-    ...(message.actions?.length ? { category: message.channelId ?? 'carillon' } : {}),
-  }
-}
-
-function withoutAps({ aps: _reserved, ...data }: Record<string, string>): Record<string, string> {
-  return data
+function forPhone(outgoing: ForApns, hidden: boolean): Record<string, unknown> {
+  const { message } = outgoing
+  const built: Record<string, unknown> = deviceData(outgoing)
+  if (!hidden && message.imageUrl !== undefined) built.image = message.imageUrl
+  // Whatever the caller's data calls `aps` is Apple's.
+  built.aps = apsOf(message, alertOf(message))
+  return built
 }

@@ -1,18 +1,21 @@
 import { ChannelError } from '../errors.js'
-import { fitTo } from '../fit.js'
+import { fitPayload } from '../fit.js'
 import { createInFlight } from '../in-flight.js'
 import { isExpired } from '../lifetime.js'
-import type { Outgoing, OutgoingTo } from '../message.js'
+import { liveActivityProblem } from '../live-activity.js'
+import { isFor, type Outgoing } from '../message.js'
 import { sendEach, wrongAddress } from '../send-each.js'
 import type { Sender } from '../sender.js'
 import { type ChannelSettings, timeoutsOf } from '../settings.js'
 import type { Verdict } from '../verdict.js'
 import { readApnsCredentials } from './credentials.js'
-import { APNS_MAX_BYTES, apnsPayload } from './payload.js'
+import { apnsMeasured } from './payload.js'
 import { type ApnsPool, createApnsPool } from './pool.js'
 import { apnsVerdict } from './verdict.js'
 
 const CONCURRENCY = 1000
+/** Live Activities have longer ones than devices. */
+const TOKEN = /^[0-9a-f]{1,400}$/i
 
 /**
  * APNs through node-apn: two sessions per environment, opened on demand, one signing token for all of them.
@@ -38,21 +41,18 @@ export function openApnsSender(value: unknown, settings: ChannelSettings): Sende
     return pool
   }
   const one = async (outgoing: Outgoing, signal: AbortSignal): Promise<Verdict> => {
-    if (outgoing.address.kind !== 'apns') return wrongAddress(outgoing, 'apns')
-    const { token, environment } = outgoing.address
+    if (!isFor(outgoing, 'apns')) return wrongAddress(outgoing, 'apns')
+    const { address, message } = outgoing
     const now = Date.now()
-    if (isExpired(outgoing.message, now)) return { kind: 'message', reason: 'EXPIRED' }
+    if (isExpired(message, now)) return { kind: 'message', reason: 'EXPIRED' }
     // Anything else would be taken out by the library, or end up in the request's path.
-    if (!/^[0-9a-f]{1,200}$/i.test(token)) return { kind: 'address', reason: 'BadDeviceToken' }
-    const to = outgoing as OutgoingTo<'apns'>
+    if (!TOKEN.test(address.token)) return { kind: 'address', reason: 'BadDeviceToken' }
+    const problem = address.kind === 'apns-live-activity' ? liveActivityProblem(message) : undefined
+    if (problem !== undefined) return { kind: 'message', reason: problem }
     try {
-      const fitted = fitTo(
-        to,
-        APNS_MAX_BYTES,
-        (candidate) => apnsPayload(candidate, credentials.bundleId, now).body,
-      )
-      const payload = apnsPayload({ ...to, message: fitted.message }, credentials.bundleId, now)
-      return apnsVerdict(await poolOf(environment ?? credentials.environment).send(payload, token, signal))
+      const { payload } = fitPayload(outgoing, apnsMeasured(credentials.bundleId, now))
+      const pool = poolOf(address.environment ?? credentials.environment)
+      return apnsVerdict(await pool.send(payload, address.token, signal))
     } catch (error) {
       if (error instanceof ChannelError) return { kind: 'message', reason: error.code }
       throw error

@@ -1,40 +1,35 @@
-import { randomUUID } from 'node:crypto'
-import type { App } from 'firebase-admin/app'
-import type { Messaging } from 'firebase-admin/messaging'
 import { createEgressAgent } from '../egress/agent.js'
 import { createEgressGuard } from '../egress/guard.js'
 import { ChannelError } from '../errors.js'
-import { fitTo } from '../fit.js'
+import { fitPayload } from '../fit.js'
 import { createInFlight } from '../in-flight.js'
 import { isExpired } from '../lifetime.js'
-import type { Outgoing, OutgoingTo } from '../message.js'
+import { liveActivityProblem } from '../live-activity.js'
+import { isFor, type Outgoing, type OutgoingFor } from '../message.js'
 import { sendEach, wrongAddress } from '../send-each.js'
 import type { Sender } from '../sender.js'
 import { type ChannelSettings, timeoutsOf } from '../settings.js'
 import type { Verdict } from '../verdict.js'
-import { type AccessTokens, createAccessTokens } from './access-token.js'
+import { createAccessTokens } from './access-token.js'
 import { readFcmCredentials } from './credentials.js'
-import { FCM_MAX_BYTES, fcmMeasured, fcmPayload } from './payload.js'
-import { type FcmAnswer, fcmVerdict } from './verdict.js'
-import { createWire, type Wire } from './wire.js'
+import { fcmMeasured } from './payload.js'
+import { openSdk, type Sdk, type SdkRequest, sdkResponse } from './sdk.js'
+import { createTopics } from './topics.js'
+import { fcmVerdict } from './verdict.js'
+import { createWire } from './wire.js'
+import { type Authorised, withAccessToken } from './with-access-token.js'
 
-const CONCURRENCY = 500
+const CONCURRENCY = 1000
+const MAX_CONDITION_TOPICS = 5
+/** Where the host begins in what the SDK asks for. */
+const ORIGIN_START = 'https://'.length
+/** Names an attempt while the SDK has it; taken out before anything is written. */
+const ATTEMPT = 'attempt'
 
-/** What firebase-admin asks of the HTTP client inside it. */
-interface SdkRequest {
-  url: string
-  headers: Record<string, string>
-  data: { message: { data?: Record<string, string> } }
-}
-
-/** The part of firebase-admin that is replaced: its HTTP client. There is no public seam for it. */
-interface SdkInsides {
-  messagingRequestHandler: { httpClient: { send(request: SdkRequest): Promise<unknown> } }
-}
-
-interface Sdk {
-  messaging: Messaging
-  close(): Promise<void>
+/** An attempt that the SDK is busy with, and what came of it. */
+interface Waiting {
+  signal: AbortSignal
+  outcome?: Authorised
 }
 
 /**
@@ -58,42 +53,63 @@ export function openFcmSender(value: unknown, settings: ChannelSettings): Sender
     timeoutMs: timeouts.requestMs,
   })
   const wire = createWire({ dial: settings.endpoints?.fcm, ca: settings.ca, timeouts })
-  const answers = new Map<string, { signal: AbortSignal; answer?: FcmAnswer; verdict?: Verdict }>()
+  const attempts = new Map<string, Waiting>()
   let sdk: Promise<Sdk> | undefined
+  let lastAttempt = 0
+  const sent = sdkResponse('{"name":"sent"}')
+  const opened = () => {
+    sdk ??= openSdk(credentials.projectId, carry)
+    return sdk
+  }
+  const topics = createTopics({
+    sdk: opened,
+    tokens,
+    dispatcher: agent,
+    origin: settings.endpoints?.fcmTopics,
+    timeoutMs: timeouts.requestMs,
+  })
 
   const carry = async (request: SdkRequest): Promise<unknown> => {
-    const waiting = answers.get(request.data.message.data?.attempt ?? '')
-    if (!waiting) throw new Error('firebase-admin sent a message that nobody waits for')
-    delete request.data.message.data?.attempt
-    const outcome = await askWithToken(tokens, wire, request, waiting.signal)
-    if ('verdict' in outcome) waiting.verdict = outcome.verdict
-    else waiting.answer = outcome.answer
-    return sdkResponse('answer' in outcome ? outcome.answer : undefined)
+    if (!('message' in request.data)) return topics.carry(request)
+    const { data } = request.data.message
+    const waiting = attempts.get(data?.[ATTEMPT] ?? '')
+    if (!data || !waiting) throw new Error('firebase-admin sent a message that nobody waits for')
+    delete data[ATTEMPT]
+    const path = request.url.slice(request.url.indexOf('/', ORIGIN_START))
+    const body = JSON.stringify(request.data)
+    waiting.outcome = await withAccessToken(tokens, (token) =>
+      wire.request({
+        path,
+        headers: { ...request.headers, authorization: `Bearer ${token}` },
+        body,
+        signal: waiting.signal,
+      }),
+    )
+    // The SDK only has to be content; the verdict is made from the answer itself.
+    return sent
   }
 
   const one = async (outgoing: Outgoing, signal: AbortSignal): Promise<Verdict> => {
-    if (outgoing.address.kind !== 'fcm') return wrongAddress(outgoing, 'fcm')
-    if (isExpired(outgoing.message, Date.now())) return { kind: 'message', reason: 'EXPIRED' }
-    sdk ??= openSdk(credentials.projectId, carry)
-    const { messaging } = await sdk
+    if (!isFor(outgoing, 'fcm')) return wrongAddress(outgoing, 'fcm')
     const now = Date.now()
-    const payload = fitted(outgoing as OutgoingTo<'fcm'>, now)
-    if ('verdict' in payload) return payload.verdict
-    const attempt = randomUUID()
-    const waiting: { signal: AbortSignal; answer?: FcmAnswer; verdict?: Verdict } = { signal }
-    answers.set(attempt, waiting)
+    const problem = problemOf(outgoing, now)
+    if (problem) return problem
+    const attempt = String(++lastAttempt)
+    const waiting: Waiting = { signal }
+    attempts.set(attempt, waiting)
     try {
-      await messaging.send({ ...payload.message, data: { ...payload.message.data, attempt } })
+      const { messaging } = await opened()
+      const { payload } = fitPayload(outgoing, fcmMeasured(outgoing, now))
+      await messaging.send({ ...payload, data: { ...payload.data, [ATTEMPT]: attempt } })
     } catch (error) {
-      if (!waiting.answer && !waiting.verdict) {
-        const reason = error instanceof Error ? error.message.slice(0, 160) : 'INVALID_PAYLOAD'
-        return { kind: 'message', reason }
-      }
+      if (error instanceof ChannelError) return { kind: 'message', reason: error.code }
+      if (!waiting.outcome) return { kind: 'message', reason: reasonOf(error) }
     } finally {
-      answers.delete(attempt)
+      attempts.delete(attempt)
     }
-    if (waiting.verdict) return waiting.verdict
-    return waiting.answer ? fcmVerdict(waiting.answer, Date.now()) : { kind: 'unknown', reason: 'NO_ANSWER' }
+    const { outcome } = waiting
+    if (!outcome) return { kind: 'unknown', reason: 'NO_ANSWER' }
+    return 'verdict' in outcome ? outcome.verdict : fcmVerdict(outcome.answer, Date.now())
   }
 
   let disposed: Promise<void> | undefined
@@ -104,6 +120,7 @@ export function openFcmSender(value: unknown, settings: ChannelSettings): Sender
       inFlight.run(() =>
         sendEach(batch, { signal, batchMs: timeouts.batchMs, concurrency: CONCURRENCY }, one),
       ),
+    manageTopic: (change, signal) => inFlight.run(() => topics.manage(change, signal)),
     [Symbol.asyncDispose]() {
       disposed ??= (async () => {
         await inFlight.idle()
@@ -116,59 +133,17 @@ export function openFcmSender(value: unknown, settings: ChannelSettings): Sender
   }
 }
 
-async function askWithToken(
-  tokens: AccessTokens,
-  wire: Wire,
-  request: SdkRequest,
-  signal: AbortSignal,
-): Promise<{ answer: FcmAnswer } | { verdict: Verdict }> {
-  const path = new URL(request.url).pathname
-  const body = JSON.stringify(request.data)
-  const ask = (token: string) =>
-    wire.request({ path, headers: { ...request.headers, authorization: `Bearer ${token}` }, body, signal })
-  const first = await tokens.get()
-  if (!first.ok) return { verdict: first.verdict }
-  const answer = await ask(first.token)
-  const refused =
-    answer.kind === 'answer' && answer.status === 401 && !answer.text.includes('THIRD_PARTY_AUTH_ERROR')
-  if (!refused) return { answer }
-  const second = await tokens.renew(first.token)
-  return second.ok ? { answer: await ask(second.token) } : { verdict: second.verdict }
-}
-
-function fitted(outgoing: OutgoingTo<'fcm'>, nowMs: number) {
-  try {
-    const { message } = fitTo(outgoing, FCM_MAX_BYTES, (candidate) =>
-      fcmMeasured(fcmPayload(candidate, nowMs)),
-    )
-    return { message: fcmPayload({ ...outgoing, message }, nowMs) }
-  } catch (error) {
-    if (!(error instanceof ChannelError)) throw error
-    return { verdict: { kind: 'message', reason: error.code } satisfies Verdict }
+/** What keeps a message from being sent before FCM is asked. */
+function problemOf({ address, message }: OutgoingFor<'fcm'>, nowMs: number): Verdict | undefined {
+  if (isExpired(message, nowMs)) return { kind: 'message', reason: 'EXPIRED' }
+  if (address.kind === 'fcm-topic' && address.condition !== undefined) {
+    const topics = address.condition.match(/\bin\s+topics\b/g)?.length ?? 0
+    if (topics > MAX_CONDITION_TOPICS) return { kind: 'message', reason: 'TOO_MANY_TOPICS' }
   }
+  const reason = address.kind === 'fcm-live-activity' ? liveActivityProblem(message) : undefined
+  return reason === undefined ? undefined : { kind: 'message', reason }
 }
 
-/** Loaded on first use: it costs a third of a second and 30 MB, which a process without FCM need not pay. */
-async function openSdk(projectId: string, send: (request: SdkRequest) => Promise<unknown>): Promise<Sdk> {
-  const [{ deleteApp, initializeApp }, { getMessaging }] = await Promise.all([
-    import('firebase-admin/app'),
-    import('firebase-admin/messaging'),
-  ])
-  const credential = { getAccessToken: async () => ({ access_token: 'held by the wire', expires_in: 3600 }) }
-  const app: App = initializeApp({ projectId, credential }, `carillon-${randomUUID()}`)
-  const messaging = getMessaging(app)
-  ;(messaging as unknown as SdkInsides).messagingRequestHandler.httpClient = { send }
-  return { messaging, close: () => deleteApp(app) }
-}
-
-/** The SDK wants a response it can read; the verdict is made from the answer itself. */
-function sdkResponse(answer: FcmAnswer | undefined): unknown {
-  const text = answer?.kind === 'answer' && answer.status === 200 ? answer.text : '{"name":"none"}'
-  let data: unknown = {}
-  try {
-    data = JSON.parse(text)
-  } catch {
-    data = {}
-  }
-  return { status: 200, headers: {}, text, data, isJson: () => true }
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message.slice(0, 160) : 'INVALID_PAYLOAD'
 }

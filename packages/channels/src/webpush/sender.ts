@@ -3,17 +3,18 @@ import { createEgressAgent } from '../egress/agent.js'
 import { createEgressGuard } from '../egress/guard.js'
 import { post } from '../egress/post.js'
 import { ChannelError } from '../errors.js'
-import { fitTo } from '../fit.js'
+import { fitPayload } from '../fit.js'
 import { createInFlight } from '../in-flight.js'
 import { isExpired } from '../lifetime.js'
-import type { Outgoing, OutgoingTo } from '../message.js'
+import { isFor, type Outgoing, type OutgoingTo } from '../message.js'
 import { sendEach, wrongAddress } from '../send-each.js'
 import type { Sender } from '../sender.js'
 import { type ChannelSettings, timeoutsOf } from '../settings.js'
 import type { Verdict } from '../verdict.js'
+import { isHidden, SILENT_NOT_POSSIBLE } from '../visibility.js'
 import { readWebPushCredentials } from './credentials.js'
 import { checkEndpoint } from './endpoints.js'
-import { WEBPUSH_MAX_BYTES, webPushPayload } from './payload.js'
+import { webPushMeasured } from './payload.js'
 import { createVapidHeaders } from './vapid.js'
 import { webPushVerdict } from './verdict.js'
 
@@ -32,8 +33,7 @@ export function openWebPushSender(value: unknown, settings: ChannelSettings): Se
   const requestFor = (outgoing: OutgoingTo<'webpush'>, nowMs: number) => {
     const { endpoint, p256dh, auth } = outgoing.address
     const url = checkEndpoint(endpoint, guard, settings.webPushHosts ?? [])
-    const fitted = fitTo(outgoing, WEBPUSH_MAX_BYTES, (candidate) => webPushPayload(candidate, nowMs).body)
-    const payload = webPushPayload({ ...outgoing, message: fitted.message }, nowMs)
+    const { payload } = fitPayload(outgoing, webPushMeasured(nowMs))
     const details = encrypted(() =>
       webpush.generateRequestDetails({ endpoint, keys: { p256dh, auth } }, payload.body, {
         TTL: payload.ttlSeconds,
@@ -49,12 +49,12 @@ export function openWebPushSender(value: unknown, settings: ChannelSettings): Se
   }
 
   const one = async (outgoing: Outgoing, signal: AbortSignal): Promise<Verdict> => {
-    if (outgoing.address.kind !== 'webpush') return wrongAddress(outgoing, 'webpush')
+    if (!isFor(outgoing, 'webpush')) return wrongAddress(outgoing, 'webpush')
     const now = Date.now()
     if (isExpired(outgoing.message, now)) return { kind: 'message', reason: 'EXPIRED' }
-    if (outgoing.message.silent) return { kind: 'message', reason: 'SILENT_NOT_ALLOWED' }
+    if (isHidden(outgoing.message)) return { kind: 'message', reason: SILENT_NOT_POSSIBLE }
     try {
-      const request = requestFor(outgoing as OutgoingTo<'webpush'>, now)
+      const request = requestFor(outgoing, now)
       const outcome = await post({
         ...request,
         dispatcher: agent,
