@@ -3,6 +3,7 @@ import { CommandError, EXIT } from '../terminal/failure.js'
 import { benchBroadcast } from './broadcast.js'
 import { benchDispatch } from './dispatch.js'
 import { benchIdle } from './idle.js'
+import { benchPush } from './push.js'
 import { type BenchRow, printRows, writeRows } from './rows.js'
 import { benchWaking } from './waking.js'
 
@@ -13,6 +14,8 @@ export interface BenchArguments {
   /** People of the broadcast suite. */
   users?: number
   runs?: number
+  /** Messages of one round of the push suite. */
+  messages?: number
 }
 
 type Suite = (args: BenchArguments, context: CommandContext) => Promise<BenchRow[]>
@@ -21,6 +24,7 @@ const SUITES: Readonly<Record<string, Suite>> = {
   broadcast: benchBroadcast,
   dispatch: benchDispatch,
   waking: benchWaking,
+  push: benchPush,
   idle: benchIdle,
 }
 

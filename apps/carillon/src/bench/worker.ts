@@ -3,7 +3,7 @@ import { createInterface } from 'node:readline'
 import type { BenchEngines } from './engines.js'
 
 /** As deploy/Dockerfile runs workers: a batch outlives several scavenges of the default young generation. */
-const NODE_FLAGS = ['--min-semi-space-size=64', '--max-semi-space-size=64']
+export const NODE_FLAGS = ['--min-semi-space-size=64', '--max-semi-space-size=64']
 /** No delivery is ever brought again for lack of a worker. */
 const RESPOOL_AFTER_MS = String(60 * 60 * 1000)
 
