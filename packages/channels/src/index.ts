@@ -28,6 +28,13 @@ export type { ChannelSettings, DialAddress, Timeouts } from './settings.js'
 export { isSignedByTwilio, readSmsNews, type SmsFailure, type SmsNews } from './sms/callback.js'
 export { isPhoneNumber } from './sms/credentials.js'
 export {
+  type BounceClaims,
+  type BouncedDelivery,
+  bounceLocalPart,
+  readBounceAddress,
+  tenantMark,
+} from './smtp/bounce-address.js'
+export {
   signUnsubscribeToken,
   type UnsubscribeClaims,
   verifyUnsubscribeToken,

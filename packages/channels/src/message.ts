@@ -108,6 +108,8 @@ export interface Outgoing {
   message: Message
   /** Lets a device acknowledge without a sign-in. */
   receiptToken: string
+  /** Local part of the address to which a mail comes back, from `bounceLocalPart`; absent: one that proves nothing. */
+  bounceTo?: string
 }
 
 /** The Outgoing whose address is of one of these kinds. */

@@ -12,7 +12,7 @@ export interface SmtpCredentials {
   password: string | undefined
   from: string
   fromName: string | undefined
-  /** Bounces go to `bounce+<deliveryId>@` this domain; without it to `from`. */
+  /** Bounces go to `bounceTo` at this domain; without it to `from`, where nobody reads them. */
   bounceDomain: string | undefined
   dkim: { domainName: string; keySelector: string; privateKey: string } | undefined
 }
@@ -47,6 +47,10 @@ export function readSmtpCredentials(value: unknown): SmtpCredentials {
     // Read here, since the signer would fail each mail with a key that is none.
     if (dkimDomain !== undefined) fields.privateKey('dkimPrivateKey', 'rsa')
     if (!isMailAddress(credentials.from)) fields.refuse('from', 'must be a bare mail address')
+    const { bounceDomain } = credentials
+    if (bounceDomain !== undefined && !isMailAddress(`bounce@${bounceDomain}`)) {
+      fields.refuse('bounceDomain', 'must be a domain')
+    }
     if (credentials.user !== undefined && credentials.password === undefined) {
       fields.refuse('password', 'must be given with user')
     }

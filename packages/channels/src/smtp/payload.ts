@@ -31,7 +31,7 @@ export function smtpPayload(outgoing: OutgoingTo<'email'>, credentials: SmtpCred
   const bounce =
     credentials.bounceDomain === undefined
       ? credentials.from
-      : `bounce+${outgoing.deliveryId}@${credentials.bounceDomain}`
+      : `${outgoing.bounceTo ?? `bounce+${outgoing.deliveryId}`}@${credentials.bounceDomain}`
   const overrides = Object.entries(message.overrides?.smtp ?? {}).filter(([key]) => OVERRIDABLE.has(key))
   const unsubscribe = message.listUnsubscribeUrl
   const built = {
