@@ -24,6 +24,7 @@ import { addReceiptRoutes } from './routes/receipts.js'
 import { addRecordedRoutes } from './routes/recorded.js'
 import { addSettingsRoutes } from './routes/settings.js'
 import { addShadowRoutes } from './routes/shadow.js'
+import { addSuppressionRoutes } from './routes/suppressions.js'
 import { addTemplateRoutes } from './routes/templates.js'
 import { addTenantRoutes } from './routes/tenant.js'
 import { addTopicRoutes } from './routes/topics.js'
@@ -48,6 +49,7 @@ const ROUTES = [
   addAdministrationRoutes,
   addProviderRoutes,
   addTenantRoutes,
+  addSuppressionRoutes,
   addReceiptRoutes,
   addCallbackRoutes,
   addUnsubscribeRoutes,
