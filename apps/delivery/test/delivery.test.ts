@@ -4,11 +4,11 @@ import t from 'tap'
 import { useWorld } from './world.js'
 
 const KILLED = [
-  { place: 'after-claim', sends: 1, verdicts: ['unknown', 'accepted'] },
-  { place: 'after-send', sends: 2, verdicts: ['unknown', 'accepted'] },
-  { place: 'after-close', sends: 1, verdicts: ['accepted'] },
+  { place: 'after-claim', sends: 1, unknowns: 1, verdicts: ['unknown', 'accepted'] },
+  { place: 'after-send', sends: 2, unknowns: 1, verdicts: ['unknown', 'accepted'] },
+  { place: 'after-close', sends: 1, unknowns: 0, verdicts: ['accepted'] },
 ]
-for (const { place, sends, verdicts } of KILLED) {
+for (const { place, sends, unknowns, verdicts } of KILLED) {
   t.test(`killed ${place}, nothing is lost and only an unknown attempt is repeated`, async (t) => {
     const world = await useWorld(t)
     await world.putTenant('acme')
@@ -24,6 +24,9 @@ for (const { place, sends, verdicts } of KILLED) {
       verdicts,
     )
     t.equal(world.simulators.fcm.counters.sends, sends)
+    t.match(await world.rows('SELECT unknowns FROM deliveries WHERE id = $1', [job.deliveryId]), [
+      { unknowns },
+    ])
   })
 }
 
@@ -53,6 +56,34 @@ t.test('each verdict ends its own delivery and nobody else waits', async (t) => 
     async () =>
       (await world.rows(`SELECT FROM devices WHERE id = $1 AND status = 'gone'`, [dead.device])).length === 1,
   )
+})
+
+t.test('what was seen meanwhile is not pushed any more, unless its step says so', async (t) => {
+  const world = await useWorld(t)
+  const { fcm } = world.simulators
+  await world.putTenant('acme')
+  const seen = await world.queue('acme', fcm.registerDevice().token)
+  const regardless = await world.queue('acme', fcm.registerDevice().token, null, {
+    inbox: { title: 'Hello' },
+    1: { options: { unlessSeen: false } },
+  })
+  const silent = await world.queue('acme', fcm.registerDevice().token, null, {
+    inbox: { title: 'Hello' },
+    1: { options: { silent: true } },
+  })
+  const unseen = await world.queue('acme', fcm.registerDevice().token)
+  for (const { runId } of [seen, regardless, silent]) {
+    await world.rows('UPDATE runs SET seen_at = now() WHERE id = $1', [runId])
+  }
+  await world.startWorker()
+  for (const job of [seen, regardless, silent, unseen]) await world.job(job)
+  await world.becomes(seen, 'withdrawn')
+  for (const job of [regardless, silent, unseen]) await world.becomes(job, 'sent')
+  t.match(
+    await world.rows('SELECT reason, attempt_no, due_at FROM deliveries WHERE id = $1', [seen.deliveryId]),
+    [{ reason: 'ALREADY_SEEN', attempt_no: 0, due_at: null }],
+  )
+  t.equal(fcm.counters.sends, 3)
 })
 
 t.test('a provider that is down for a moment is asked again', async (t) => {

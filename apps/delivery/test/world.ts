@@ -23,6 +23,12 @@ import { eventually, useNats, useNodeProcess, usePostgres } from '@carillon/test
 import type { Test } from 'tap'
 
 const MAIN = new URL('../src/main.js', import.meta.url).pathname
+const PROVIDER_OF: Readonly<Record<DeliveryChannel, Provider>> = {
+  push: 'fcm',
+  email: 'smtp',
+  sms: 'sms',
+  webhook: 'webhook',
+}
 const MASTER_KEY = randomBytes(32)
 export const RECEIPT_KEY = randomBytes(32)
 
@@ -66,11 +72,12 @@ export async function useWorld(t: Test, channel: DeliveryChannel = 'push') {
   await maintain(owner, { daysAhead: 1, retainDays: 30 })
   const rows = async <R>(text: string, values: unknown[] = []) =>
     (await owner.query<R>({ text, values })).rows
+  const provider = PROVIDER_OF[channel]
   let place = 0
   const queueTo = async (
     tenant: string,
     [kind, address]: readonly [kind: string, address: string],
-    content: Record<string, string>,
+    content: Record<string, unknown>,
     expiresAt: Date | null,
   ) => {
     const user = userId(sha256, tenant, 'ada')
@@ -79,7 +86,7 @@ export async function useWorld(t: Test, channel: DeliveryChannel = 'push') {
     await rows(
       `INSERT INTO runs (id, tenant_id, event_id, workflow_key, workflow_version, user_id, recipient, lane, state, plan, content, in_inbox, created_at)
          VALUES ($1, $2, $1, 'w', 1, $3, 'ada', 'normal', 'done', '[]', $4, true, now())`,
-      [run, tenant, user, JSON.stringify({ inbox: content })],
+      [run, tenant, user, JSON.stringify('inbox' in content ? content : { inbox: content })],
     )
     await rows(
       `INSERT INTO deliveries (run_id, id, tenant_id, user_id, channel, lane, step, address_kind, address, expires_at, created_at, updated_at)
@@ -101,6 +108,7 @@ export async function useWorld(t: Test, channel: DeliveryChannel = 'push') {
           CARILLON_ENVIRONMENT: 'development',
           CARILLON_DELIVERY_CHANNELS: channel,
           CARILLON_DELIVERY_LEASE_MS: '500',
+          CARILLON_RETRY_BASE_MS: '10',
           CARILLON_MASTER_KEY: MASTER_KEY.toString('base64url'),
           CARILLON_RECEIPT_KEY: RECEIPT_KEY.toString('base64url'),
           CARILLON_PUBLIC_URL: 'https://bells.example',
@@ -109,33 +117,54 @@ export async function useWorld(t: Test, channel: DeliveryChannel = 'push') {
         },
       }),
     async putTenant(tenant: string, credentials?: unknown) {
-      const provider: Provider = channel === 'sms' ? 'sms' : 'fcm'
-      const own = credentials ?? simulators.credentials[provider]
       await rows('INSERT INTO tenants (id, name) VALUES ($1, $1)', [tenant])
-      await rows('INSERT INTO providers (tenant_id, channel, kind, credentials) VALUES ($1, $2, $3, $4)', [
-        tenant,
-        channel,
-        provider,
-        sealCredentials(MASTER_KEY, own, { tenant, provider }),
-      ])
+      await world.putAccount(tenant, { credentials: credentials ?? simulators.credentials[provider] })
       const user = userId(sha256, tenant, 'ada')
       await rows(`INSERT INTO users (tenant_id, id, external_id) VALUES ($1, $2, 'ada')`, [tenant, user])
     },
+    /** One more account of the channel's provider; gives its id. */
+    async putAccount(
+      tenant: string,
+      account: { name?: string; position?: number; credentials: unknown; settings?: object },
+    ): Promise<string> {
+      const [row] = await rows<{ id: string }>(
+        `INSERT INTO providers (tenant_id, channel, kind, name, position, credentials, settings)
+           VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id`,
+        [
+          tenant,
+          channel,
+          provider,
+          account.name ?? 'default',
+          account.position ?? 0,
+          sealCredentials(MASTER_KEY, account.credentials, { tenant, provider }),
+          JSON.stringify(account.settings ?? {}),
+        ],
+      )
+      return row?.id ?? ''
+    },
     /** One delivery to one device, queued, with everything behind it. */
-    async queue(tenant: string, token: string, expiresAt: Date | null = null): Promise<Queued> {
+    async queue(
+      tenant: string,
+      token: string,
+      expiresAt: Date | null = null,
+      content: Record<string, unknown> = { title: 'Hello', body: 'x' },
+    ): Promise<Queued> {
       const device = randomUUID()
       await rows(
         `INSERT INTO devices (tenant_id, id, user_id, kind, address, address_hash) VALUES ($1, $2, $3, 'fcm', $4, $5)`,
         [tenant, device, userId(sha256, tenant, 'ada'), JSON.stringify({ token }), Buffer.from(device)],
       )
       return {
-        ...(await queueTo(tenant, ['device', device], { title: 'Hello', body: 'x' }, expiresAt)),
+        ...(await queueTo(tenant, ['device', device], content, expiresAt)),
         device,
       }
     },
     /** One text to one number, queued. */
     text: (tenant: string, phone: string, content: Record<string, string> = { title: 'Hello', body: 'x' }) =>
       queueTo(tenant, ['phone', phone], content, null),
+    /** One mail to one mailbox, queued. */
+    mail: (tenant: string, mailbox: string) =>
+      queueTo(tenant, ['email', mailbox], { title: 'Hello', body: 'x' }, null),
     job: (job: { runId: string; deliveryId: string; tenant: string }) =>
       publisher.publish(jobStream(channel), {
         subject: jobSubject(channel, 'normal', job.tenant),
@@ -143,6 +172,15 @@ export async function useWorld(t: Test, channel: DeliveryChannel = 'push') {
       }),
     poison: (tenant: string) =>
       publisher.publish(jobStream(channel), { subject: jobSubject(channel, 'normal', tenant), body: '{' }),
+    /** Publishes the job again whenever the row waits, sooner than the waker would, until it has ended. */
+    drive: (job: { runId: string; deliveryId: string; tenant: string }, status: string) =>
+      eventually(async () => {
+        const [row] = await rows<{ status: string }>('SELECT status FROM deliveries WHERE id = $1', [
+          job.deliveryId,
+        ])
+        if (row?.status === 'queued' || row?.status === 'retrying') await world.job(job)
+        return row?.status === status
+      }),
     becomes: (job: { deliveryId: string }, status: string) =>
       eventually(
         async () =>
