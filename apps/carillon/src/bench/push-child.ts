@@ -8,12 +8,19 @@ export interface Child extends AsyncDisposable {
   ask<T>(question: unknown): Promise<T>
 }
 
-/** Starts a script beside this one as a process of its own: its CPU is its own and its event loop shares nothing. */
+/**
+ * Starts a script beside this one as a process of its own: its CPU is its own and its event loop shares nothing. Node's
+ * flags are handed on, so `node --cpu-prof … bench push` writes a profile of each.
+ */
 export function startChild(script: 'push-client' | 'push-simulators'): Child {
   const file = new URL(`./${script}.js`, import.meta.url).pathname
-  const child: ChildProcess = spawn(process.execPath, [...NODE_FLAGS, file], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-  })
+  const child: ChildProcess = spawn(
+    process.execPath,
+    [...NODE_FLAGS, '--expose-gc', ...process.execArgv, file],
+    {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    },
+  )
   const ended = new Promise((resolve) => child.once('exit', resolve))
   const answers = createInterface({ input: child.stdout as NodeJS.ReadableStream })[Symbol.asyncIterator]()
   return {
