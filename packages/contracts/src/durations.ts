@@ -1,6 +1,9 @@
 /** Durations are a number and a unit: ms, s, m, h, d. */
 export const DURATION_PATTERN = '^[1-9][0-9]{0,8}(ms|s|m|h|d)$'
 
+/** As durations, and 0s. */
+export const DURATION_OR_ZERO_PATTERN = '^(0|[1-9][0-9]{0,8})(ms|s|m|h|d)$'
+
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 
 /** Milliseconds of a duration like `20s`, or undefined when it isn't one. */

@@ -1,3 +1,4 @@
+export * from './channel-options.js'
 export * from './content.js'
 export * from './decode-messages.js'
 export * from './durations.js'

@@ -145,6 +145,7 @@ t.test('folding facts in any order never lowers a rank, and nothing follows a la
   t.notOk(isTerminal('sent') || isTerminal('retrying') || isTerminal('queued'))
   t.equal(fold(['delivered', 'sent']), 'delivered', 'a late sent undoes nothing')
   t.equal(fold(['sent', 'failed']), 'failed', 'a bounce undoes sent')
+  t.equal(fold(['failed', 'delivered', 'expired']), 'delivered', 'proof of arrival outweighs giving up')
   t.comment('3000 cases')
 })
 

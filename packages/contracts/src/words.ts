@@ -61,15 +61,16 @@ export const REASONS = [
 export type Reason = (typeof REASONS)[number]
 
 /**
- * Order in which a delivery's status may move: a later fact never overwrites an equal or a higher rank, so a late
- * `sent` can't undo `delivered`, and what has ended stays as it ended.
+ * Order in which facts move a delivery's status: a later one never overwrites an equal or a higher rank, so a late
+ * `sent` can't undo `delivered`, and what has ended stays as it ended. Proof of arrival alone stands above: what was
+ * given up after an attempt without an answer may have arrived all the same.
  */
 export const DELIVERY_RANK: Readonly<Record<DeliveryStatus, number>> = {
   queued: 0,
   retrying: 1,
   sending: 2,
   sent: 3,
-  delivered: 4,
+  delivered: 5,
   failed: 4,
   expired: 4,
   skipped: 4,
@@ -77,7 +78,7 @@ export const DELIVERY_RANK: Readonly<Record<DeliveryStatus, number>> = {
   simulated: 4,
 }
 
-/** True for statuses that never change again. `sent` stays open until a device acknowledges. */
+/** True once nothing is tried any more. `sent` stays open until a device acknowledges. */
 export function isTerminal(status: DeliveryStatus): boolean {
-  return DELIVERY_RANK[status] >= DELIVERY_RANK.delivered
+  return DELIVERY_RANK[status] >= DELIVERY_RANK.failed
 }

@@ -1,17 +1,8 @@
 import { type Static, type TSchema, Type } from 'typebox'
-import { ContentSchema } from './content.js'
-import { DURATION_PATTERN } from './durations.js'
+import { CHANNEL_OPTIONS, type ChannelOptions } from './channel-options.js'
+import { cel, duration, key, strict } from './shapes.js'
 
 /** What a step may say, as it is written in a workflow file. */
-
-export const duration = (description: string) => Type.String({ pattern: DURATION_PATTERN, description })
-export const key = Type.String({
-  pattern: '^[a-z0-9][a-z0-9-]{0,63}$',
-  description: 'Lower-case letters, digits, dashes.',
-})
-export const cel = (description: string) => Type.String({ minLength: 1, maxLength: 2000, description })
-
-const strict = { additionalProperties: false } as const
 
 export const WEEKDAYS = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] as const
 export type Weekday = (typeof WEEKDAYS)[number]
@@ -24,19 +15,6 @@ export const days = Type.Array(Type.Union(WEEKDAYS.map((day) => Type.Literal(day
   maxItems: 7,
   description: 'Days of the week; every day when left out.',
 })
-
-export const ChannelOptionsSchema = Type.Object(
-  {
-    if: Type.Optional(cel('CEL condition for this step alone.')),
-    template: Type.Optional(key),
-    content: Type.Optional(ContentSchema),
-    app: Type.Optional(Type.String({ maxLength: 64, description: 'Push: only devices of this app (role).' })),
-    url: Type.Optional(Type.String({ format: 'uri', description: 'Webhook: where to post.' })),
-    maxAttempts: Type.Optional(Type.Integer({ minimum: 1, maximum: 10 })),
-  },
-  strict,
-)
-export type ChannelOptions = Static<typeof ChannelOptionsSchema>
 
 export const WaitSchema = Type.Union(
   [
@@ -130,7 +108,7 @@ export const StepSchema = Type.Cyclic(
   {
     Step: Type.Union([
       Type.Union(CHANNEL_STEPS.map((channel) => Type.Literal(channel))),
-      ...CHANNEL_STEPS.map((channel) => named(channel, ChannelOptionsSchema)),
+      ...CHANNEL_STEPS.map((channel) => named(channel, CHANNEL_OPTIONS[channel])),
       named('wait', WaitSchema),
       named('digest', DigestSchema),
       named('throttle', ThrottleSchema),

@@ -1,9 +1,8 @@
 import { type Static, Type } from 'typebox'
 import { ContentSchema } from './content.js'
+import { cel, duration, key, strict } from './shapes.js'
 import { LANES } from './words.js'
-import { cel, duration, key, type Step, StepSchema } from './workflow-steps.js'
-
-const strict = { additionalProperties: false } as const
+import { type Step, StepSchema } from './workflow-steps.js'
 
 /** A recipient named by a workflow or by a trigger; inline fields identify the user on the way. */
 export const RecipientSchema = Type.Union([

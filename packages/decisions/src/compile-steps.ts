@@ -7,6 +7,7 @@ import {
 } from '@carillon/contracts'
 import type { CelNames, Expression } from './cel.js'
 import type { LocalisedTexts } from './content.js'
+import type { StepOptions } from './said-options.js'
 import {
   ANY_KEY,
   type ChannelStep,
@@ -21,6 +22,8 @@ export interface StepCompiler {
   expression(source: string, path: string, names: CelNames): Expression
   /** The texts of a channel step that says something of its own. */
   texts(step: Pick<ChannelStep, 'type' | 'options' | 'path'>): LocalisedTexts | undefined
+  /** How a channel step is sent, when it says something of it. */
+  says(options: ChannelStep['options'], path: string): StepOptions | undefined
 }
 
 const DEFAULT_ITEMS = 100
@@ -123,6 +126,7 @@ function compileChannel(
     options,
     condition: options.if === undefined ? undefined : compiler.expression(options.if, `${at}.if`, 'run'),
     texts: compiler.texts({ type, options, path: at }),
+    says: compiler.says(options, at),
   }
 }
 

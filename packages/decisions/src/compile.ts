@@ -3,6 +3,7 @@ import { type CelNames, createCelCompiler, type Expression } from './cel.js'
 import { compileSteps } from './compile-steps.js'
 import { compileContent, type LocalisedTexts, type WrittenContent } from './content.js'
 import type { Group } from './recipients.js'
+import { compileOptions } from './said-options.js'
 import type { CompiledStep } from './steps.js'
 import type { Templates } from './templates.js'
 import { createTextCompiler } from './texts.js'
@@ -68,6 +69,8 @@ export function compileWorkflow(
   }
   const steps = compileSteps(definition, {
     expression,
+    says: (own, path) =>
+      compileOptions(own, path, { texts, expression: (source, at) => expression(source, at, 'run') }),
     texts({ type, options: own, path }) {
       if (own.content === undefined && own.template === undefined) return undefined
       const layers: WrittenContent[] = [shared]

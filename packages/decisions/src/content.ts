@@ -1,20 +1,30 @@
-import { type Channel, type Content, UNSUBSCRIBE_PLACE } from '@carillon/contracts'
+import { type Channel, type Content, type SaidOptions, UNSUBSCRIBE_PLACE } from '@carillon/contracts'
+import { type CompiledActions, compileActions, type RenderedAction, renderActions } from './actions.js'
+import { compileData } from './app-data.js'
 import { createLocaleChains, normalLocale } from './locale-chains.js'
 import { compileMessages, type Messages } from './messages.js'
+import { renderStructures, type Structures } from './structures.js'
 import type { TextScope } from './text-scope.js'
 import type { Text, TextCompiler } from './texts.js'
 
 /** Rendered texts of one notification or one step. */
 export interface RenderedContent {
   title?: string
+  subtitle?: string
   body?: string
   subject?: string
   html?: string
   url?: string
   imageUrl?: string
+  actions?: RenderedAction[]
+  /** For the app. */
+  data?: Record<string, unknown>
+  replyTo?: string
+  /** What the step says of how it is sent. */
+  options?: SaidOptions
 }
 
-const FIELDS = ['title', 'body', 'subject', 'html', 'url', 'imageUrl'] as const
+const FIELDS = ['title', 'subtitle', 'body', 'subject', 'html', 'url', 'imageUrl', 'replyTo'] as const
 
 /** Compiled texts by locale. A locale holds only what it says itself; the rest falls back field by field. */
 export interface LocalisedTexts {
@@ -23,7 +33,11 @@ export interface LocalisedTexts {
   readonly isEmpty: boolean
 }
 
-type Texts = Partial<Record<(typeof FIELDS)[number], Text>> & { layout?: string }
+type Texts = Partial<Record<(typeof FIELDS)[number], Text>> & {
+  layout?: string
+  actions?: CompiledActions
+  data?: Structures
+}
 
 /** Texts kept by reader; a stranger's locale has no texts of its own, but a name of its own. */
 const MAX_KEPT = 1_000
@@ -70,7 +84,7 @@ export function compileContent(
   const base = inLayout(own)
   const byLocale = new Map<string, Texts>()
   for (const [locale, texts] of entries) {
-    const compiled = compileTexts(texts, `locales.${locale}`, locale)
+    const compiled = compileTexts(withUrls(texts, content.actions), `locales.${locale}`, locale)
     // a layout that isn't there is told now
     inLayout({ ...own, ...compiled })
     byLocale.set(normalLocale(locale), compiled)
@@ -82,7 +96,9 @@ export function compileContent(
     let texts = kept.get(name)
     if (texts === undefined) {
       const fallbacks = chains(locale, tenantLocale).map((step) => byLocale.get(step))
-      texts = inLayout(Object.assign({}, own, ...fallbacks.reverse()) as Texts)
+      const all = [own, ...fallbacks.reverse()]
+      texts = inLayout(Object.assign({}, ...all) as Texts)
+      if (texts.data !== undefined) texts.data = Object.assign({}, ...all.map((one) => one?.data))
       if (kept.size < MAX_KEPT) kept.set(name, texts)
     }
     return texts
@@ -99,6 +115,12 @@ export function compileContent(
         if (text === undefined) continue
         rendered[field] = text.render(mail || field === 'html' ? inMail : scope, tenantLocale)
       }
+      const { actions, data } = texts
+      if (actions === undefined && data === undefined) return rendered
+      const reader = { scope: mail ? inMail : scope, tenantLocale }
+      if (actions !== undefined) addActions(rendered, renderActions(actions, reader))
+      if (data !== undefined)
+        rendered.data = renderStructures(compiler, data, { at: `${at}.data`, ...reader })
       return rendered
     },
   }
@@ -106,11 +128,31 @@ export function compileContent(
 
 function merged(layers: readonly (Content | undefined)[]): Content {
   const messages = Object.assign({}, ...layers.map((layer) => layer?.messages)) as Content['messages']
-  return { ...(Object.assign({}, ...layers) as Content), messages: messages ?? {} }
+  const texts = { ...(Object.assign({}, ...layers) as Content), messages: messages ?? {} }
+  // what an app gets is told by key; everything else takes the place of what was said before
+  if (texts.data !== undefined) texts.data = Object.assign({}, ...layers.map((layer) => layer?.data))
+  return texts
+}
+
+/** A translated button leads where the button with its id leads, unless it says where itself. */
+function withUrls(texts: Content, actions: Content['actions'] = []): Content {
+  if (texts.actions === undefined) return texts
+  const urls = new Map(actions.map(({ id, url }) => [id, url]))
+  return {
+    ...texts,
+    actions: texts.actions.map((action) => {
+      const url = action.url ?? urls.get(action.id)
+      return url === undefined ? action : { ...action, url }
+    }),
+  }
+}
+
+function addActions(rendered: RenderedContent, actions: RenderedAction[]): void {
+  if (actions.length > 0) rendered.actions = actions
 }
 
 /** What only mails show; other channels alone don't pay for it. */
-const MAIL_FIELDS: ReadonlySet<string> = new Set(['subject', 'html'])
+const MAIL_FIELDS: ReadonlySet<string> = new Set(['subject', 'html', 'replyTo'])
 const WITHOUT_MAIL: ReadonlySet<Channel | undefined> = new Set(['push', 'sms'])
 
 function compileFields(
@@ -134,5 +176,9 @@ function compileFields(
     texts[field] = compiler.compile(source, `${at}.${field}`, { html, mail: mail || html, locale, messages })
   }
   if (content.layout !== undefined && !leavesMail) texts.layout = content.layout
+  const options = { mail, locale, messages }
+  if (content.actions !== undefined)
+    texts.actions = compileActions(compiler, content.actions, `${at}.actions`, options)
+  if (content.data !== undefined) texts.data = compileData(compiler, content.data, `${at}.data`, options)
   return texts
 }

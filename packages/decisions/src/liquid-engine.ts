@@ -74,7 +74,7 @@ export function execute(engine: Liquid, { templates, scope, rendering, limits }:
  * The time limit is the only one that depends on the machine: a process that was stopped in mid-render would fail a text
  * that takes microseconds, so only a text that takes too long twice is refused.
  */
-export function twice(render: () => string): string {
+export function twice<T>(render: () => T): T {
   try {
     return render()
   } catch (error) {

@@ -49,8 +49,11 @@ export interface Plan {
   /** When this pass was judged, milliseconds. */
   at: number
   steps: StepOutcome[]
-  /** Rendered texts: `inbox` for what is shared, and one entry per step that says something else. */
-  content: Record<string, RenderedContent & { data?: unknown }>
+  /**
+   * Rendered texts: `inbox` for what is shared, and one entry per step that says something else. An entry with texts is
+   * whole; one with `options` alone goes with the shared texts.
+   */
+  content: Record<string, RenderedContent>
   /** An inbox step delivered in this pass, or a cap moved a louder step here. */
   inInbox: boolean
   /** When the run is looked at again: what is held, or the next step. */
@@ -111,7 +114,7 @@ export function plan(input: PlanInput): Plan {
     state: stateOf(went, facts, inInbox),
     at: now,
     steps: went.steps,
-    content: renderPlanned(went.steps, demoted, input),
+    content: renderPlanned(went.steps, demoted, input, judged.cel),
     inInbox,
     lane: workflow.lane ?? event.lane,
     category: workflow.category ?? null,

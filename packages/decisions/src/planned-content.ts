@@ -2,12 +2,12 @@ import type { DomainEvent } from '@carillon/contracts'
 import type { LocalisedTexts } from './content.js'
 import type { Digest } from './facts.js'
 import type { Plan, PlanInput, StepOutcome } from './plan.js'
-import { eventScope, userScope } from './scope.js'
+import { type CelScope, eventScope, userScope } from './scope.js'
 import type { ChannelStep } from './steps.js'
 import type { TextScope } from './texts.js'
 
 /**
- * Renders what is delivered in this pass: the shared texts once, and each step's own.
+ * Renders what is delivered in this pass: the shared texts once, each step's own, and how a step is sent.
  * @param demoted the step whose texts the inbox shows because of a cap
  * @throws RenderError
  */
@@ -15,6 +15,7 @@ export function renderPlanned(
   steps: readonly StepOutcome[],
   demoted: ChannelStep | undefined,
   input: PlanInput,
+  cel: CelScope,
 ): Plan['content'] {
   const { workflow, facts, event } = input
   const content: Plan['content'] = {}
@@ -24,8 +25,9 @@ export function renderPlanned(
   const offered = offeredData(event)
   const render = (texts: LocalisedTexts, items?: readonly number[]): Plan['content'][string] => {
     const told = items === undefined ? scope : withItems(scope, facts.digest as Digest, items)
-    const rendered: Plan['content'][string] = texts.render(told, facts.tenantLocale)
-    if (offered !== undefined) rendered.data = offered
+    const rendered = texts.render(told, facts.tenantLocale)
+    if (offered !== undefined)
+      rendered.data = rendered.data === undefined ? offered : { ...offered, ...rendered.data }
     return rendered
   }
   const saysOwn = ({ step, items }: StepOutcome) =>
@@ -35,12 +37,23 @@ export function renderPlanned(
   // what the inbox alone shows isn't what the other steps share
   const ownInbox = delivered.some((outcome) => outcome.type === 'inbox' && saysOwn(outcome))
   for (const outcome of delivered) {
-    const { type, texts } = workflow.steps[outcome.step] as ChannelStep
-    if (!saysOwn(outcome) && (type === 'inbox' || !ownInbox || workflow.texts.isEmpty)) continue
+    const { type, texts, says } = workflow.steps[outcome.step] as ChannelStep
     const place = type === 'inbox' ? 'inbox' : String(outcome.step)
-    content[place] = render(texts ?? workflow.texts, outcome.items)
+    if (saysOwn(outcome) || (type !== 'inbox' && ownInbox && !workflow.texts.isEmpty))
+      content[place] = render(texts ?? workflow.texts, outcome.items)
+    if (says === undefined) continue
+    const told = outcome.items === undefined ? scope : withItems(scope, facts.digest as Digest, outcome.items)
+    const options = says({ ...readerOf(input), scope: told, cel })
+    content[place] = { ...content[place], options }
   }
   return content
+}
+
+function readerOf({ event, facts, now, fromStep }: PlanInput) {
+  // what comes after a wait tells how it is then; an event says itself when it happened
+  const happened = fromStep === undefined || fromStep === 0 ? Date.parse(event.time ?? '') : now
+  const toldAt = Number.isNaN(happened) ? now : Math.min(happened, now)
+  return { tenantLocale: facts.tenantLocale, now, toldAt }
 }
 
 function textScope({ event, facts }: PlanInput): TextScope {
@@ -68,7 +81,9 @@ function withItems(scope: TextScope, { key, items }: Digest, only?: readonly num
 }
 
 /** Data that an app gets along with the texts: what the event offers under `data.notification`. */
-function offeredData(event: DomainEvent): object | undefined {
+function offeredData(event: DomainEvent): Record<string, unknown> | undefined {
   const offered = (event.data as { notification?: unknown } | null)?.notification
-  return typeof offered === 'object' && offered !== null && !Array.isArray(offered) ? offered : undefined
+  return typeof offered === 'object' && offered !== null && !Array.isArray(offered)
+    ? (offered as Record<string, unknown>)
+    : undefined
 }

@@ -1,6 +1,7 @@
 import type { Channel, ChannelOptions, Step } from '@carillon/contracts'
 import type { Expression } from './cel.js'
 import type { LocalisedTexts } from './content.js'
+import type { StepOptions } from './said-options.js'
 import type { LocalTime } from './time/local-time.js'
 
 /**
@@ -30,6 +31,8 @@ export interface ChannelStep extends Placed {
   condition: Expression | undefined
   /** The step's own texts; undefined when it shows the workflow's. */
   texts: LocalisedTexts | undefined
+  /** How it is sent, when the step says something of it. */
+  says: StepOptions | undefined
 }
 
 export type CompiledWait =

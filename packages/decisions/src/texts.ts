@@ -33,6 +33,8 @@ export interface TextOptions {
   locale?: string | undefined
   /** What the filter `t` finds. */
   messages?: Messages
+  /** A value for a program: blanks and line breaks stay as they are. Default: false. */
+  verbatim?: boolean
 }
 
 export interface TextCompiler {
@@ -46,6 +48,11 @@ export interface TextCompiler {
    * @throws RenderError when there is no such layout, or it can't be compiled
    */
   wrap(inner: Text, layout: string, options: { field: string; html: boolean }): Text
+  /**
+   * Renders several texts, each when it is asked for, within the limits of one.
+   * @throws RenderError
+   */
+  together<T>(render: (text: (one: Text) => string) => T, scope: TextScope, tenantLocale?: string): T
   /** Compiles a partial or a layout that nothing needs yet. @throws RenderError */
   check(kind: 'partial' | 'layout', key: string, field: string): void
 }
@@ -56,12 +63,17 @@ export interface TextDocuments {
   layouts?: LayoutDocuments | undefined
 }
 
-const MAX_TEXT = 8_192
+export const MAX_TEXT = 8_192
 const MAX_HTML = 262_144
 
 /** A text within the limits of another one; what it throws is told already, but nothing is tried again. */
 interface InnerText extends Text {
-  renderWithin(scope: TextScope, tenantLocale: string, limits: Context | undefined): string
+  renderWithin(scope: TextScope, tenantLocale: string, limits: (() => Context) | undefined): string
+}
+
+/** True for a text that has to be rendered. */
+export function hasLiquid(source: string): boolean {
+  return source.includes('{{') || source.includes('{%')
 }
 
 /** Liquid with the filters of filters.ts, no file system, no clock, and limits that hold. */
@@ -73,10 +85,12 @@ export function createTextCompiler(documents: TextDocuments = {}): TextCompiler 
   const shared: Shared = { formats: createFormats(), chains: createLocaleChains() }
   const withoutNulls = createNullRemover()
   const compile = (source: string, field: string, options: TextOptions): InnerText => {
-    const { html, mail = html, locale, messages = NO_MESSAGES } = options
+    const { html, mail = html, locale, messages = NO_MESSAGES, verbatim = false } = options
+    const as = { html, verbatim }
+    const cleaned = (output: string) => clean(output, field, as)
     // a text without Liquid costs nothing at run time
-    if (!source.includes('{{') && !source.includes('{%')) {
-      const text = clean(source, field, html)
+    if (!hasLiquid(source)) {
+      const text = cleaned(source)
       return { render: () => text, renderWithin: () => text }
     }
     const { engine, partials } = html ? escaping() : plain()
@@ -92,16 +106,21 @@ export function createTextCompiler(documents: TextDocuments = {}): TextCompiler 
     partials.prepare(rendered, field)
     const plainly = html ? undefined : plainText(source)
     const text: TextFacts = { shared, field, locale, inline, messages }
-    const renderWithin: InnerText['renderWithin'] = (scope, tenantLocale, limits) => {
+    const renderLiquid: InnerText['renderWithin'] = (scope, tenantLocale, limits) => {
       const rendering = renderingFor(scope, text, tenantLocale)
-      return clean(execute(engine, { templates, scope: withoutNulls(scope), rendering, limits }), field, html)
+      return cleaned(
+        execute(engine, { templates, scope: withoutNulls(scope), rendering, limits: limits?.() }),
+      )
     }
     return {
-      renderWithin,
+      renderWithin(scope, tenantLocale, limits) {
+        const joined = plainly?.(scope)
+        return joined === undefined ? renderLiquid(scope, tenantLocale, limits) : cleaned(joined)
+      },
       render(scope, tenantLocale = scope.user.locale) {
         const joined = plainly?.(scope)
-        if (joined !== undefined) return clean(joined, field, html)
-        return twice(() => renderWithin(scope, tenantLocale, undefined))
+        if (joined !== undefined) return cleaned(joined)
+        return twice(() => renderLiquid(scope, tenantLocale, undefined))
       },
     }
   }
@@ -115,13 +134,14 @@ export function createTextCompiler(documents: TextDocuments = {}): TextCompiler 
     const { engine } = escaping()
     const text: TextFacts = { shared, field, locale: undefined, inline: new Map(), messages: NO_MESSAGES }
     const renderWithin: InnerText['renderWithin'] = (scope, tenantLocale) => {
-      const limits = new Context({}, engine.options, { sync: true })
+      const limits = once(() => new Context({}, engine.options, { sync: true }))
       const own = (inner as InnerText).renderWithin(scope, tenantLocale, limits)
       const { templates, rendering } = findLayout()(layout, field).pick(
         renderingFor(scope, text, tenantLocale),
       )
       const within = { ...withoutNulls(scope), content: new SafeHtml(html ? own : paragraphs(own)) }
-      return clean(execute(engine, { templates, scope: within, rendering, limits }), field, true)
+      const output = execute(engine, { templates, scope: within, rendering, limits: limits() })
+      return clean(output, field, { html: true, verbatim: false })
     }
     return {
       renderWithin,
@@ -132,6 +152,11 @@ export function createTextCompiler(documents: TextDocuments = {}): TextCompiler 
   return {
     compile,
     wrap,
+    together: (render, scope, tenantLocale = scope.user.locale) =>
+      twice(() => {
+        const limits = once(() => new Context({}, plain().engine.options, { sync: true }))
+        return render((one) => (one as InnerText).renderWithin(scope, tenantLocale, limits))
+      }),
     check(kind, key, field) {
       if (kind === 'layout') findLayout()(key, field)
       else escaping().partials.check(key, field)
@@ -153,13 +178,21 @@ function once<T>(make: () => T): () => T {
 }
 
 // what stands in one line: a line break in a subject or an address would begin a header or another address
-const ONE_LINE = new Set(['title', 'subject', 'url', 'imageUrl'])
+const ONE_LINE = new Set([
+  ...['title', 'subtitle', 'subject', 'url', 'imageUrl', 'replyTo'],
+  ...['sound', 'channelId', 'threadId', 'analyticsLabel', 'id'],
+])
 
-function clean(output: string, field: string, html: boolean): string {
+function clean(
+  output: string,
+  field: string,
+  { html, verbatim }: { html: boolean; verbatim: boolean },
+): string {
   if (output.length > (html ? MAX_HTML : MAX_TEXT)) {
     throw new RenderError('LIMIT', field, `${field} is longer than ${html ? MAX_HTML : MAX_TEXT} characters.`)
   }
   const text = storable(output)
+  if (verbatim) return text
   return ONE_LINE.has(field.slice(field.lastIndexOf('.') + 1))
     ? text.replace(/\s*[\r\n]+\s*/g, ' ').trim()
     : text.trim()
