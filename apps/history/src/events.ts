@@ -2,7 +2,13 @@ import type { Logger, Metrics } from '@carillon/service'
 
 /** One function per business event of the history. */
 export interface HistoryEvents {
-  recorded(batch: { receipts: number; fresh: number; deliveries: number; notifications: number }): void
+  recorded(batch: {
+    receipts: number
+    fresh: number
+    deliveries: number
+    notifications: number
+    suppressed: number
+  }): void
   failed(stage: string, error: unknown): void
 }
 
@@ -23,8 +29,13 @@ export function createHistoryEvents({
     help: 'Passes that failed and are repeated.',
     labels: ['stage'],
   })
+  const suppressed = metrics.counter({
+    name: 'history_suppressed_total',
+    help: 'Addresses that nothing is sent to any more.',
+  })
   return {
     recorded(batch) {
+      if (batch.suppressed > 0) suppressed.inc({}, batch.suppressed)
       receipts.inc({ kind: 'new' }, batch.fresh)
       receipts.inc({ kind: 'repeated' }, batch.receipts - batch.fresh)
       logger.debug(batch, 'receipts.recorded')

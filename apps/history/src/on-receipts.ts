@@ -8,18 +8,10 @@ import {
   type Received,
   retryAfter,
 } from '@carillon/jetstream'
-import {
-  addStatistics,
-  applyDeliveryNews,
-  type Database,
-  insertReceipts,
-  markEngaged,
-  type TenantReceipt,
-  whenThere,
-} from '@carillon/postgres'
+import type { Database, TenantReceipt } from '@carillon/postgres'
 import type { HistoryEvents } from './events.js'
-import { foldReceipts } from './fold.js'
 import { deliveryFrame, engagementFrame } from './frames.js'
+import { writeReceipts } from './write-receipts.js'
 
 export interface OnReceiptsDeps {
   database: Database
@@ -31,7 +23,7 @@ export interface OnReceiptsDeps {
 const AGAIN_MS = 1_000
 
 /**
- * Handles a batch of RECEIPTS: write those that are new, move deliveries and notifications on, count, tell. All rows of
+ * Handles a batch of RECEIPTS: write those that are new, move deliveries and notifications on, suppress dead addresses, count, tell. All rows of
  * a batch are written in one transaction, so a repeated receipt counts nothing twice.
  */
 export function createOnReceipts(deps: OnReceiptsDeps): (batch: readonly Received[]) => Promise<Outcome[]> {
@@ -47,7 +39,7 @@ export function createOnReceipts(deps: OnReceiptsDeps): (batch: readonly Receive
       }
     })
     if (receipts.length === 0) return outcomes
-    const written = await write(receipts, deps)
+    const written = await writeReceipts(receipts, deps.database)
     const frames = [...written.moved.map(deliveryFrame), ...written.engaged.map(engagementFrame)]
     const told = frames.length === 0 || (await deps.publishFrames(frames)).every((outcome) => outcome.ok)
     deps.events.recorded({
@@ -55,23 +47,10 @@ export function createOnReceipts(deps: OnReceiptsDeps): (batch: readonly Receive
       fresh: written.fresh,
       deliveries: written.moved.length,
       notifications: written.engaged.length,
+      suppressed: written.suppressed,
     })
     return told
       ? outcomes
       : outcomes.map((outcome) => (outcome.kind === 'done' ? retryAfter(AGAIN_MS) : outcome))
   }
-}
-
-function write(receipts: readonly TenantReceipt[], deps: OnReceiptsDeps) {
-  return whenThere(() =>
-    deps.database.inTransaction(async (tx) => {
-      const fresh = await insertReceipts(tx, receipts)
-      if (fresh.length === 0) return { fresh: 0, moved: [], engaged: [] }
-      const folded = foldReceipts(fresh)
-      const moved = await applyDeliveryNews(tx, folded.deliveries)
-      const engaged = folded.engaged.length === 0 ? [] : await markEngaged(tx, folded.engaged)
-      await addStatistics(tx, fresh)
-      return { fresh: fresh.length, moved, engaged }
-    }),
-  )
 }

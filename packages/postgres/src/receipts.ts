@@ -46,6 +46,8 @@ export interface DeliveryNews {
   id: string
   status: Extract<DeliveryStatus, 'delivered' | 'failed'> | null
   reason: string | null
+  /** What was said of it. */
+  detail: string | null
   deliveredAtMs: number | null
   openedAtMs: number | null
   clickedAtMs: number | null
@@ -55,7 +57,10 @@ const RANK = `CASE d.status ${Object.entries(DELIVERY_RANK)
   .map(([status, rank]) => `WHEN '${status}' THEN ${rank}`)
   .join(' ')} END`
 
-/** Moves deliveries on; a status never goes back to a lower rank. Gives those whose status changed. */
+/**
+ * Moves deliveries on; a status never goes back to a lower rank, and times are those of the first fact, so facts may come
+ * in any order. Gives those whose status changed.
+ */
 export async function applyDeliveryNews(
   tx: Tx,
   news: readonly DeliveryNews[],
@@ -74,8 +79,8 @@ export async function applyDeliveryNews(
   }>({
     name: 'history-deliveries',
     text: `WITH n AS (
-        SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::smallint[], $5::text[], $6::timestamptz[], $7::timestamptz[], $8::timestamptz[])
-          AS n (run_id, id, status, rank, reason, delivered_at, opened_at, clicked_at)
+        SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::smallint[], $5::text[], $6::timestamptz[], $7::timestamptz[], $8::timestamptz[], $9::text[])
+          AS n (run_id, id, status, rank, reason, delivered_at, opened_at, clicked_at, detail)
       ), before AS (
         SELECT d.run_id, d.id, d.status, n.rank > ${RANK} AS changed FROM n JOIN deliveries d USING (run_id, id)
         ORDER BY d.run_id, d.id FOR UPDATE OF d
@@ -83,9 +88,10 @@ export async function applyDeliveryNews(
       UPDATE deliveries d SET
         status = CASE WHEN b.changed THEN n.status ELSE d.status END,
         reason = CASE WHEN b.changed THEN n.reason ELSE d.reason END,
+        detail = CASE WHEN b.changed THEN n.detail ELSE d.detail END,
         due_at = CASE WHEN b.changed THEN NULL ELSE d.due_at END,
-        delivered_at = coalesce(d.delivered_at, n.delivered_at), opened_at = coalesce(d.opened_at, n.opened_at),
-        clicked_at = coalesce(d.clicked_at, n.clicked_at), updated_at = now()
+        delivered_at = least(d.delivered_at, n.delivered_at), opened_at = least(d.opened_at, n.opened_at),
+        clicked_at = least(d.clicked_at, n.clicked_at), updated_at = now()
       FROM n JOIN before b USING (run_id, id) WHERE d.run_id = n.run_id AND d.id = n.id
       RETURNING d.run_id AS "runId", d.id, d.tenant_id AS tenant, d.user_id AS "userId", d.channel, d.status, coalesce(b.changed, false) AS changed`,
     values: [
@@ -97,6 +103,7 @@ export async function applyDeliveryNews(
       momentArray(sorted.map((row) => row.deliveredAtMs)),
       momentArray(sorted.map((row) => row.openedAtMs)),
       momentArray(sorted.map((row) => row.clickedAtMs)),
+      textArray(sorted.map((row) => row.detail)),
     ],
   })
   return rows.filter((row) => row.changed)

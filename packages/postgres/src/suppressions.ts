@@ -1,4 +1,4 @@
-import { textArray } from './arrays.js'
+import { plainArray, textArray } from './arrays.js'
 import type { Queryable, Tx } from './tx.js'
 
 /** Mailboxes, numbers and receivers that nothing is sent to any more. */
@@ -46,6 +46,29 @@ export async function suppress(
       textArray(sorted.map((row) => row.address)),
       textArray(sorted.map((row) => row.reason)),
       textArray(sorted.map((row) => row.detail?.slice(0, MAX_DETAIL) ?? null)),
+    ],
+  })
+  return rowCount
+}
+
+/** Suppresses the mailboxes and numbers that deliveries went to. Gives how many are new. Worker role. */
+export async function suppressDeliveries(
+  tx: Pick<Tx, 'query'>,
+  rows: readonly { runId: string; deliveryId: string; reason: SuppressionReason; detail: string | null }[],
+): Promise<number> {
+  if (rows.length === 0) return 0
+  const { rowCount } = await tx.query({
+    text: `INSERT INTO suppressions (tenant_id, kind, address, reason, detail)
+      SELECT d.tenant_id, d.address_kind, lower(btrim(d.address)), n.reason, left(n.detail, ${MAX_DETAIL})
+      FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[]) AS n (run_id, id, reason, detail)
+        JOIN deliveries d USING (run_id, id)
+      WHERE d.address_kind IN ('email', 'phone') ORDER BY d.tenant_id COLLATE "C", d.address_kind, lower(btrim(d.address)) COLLATE "C"
+      ON CONFLICT (tenant_id, kind, address) DO NOTHING`,
+    values: [
+      plainArray(rows.map((row) => row.runId)),
+      plainArray(rows.map((row) => row.deliveryId)),
+      textArray(rows.map((row) => row.reason)),
+      textArray(rows.map((row) => row.detail)),
     ],
   })
   return rowCount

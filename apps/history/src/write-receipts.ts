@@ -1,0 +1,30 @@
+import {
+  addStatistics,
+  applyDeliveryNews,
+  type Database,
+  insertReceipts,
+  markEngaged,
+  suppressDeliveries,
+  type TenantReceipt,
+  whenThere,
+} from '@carillon/postgres'
+import { foldReceipts } from './fold.js'
+
+/**
+ * Writes receipts and all that follows from those that are new, in one transaction: a repeated one changes and counts
+ * nothing. Receipts of deliveries that don't exist are left out.
+ */
+export function writeReceipts(receipts: readonly TenantReceipt[], database: Database) {
+  return whenThere(() =>
+    database.inTransaction(async (tx) => {
+      const fresh = await insertReceipts(tx, receipts)
+      if (fresh.length === 0) return { fresh: 0, moved: [], engaged: [], suppressed: 0 }
+      const folded = foldReceipts(fresh)
+      const moved = await applyDeliveryNews(tx, folded.deliveries)
+      const engaged = folded.engaged.length === 0 ? [] : await markEngaged(tx, folded.engaged)
+      await addStatistics(tx, fresh)
+      const suppressed = await suppressDeliveries(tx, folded.suppressed)
+      return { fresh: fresh.length, moved, engaged, suppressed }
+    }),
+  )
+}
