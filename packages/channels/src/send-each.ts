@@ -22,47 +22,66 @@ export async function sendEach(
   options: SendEachOptions,
   one: (outgoing: Outgoing, signal: AbortSignal) => Promise<Verdict>,
 ): Promise<Verdict[]> {
+  if (batch.length === 0) return []
   const stop = new AbortController()
-  // Every attempt under way listens; the default warns above ten.
+  // Attempts under way may listen; the default warns above ten.
   setMaxListeners(0, stop.signal)
   const abort = () => stop.abort()
   const deadline = setTimeout(abort, Math.max(1, options.batchMs - GRACE_MS))
   options.signal.addEventListener('abort', abort, { once: true })
-  if (options.signal.aborted) abort()
   let grace: NodeJS.Timeout | undefined
-  const overdue = new Promise<Verdict>((resolve) => {
-    const late = () => {
-      grace = setTimeout(() => resolve({ kind: 'unknown', reason: 'DEADLINE' }), GRACE_MS)
-    }
-    if (stop.signal.aborted) late()
-    else stop.signal.addEventListener('abort', late, { once: true })
-  })
-  const verdicts: Verdict[] = new Array(batch.length)
-  let next = 0
-  const work = async () => {
-    while (next < batch.length) {
-      const index = next++
-      const outgoing = batch[index] as Outgoing
-      verdicts[index] = stop.signal.aborted
-        ? { kind: 'retry', reason: 'NOT_SENT' }
-        : await Promise.race([attempt(outgoing), overdue])
-    }
-  }
-  const attempt = async (outgoing: Outgoing): Promise<Verdict> => {
-    try {
-      return await one(outgoing, stop.signal)
-    } catch (error) {
-      return { kind: 'unknown', reason: error instanceof Error ? error.message.slice(0, 200) : 'UNEXPECTED' }
-    }
-  }
   try {
-    await Promise.all(Array.from({ length: Math.min(options.concurrency, batch.length) }, work))
+    return await new Promise<Verdict[]>((resolve) => {
+      const verdicts: Verdict[] = new Array(batch.length)
+      let settled = 0
+      let next = 0
+      const settle = (index: number, verdict: Verdict) => {
+        if (verdicts[index]) return
+        verdicts[index] = verdict
+        if (++settled === batch.length) resolve(verdicts)
+      }
+      const work = async () => {
+        while (next < batch.length) {
+          const index = next++
+          settle(
+            index,
+            stop.signal.aborted
+              ? { kind: 'retry', reason: 'NOT_SENT' }
+              : await attempt(batch[index] as Outgoing, stop.signal, one),
+          )
+        }
+      }
+      const late = () => {
+        for (const index of batch.keys()) {
+          settle(
+            index,
+            index < next ? { kind: 'unknown', reason: 'DEADLINE' } : { kind: 'retry', reason: 'NOT_SENT' },
+          )
+        }
+      }
+      stop.signal.addEventListener('abort', () => {
+        grace = setTimeout(late, GRACE_MS)
+      })
+      if (options.signal.aborted) abort()
+      for (let worker = Math.min(options.concurrency, batch.length); worker > 0; worker--) void work()
+    })
   } finally {
     clearTimeout(deadline)
     clearTimeout(grace)
     options.signal.removeEventListener('abort', abort)
   }
-  return verdicts
+}
+
+async function attempt(
+  outgoing: Outgoing,
+  signal: AbortSignal,
+  one: (outgoing: Outgoing, signal: AbortSignal) => Promise<Verdict>,
+): Promise<Verdict> {
+  try {
+    return await one(outgoing, signal)
+  } catch (error) {
+    return { kind: 'unknown', reason: error instanceof Error ? error.message.slice(0, 200) : 'UNEXPECTED' }
+  }
 }
 
 /** The verdict for a message whose address another provider serves. */
