@@ -16,6 +16,7 @@ const NAMES = [
   'localhost',
   'fcm.googleapis.com',
   'oauth2.googleapis.com',
+  'iid.googleapis.com',
   'api.push.apple.com',
   'api.sandbox.push.apple.com',
 ]

@@ -1,12 +1,9 @@
-import {
-  constants,
-  createSecureServer,
-  type Http2ServerRequest,
-  type Http2ServerResponse,
-  type Http2Session,
-} from 'node:http2'
+import { createServer as createHttp1Server } from 'node:http'
+import { constants, createServer as createHttp2Server, type Http2Session } from 'node:http2'
 import type { AddressInfo, Socket } from 'node:net'
+import { createServer as createTlsServer } from 'node:tls'
 import type { Identity } from './authority.js'
+import { type Exchange, overHttp1, overHttp2 } from './https-exchange.js'
 
 export interface SimulatorRequest {
   method: string
@@ -15,28 +12,38 @@ export interface SimulatorRequest {
   body: Buffer
   /** Undefined over HTTP/1.1. */
   session: Http2Session | undefined
+  /** Set by a fault: the answer's body comes a byte at a time, each after this many milliseconds. */
+  dripMs?: number
 }
 
 export interface SimulatorReply {
   status: number
   headers?: Record<string, string>
   body?: string
+  /** Called once the answer was handed to the connection. */
+  after?: () => void
 }
 
 /** A reply, or what happens to the request instead. */
-export type Outcome = SimulatorReply | 'hang' | 'reset' | 'refuse'
+export type Outcome = SimulatorReply | 'hang' | 'reset' | 'fin' | 'refuse'
 
 export interface HttpsServerOptions {
   identity: Identity
   handle(request: SimulatorRequest): Promise<Outcome>
+  /** Milliseconds that every answer takes longer; asked at each. */
+  latencyMs?: () => number
   /** Streams that a new session may open. Default 100. */
   maxConcurrentStreams?: number
   /** Also speaks HTTP/1.1. */
   http1: boolean
+  /** Default: a free one. */
+  port?: number | undefined
 }
 
 export interface HttpsCounters {
   requests: number
+  /** TCP connections ever taken. */
+  connections: number
   handshakes: number
   /** HTTP/2 sessions ever opened. */
   sessions: number
@@ -57,51 +64,67 @@ export interface HttpsServer extends AsyncDisposable {
   open(): number
 }
 
-const MAX_BODY_BYTES = 1_048_576
-
-/** An HTTPS server on 127.0.0.1 that speaks HTTP/2 and, if asked, HTTP/1.1. */
+/**
+ * An HTTPS server on 127.0.0.1 that speaks HTTP/2 and, if asked, HTTP/1.1.
+ * @throws Error with code EADDRINUSE when the port asked for is taken
+ */
 export async function startHttpsServer(options: HttpsServerOptions): Promise<HttpsServer> {
-  const counters: HttpsCounters = { requests: 0, handshakes: 0, sessions: 0, byStatus: {}, maxOpenStreams: 0 }
+  const counters = emptyCounters()
   const sockets = new Set<Socket>()
   const sessions = new Map<Http2Session, number>()
-  // A peer that leaves is ordinary here; Node reports it as an error event, which must have a listener.
-  const ignore = () => undefined
-  const server = createSecureServer({
-    ...options.identity,
-    allowHTTP1: options.http1,
+  const finish = (remotePort: number) => {
+    for (const socket of sockets) if (socket.remotePort === remotePort) socket.destroy()
+  }
+  const serve = (exchange: Exchange) => {
+    counters.requests++
+    void answer(exchange, { options, counters, finish })
+  }
+  const http2 = createHttp2Server({
     maxSessionMemory: 1000,
     settings: { maxConcurrentStreams: options.maxConcurrentStreams ?? 100 },
   })
-  server.on('connection', (socket: Socket) => {
-    sockets.add(socket)
-    socket.on('error', ignore)
-    socket.on('close', () => sockets.delete(socket))
-  })
-  server.on('secureConnection', () => counters.handshakes++)
-  server.on('sessionError', ignore)
-  server.on('session', (session) => {
+  http2.on('sessionError', ignore)
+  http2.on('session', (session) => {
     counters.sessions++
     sessions.set(session, 0)
     session.on('error', ignore)
     session.on('close', () => sessions.delete(session))
   })
-  server.on('stream', (stream) => {
+  http2.on('stream', (stream, headers) => {
     const { session } = stream
     if (!session) return
     const now = (sessions.get(session) ?? 0) + 1
     sessions.set(session, now)
-    counters.maxOpenStreams = Math.max(counters.maxOpenStreams, now)
+    if (now > counters.maxOpenStreams) counters.maxOpenStreams = now
     stream.on('error', ignore)
     stream.on('close', () => {
       const left = sessions.get(session)
       if (left !== undefined) sessions.set(session, left - 1)
     })
+    serve(overHttp2(stream, session, headers))
   })
-  server.on('request', (request: Http2ServerRequest, response: Http2ServerResponse) => {
-    counters.requests++
-    void serve({ request, response, handle: options.handle, counters })
+  const http1 = createHttp1Server((request, response) => serve(overHttp1(request, response)))
+  const server = createTlsServer({
+    ...options.identity,
+    ALPNProtocols: options.http1 ? ['h2', 'http/1.1'] : ['h2'],
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  server.on('connection', (socket: Socket) => {
+    counters.connections++
+    sockets.add(socket)
+    socket.on('error', ignore)
+    socket.on('close', () => sockets.delete(socket))
+  })
+  server.on('secureConnection', (socket) => {
+    counters.handshakes++
+    socket.on('error', ignore)
+    if (socket.alpnProtocol === 'h2') http2.emit('connection', socket)
+    else if (options.http1) http1.emit('connection', socket)
+    else socket.destroy()
+  })
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(options.port ?? 0, '127.0.0.1', resolve)
+  })
   return {
     port: (server.address() as AddressInfo).port,
     counters,
@@ -124,57 +147,39 @@ export async function startHttpsServer(options: HttpsServerOptions): Promise<Htt
   }
 }
 
-interface Serving {
-  request: Http2ServerRequest
-  response: Http2ServerResponse
-  handle: HttpsServerOptions['handle']
+export function emptyCounters(): HttpsCounters {
+  return { requests: 0, connections: 0, handshakes: 0, sessions: 0, byStatus: {}, maxOpenStreams: 0 }
+}
+
+/** A peer that leaves is ordinary here; Node reports it as an error event, which must have a listener. */
+function ignore(): undefined {
+  return undefined
+}
+
+interface Answering {
+  options: HttpsServerOptions
   counters: HttpsCounters
+  /** Ends the connection from that port of the client. */
+  finish(remotePort: number): void
 }
 
-async function serve({ request, response, handle, counters }: Serving): Promise<void> {
-  // Over HTTP/1.1 Node hands in its HTTP/1 objects, which have no stream of their own.
-  const over2 = request.httpVersionMajor === 2
-  const body = await readBody(request)
+async function answer(exchange: Exchange, { options, counters, finish }: Answering): Promise<void> {
+  const body = await exchange.body
+  // The client left before its request was whole: nobody waits for an answer.
   if (body === undefined) return
-  const headers = Object.fromEntries(
-    Object.entries(request.headers).map(([name, value]) => [name, String(value)]),
-  )
-  const outcome = await handle({
-    method: request.method,
-    path: request.url.split('?')[0] ?? '/',
-    headers,
-    body,
-    session: over2 ? request.stream.session : undefined,
-  })
+  const { method, path, headers, session } = exchange
+  const request: SimulatorRequest = { method, path, headers, body, session }
+  const outcome = await options.handle(request)
   if (outcome === 'hang') return
-  if (outcome === 'reset') {
-    if (over2) request.stream.session?.destroy()
-    else request.socket.destroy()
-    return
+  if (outcome === 'fin') return finish(exchange.remotePort())
+  if (typeof outcome === 'string') return exchange.abandon(outcome)
+  const wait = options.latencyMs?.() ?? 0
+  const reply = () => {
+    counters.byStatus[outcome.status] = (counters.byStatus[outcome.status] ?? 0) + 1
+    exchange.answer(outcome, request.dripMs)
+    outcome.after?.()
   }
-  if (outcome === 'refuse') {
-    if (over2) response.stream.close(constants.NGHTTP2_REFUSED_STREAM)
-    else request.socket.destroy()
-    return
-  }
-  counters.byStatus[outcome.status] = (counters.byStatus[outcome.status] ?? 0) + 1
-  if (over2 && (response.stream?.destroyed ?? true)) return
-  response.writeHead(outcome.status, outcome.headers ?? {})
-  response.end(outcome.body ?? '')
-}
-
-async function readBody(request: Http2ServerRequest): Promise<Buffer | undefined> {
-  const parts: Buffer[] = []
-  let size = 0
-  try {
-    for await (const part of request) {
-      parts.push(part)
-      size += part.length
-      if (size > MAX_BODY_BYTES) break
-    }
-  } catch {
-    // The client left before its request was whole: nobody waits for an answer.
-    return undefined
-  }
-  return Buffer.concat(parts)
+  // timers of one duration share a list in Node: this costs the same at ten thousand waiting answers
+  if (wait > 0) setTimeout(reply, wait)
+  else reply()
 }

@@ -1,16 +1,32 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto'
-import type { Identity } from './authority.js'
+import { faultOutcome } from './fault-outcome.js'
 import { createFaults, type Faults } from './faults.js'
 import { type HttpsServer, type Outcome, type SimulatorRequest, startHttpsServer } from './https-server.js'
-import type { Inbox } from './inbox.js'
+import type { Arriving } from './inbox.js'
+import type { ProviderParts } from './provider-parts.js'
+import { createQuota } from './quota.js'
+import {
+  type ArrivalTotals,
+  createReceivers,
+  type Receivers,
+  receive,
+  type SavedReceiver,
+  saveReceiver,
+} from './receiver.js'
 import { createCarrier } from './sms-carrier.js'
+
+export interface SmsLimits {
+  /** Messages in a minute of the clock; more are answered 429 with code 20429. Absent: any. */
+  messagesPerMinute?: number
+}
 
 export interface SmsSimulator extends AsyncDisposable {
   readonly port: number
   readonly server: HttpsServer
   /** Matched against the recipient's number. The body of a status is `{ code }`; absent, the code usual for it. */
   readonly faults: Faults
-  readonly counters: {
+  readonly limits: SmsLimits
+  readonly counters: ArrivalTotals & {
     requests: number
     messages: number
     segments: number
@@ -25,6 +41,20 @@ export interface SmsSimulator extends AsyncDisposable {
   start(number: string): void
   /** Resolves once every callback that is due was sent. */
   settled(): Promise<void>
+  /** What each number got. */
+  readonly numbers: Receivers
+  /** Numbers forget what they got, counters and quotas begin anew; who answered STOP stays stopped. */
+  reset(): void
+  save(): SavedSms
+}
+
+export interface SavedSms {
+  port: number
+  accountSid: string
+  authToken: string
+  stopped: string[]
+  counters: SmsSimulator['counters']
+  numbers: [number: string, receiver: SavedReceiver][]
 }
 
 const FROM = '+15005550006'
@@ -43,11 +73,15 @@ const CODE_OF: Readonly<Record<number, number>> = { 401: 20003, 429: 20429, 500:
  * Twilio's message API: HTTP Basic with the account, form in, JSON out, signed status callbacks afterwards. What it
  * takes is shown on a phone with that number.
  */
-export async function startSms(identity: Identity, inbox: Inbox): Promise<SmsSimulator> {
-  const accountSid = `AC${randomBytes(16).toString('hex')}`
-  const authToken = randomBytes(16).toString('hex')
-  const counters = { requests: 0, messages: 0, segments: 0, callbacks: 0, callbacksRefused: 0 }
-  const stopped = new Set<string>()
+export async function startSms(parts: ProviderParts, saved?: SavedSms): Promise<SmsSimulator> {
+  const { inbox, now } = parts
+  const accountSid = saved?.accountSid ?? `AC${randomBytes(16).toString('hex')}`
+  const authToken = saved?.authToken ?? randomBytes(16).toString('hex')
+  const counters = { ...emptyCounters(), ...saved?.counters }
+  const stopped = new Set<string>(saved?.stopped)
+  const numbers = createReceivers(saved?.numbers)
+  const limits: SmsLimits = {}
+  const quota = createQuota(now)
   const faults = createFaults({ status: 503 })
   const carrier = createCarrier({ accountSid, authToken, counters })
 
@@ -55,13 +89,14 @@ export async function startSms(identity: Identity, inbox: Inbox): Promise<SmsSim
     counters.requests++
     const form = new URLSearchParams(request.body.toString('utf8'))
     const to = form.get('To') ?? ''
-    const fault = await faults.take(to)
-    if (fault === 'goaway') request.session?.goaway(0)
-    else if (typeof fault === 'string') return fault
-    else if (fault) {
-      const body = fault.body ?? { code: CODE_OF[fault.status] }
-      return { status: fault.status, headers: fault.headers ?? {}, body: JSON.stringify(body) }
-    }
+    const fault = faultOutcome(await faults.take(to), request, {
+      asReply: ({ status, headers = {}, body = { code: CODE_OF[status] } }) => ({
+        status,
+        headers,
+        body: JSON.stringify(body),
+      }),
+    })
+    if (fault) return fault
     if (!isAccount(request.headers.authorization ?? '', `${accountSid}:${authToken}`)) {
       return problem(401, 20003, 'Authenticate')
     }
@@ -72,6 +107,8 @@ export async function startSms(identity: Identity, inbox: Inbox): Promise<SmsSim
     if (request.method !== 'POST' || request.path !== `/2010-04-01/Accounts/${accountSid}/Messages.json`) {
       return problem(404, 20404, 'The requested resource was not found')
     }
+    const wait = quota.take('messages', limits.messagesPerMinute)
+    if (wait !== undefined) return problem(429, 20429, 'Too Many Requests', { 'retry-after': String(wait) })
     const refusal = refusalOf(form, stopped)
     if (refusal !== undefined) return problem(400, refusal, 'Refused')
     const text = form.get('Body') ?? ''
@@ -82,7 +119,7 @@ export async function startSms(identity: Identity, inbox: Inbox): Promise<SmsSim
     const from = form.get('From') ?? form.get('MessagingServiceSid') ?? ''
     const fields = { sid, from, to, status: 'queued', body: text, num_segments: String(segments) }
     if (!carrier.fails(to)) {
-      inbox.add({
+      const message: Arriving = {
         provider: 'sms',
         device: to,
         to,
@@ -90,7 +127,8 @@ export async function startSms(identity: Identity, inbox: Inbox): Promise<SmsSim
         body: text,
         silent: false,
         raw: { ...fields, statusCallback: form.get('StatusCallback'), validity: form.get('ValidityPeriod') },
-      })
+      }
+      inbox.add(message, (arrived) => receive(numbers.of(to), arrived, counters))
     }
     carrier.bring({ sid, from, to, callback: form.get('StatusCallback') })
     return {
@@ -99,22 +137,48 @@ export async function startSms(identity: Identity, inbox: Inbox): Promise<SmsSim
       body: JSON.stringify({ ...fields, account_sid: accountSid, error_code: null, error_message: null }),
     }
   }
-  const server = await startHttpsServer({ identity, http1: true, handle })
+  const server = await startHttpsServer({
+    identity: parts.identity,
+    port: saved?.port,
+    http1: true,
+    latencyMs: () => faults.latencyMs,
+    handle,
+  })
   return {
     port: server.port,
     server,
     faults,
+    limits,
     counters,
+    numbers,
     credentials: { accountSid, authToken, from: FROM, baseUrl: `https://127.0.0.1:${server.port}` },
     failLater: (number, code) => carrier.failLater(number, code),
     stop: (number) => void stopped.add(number),
     start: (number) => void stopped.delete(number),
     settled: () => carrier.settled(),
+    reset() {
+      numbers.clear()
+      Object.assign(counters, emptyCounters())
+      quota.reset()
+    },
+    save: () => ({
+      port: server.port,
+      accountSid,
+      authToken,
+      stopped: [...stopped],
+      counters,
+      numbers: numbers.list().map(([number, receiver]) => [number, saveReceiver(receiver)]),
+    }),
     async [Symbol.asyncDispose]() {
       await carrier[Symbol.asyncDispose]()
       await server[Symbol.asyncDispose]()
     },
   }
+}
+
+function emptyCounters(): SmsSimulator['counters'] {
+  const sent = { requests: 0, messages: 0, segments: 0, callbacks: 0, callbacksRefused: 0 }
+  return { ...sent, received: 0, repeated: 0, shownTwice: 0 }
 }
 
 function refusalOf(form: URLSearchParams, stopped: ReadonlySet<string>): number | undefined {
@@ -143,10 +207,15 @@ function isAccount(authorization: string, expected: string): boolean {
   return given.length === wanted.length && timingSafeEqual(given, wanted)
 }
 
-function problem(status: number, code: number, message: string): Outcome {
+function problem(
+  status: number,
+  code: number,
+  message: string,
+  headers: Record<string, string> = {},
+): Outcome {
   return {
     status,
-    headers: { 'content-type': 'application/json' },
+    headers: { 'content-type': 'application/json', ...headers },
     body: JSON.stringify({
       code,
       message,

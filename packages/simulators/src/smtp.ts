@@ -1,11 +1,28 @@
 import { randomBytes } from 'node:crypto'
 import type { AddressInfo, Socket } from 'node:net'
 import type { Readable } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
 import PostalMime from 'postal-mime'
 import { SMTPServer } from 'smtp-server'
-import type { Identity } from './authority.js'
-import { createFaults, type FaultReply, type Faults } from './faults.js'
-import type { Inbox } from './inbox.js'
+import { createFaults, type Faults } from './faults.js'
+import type { Arriving } from './inbox.js'
+import type { ProviderParts } from './provider-parts.js'
+import { createQuota } from './quota.js'
+import {
+  type ArrivalTotals,
+  createReceivers,
+  type Receivers,
+  receive,
+  type SavedReceiver,
+  saveReceiver,
+} from './receiver.js'
+
+export interface SmtpLimits {
+  /** Connections in a minute of the clock; more are greeted with 421. Absent: any. */
+  connectionsPerMinute?: number
+  /** Mails in a minute of the clock; more are answered 450 at MAIL FROM. Absent: any. */
+  mailsPerMinute?: number
+}
 
 export interface SmtpSimulator extends AsyncDisposable {
   readonly port: number
@@ -13,7 +30,13 @@ export interface SmtpSimulator extends AsyncDisposable {
   readonly faults: Faults
   /** Matched against recipients once the mail was read, before it is acknowledged. */
   readonly contentFaults: Faults
-  readonly counters: { connections: number; mails: number }
+  readonly limits: SmtpLimits
+  readonly counters: ArrivalTotals & {
+    connections: number
+    mails: number
+    /** Answers to MAIL, RCPT and DATA that refused, by code. */
+    byStatus: Record<string, number>
+  }
   readonly credentials: {
     host: string
     port: number
@@ -22,8 +45,20 @@ export interface SmtpSimulator extends AsyncDisposable {
     from: string
     fromName: string
   }
+  /** What each mailbox got. */
+  readonly mailboxes: Receivers
   /** Cuts every connection. */
   cut(): void
+  /** Mailboxes forget what they got, counters and quotas begin anew. */
+  reset(): void
+  save(): SavedSmtp
+}
+
+export interface SavedSmtp {
+  port: number
+  password: string
+  counters: SmtpSimulator['counters']
+  mailboxes: [address: string, mailbox: SavedReceiver][]
 }
 
 const USER = 'carillon'
@@ -33,12 +68,25 @@ const MAX_BYTES = 10 * 1024 * 1024
  * A submission server with STARTTLS and a login; every mail it takes is parsed into the inbox. Recipients of the form
  * `bounce-550@…` are refused with that code.
  */
-export async function startSmtp(identity: Identity, inbox: Inbox): Promise<SmtpSimulator> {
-  const password = randomBytes(16).toString('base64url')
-  const counters = { connections: 0, mails: 0 }
+export async function startSmtp(parts: ProviderParts, saved?: SavedSmtp): Promise<SmtpSimulator> {
+  const { identity, now } = parts
+  const password = saved?.password ?? randomBytes(16).toString('base64url')
+  const counters = { ...emptyCounters(), ...saved?.counters }
+  const mailboxes = createReceivers(saved?.mailboxes)
+  const limits: SmtpLimits = {}
+  const quota = createQuota(now)
   const faults = createFaults({ status: 451, body: '4.3.0 temporarily unavailable' })
   const contentFaults = createFaults({ status: 451, body: '4.3.0 temporarily unavailable' })
   const sockets = new Set<Socket>()
+  const refuse = (error: SmtpError): SmtpError => {
+    counters.byStatus[error.responseCode] = (counters.byStatus[error.responseCode] ?? 0) + 1
+    return error
+  }
+  /** Calls back once the latency is over. */
+  const later = (answer: () => void) => {
+    if (faults.latencyMs > 0) setTimeout(answer, faults.latencyMs)
+    else answer()
+  }
 
   const server = new SMTPServer({
     ...identity,
@@ -48,27 +96,34 @@ export async function startSmtp(identity: Identity, inbox: Inbox): Promise<SmtpS
     closeTimeout: 500,
     onConnect(_session, callback) {
       counters.connections++
-      callback()
+      const wait = quota.take('connections', limits.connectionsPerMinute)
+      if (wait === undefined) callback()
+      else callback(refuse(smtpError(421, '4.7.0 Too many connections, try again later')))
     },
     onAuth(auth, _session, callback) {
       if (auth.username === USER && auth.password === password) callback(null, { user: USER })
       else callback(smtpError(535, '5.7.8 Authentication credentials invalid'))
     },
+    onMailFrom(_address, _session, callback) {
+      const wait = quota.take('mails', limits.mailsPerMinute)
+      if (wait === undefined) callback()
+      else callback(refuse(smtpError(450, '4.2.1 Too many mails, try again later')))
+    },
     onRcptTo(address, session, callback) {
       void problemWith(faults, address.address).then((problem) => {
         if (problem === 'hang') return
         if (problem === 'cut') cutSession(sockets, session.remotePort)
-        else callback(problem)
+        else later(() => callback(problem === null ? null : refuse(problem)))
       })
     },
     onData(stream, session, callback) {
-      void keepMail({ stream, session, inbox }).then(
+      void keepMail({ stream, session, parts, mailboxes, counters }).then(
         async () => {
           const problem = await problemWith(contentFaults, session.envelope.rcptTo[0]?.address ?? '')
           if (problem === 'hang') return
           if (problem === 'cut') return cutSession(sockets, session.remotePort)
           if (problem === null) counters.mails++
-          callback(problem)
+          later(() => callback(problem === null ? null : refuse(problem)))
         },
         () => callback(smtpError(554, '5.6.0 The mail could not be read')),
       )
@@ -80,15 +135,18 @@ export async function startSmtp(identity: Identity, inbox: Inbox): Promise<SmtpS
     sockets.add(socket)
     socket.on('close', () => sockets.delete(socket))
   })
-  await new Promise<void>((resolve) => {
-    server.listen(0, '127.0.0.1', () => resolve())
+  await new Promise<void>((resolve, reject) => {
+    server.server.once('error', reject)
+    server.listen(saved?.port ?? 0, '127.0.0.1', () => resolve())
   })
   const { port } = server.server.address() as AddressInfo
   return {
     port,
     faults,
     contentFaults,
+    limits,
     counters,
+    mailboxes,
     credentials: {
       host: '127.0.0.1',
       port,
@@ -100,6 +158,17 @@ export async function startSmtp(identity: Identity, inbox: Inbox): Promise<SmtpS
     cut() {
       for (const socket of sockets) socket.destroy()
     },
+    reset() {
+      mailboxes.clear()
+      Object.assign(counters, emptyCounters())
+      quota.reset()
+    },
+    save: () => ({
+      port,
+      password,
+      counters,
+      mailboxes: mailboxes.list().map(([address, mailbox]) => [address, saveReceiver(mailbox)]),
+    }),
     async [Symbol.asyncDispose]() {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()))
       for (const socket of sockets) socket.destroy()
@@ -108,21 +177,33 @@ export async function startSmtp(identity: Identity, inbox: Inbox): Promise<SmtpS
   }
 }
 
-interface Arriving {
-  stream: Readable
-  session: { envelope: { rcptTo: { address: string }[]; mailFrom: false | { address: string } } }
-  inbox: Inbox
+function emptyCounters(): SmtpSimulator['counters'] {
+  return { connections: 0, mails: 0, byStatus: {}, received: 0, repeated: 0, shownTwice: 0 }
 }
 
-async function keepMail({ stream, session, inbox }: Arriving): Promise<void> {
-  const parts: Buffer[] = []
-  for await (const part of stream) parts.push(part as Buffer)
-  const source = Buffer.concat(parts)
+interface ArrivingMail {
+  stream: Readable
+  session: { envelope: { rcptTo: { address: string }[]; mailFrom: false | { address: string } } }
+  parts: ProviderParts
+  mailboxes: Receivers
+  counters: ArrivalTotals
+}
+
+async function keepMail({
+  stream,
+  session,
+  parts: { inbox },
+  mailboxes,
+  counters,
+}: ArrivingMail): Promise<void> {
+  const read: Buffer[] = []
+  for await (const part of stream) read.push(part as Buffer)
+  const source = Buffer.concat(read)
   const mail = await PostalMime.parse(source)
   const headers = Object.fromEntries(mail.headers.map(({ key, value }) => [key, value]))
   const { mailFrom, rcptTo } = session.envelope
   for (const { address } of rcptTo) {
-    inbox.add({
+    const message: Arriving = {
       provider: 'smtp',
       device: address,
       to: address,
@@ -139,7 +220,8 @@ async function keepMail({ stream, session, inbox }: Arriving): Promise<void> {
         messageId: mail.messageId ?? '',
         source: source.toString('utf8'),
       },
-    })
+    }
+    inbox.add(message, (arrived) => receive(mailboxes.of(address), arrived, counters))
   }
 }
 
@@ -147,11 +229,13 @@ function optional(key: string, value: string | undefined): Record<string, string
   return value === undefined ? {} : { [key]: value }
 }
 
-async function problemWith(faults: Faults, address: string): Promise<Error | 'hang' | 'cut' | null> {
-  const fault: Exclude<FaultReply, { latencyMs: number }> | undefined = await faults.take(address)
+async function problemWith(faults: Faults, address: string): Promise<SmtpError | 'hang' | 'cut' | null> {
+  const fault = await faults.take(address)
   if (fault === 'hang') return 'hang'
   if (typeof fault === 'string') return 'cut'
-  if (fault) return smtpError(fault.status, String(fault.body ?? 'simulated'))
+  // a line of SMTP is too short to drip: it comes late
+  if (fault && 'dripMs' in fault) await sleep(fault.dripMs)
+  else if (fault) return smtpError(fault.status, String(fault.body ?? 'simulated'))
   const code = Number(/^bounce-([45]\d\d)@/.exec(address)?.[1] ?? 0)
   return code === 0 ? null : smtpError(code, `${String(code)[0]}.1.1 simulated ${code}`)
 }
@@ -160,6 +244,8 @@ function cutSession(sockets: Set<Socket>, remotePort: number): void {
   for (const socket of sockets) if (socket.remotePort === remotePort) socket.destroy()
 }
 
-function smtpError(responseCode: number, message: string): Error {
+type SmtpError = Error & { responseCode: number }
+
+function smtpError(responseCode: number, message: string): SmtpError {
   return Object.assign(new Error(message), { responseCode })
 }

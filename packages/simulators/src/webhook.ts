@@ -1,8 +1,17 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
-import type { Identity } from './authority.js'
+import { faultOutcome } from './fault-outcome.js'
 import { createFaults, type Faults } from './faults.js'
 import { type HttpsServer, type Outcome, type SimulatorRequest, startHttpsServer } from './https-server.js'
-import { fromData, type Inbox, parseRecord, record } from './inbox.js'
+import { type Arriving, fromData, parseRecord, record } from './inbox.js'
+import type { ProviderParts } from './provider-parts.js'
+import {
+  type ArrivalTotals,
+  createReceivers,
+  type Receivers,
+  receive,
+  type SavedReceiver,
+  saveReceiver,
+} from './receiver.js'
 
 export interface WebhookSimulator extends AsyncDisposable {
   readonly port: number
@@ -10,29 +19,47 @@ export interface WebhookSimulator extends AsyncDisposable {
   readonly server: HttpsServer
   /** Matched against the path. */
   readonly faults: Faults
-  readonly counters: { calls: number; refused: number }
+  readonly counters: ArrivalTotals & { calls: number; accepted: number; refused: number }
   /** The secret that signatures are checked with. */
   readonly secret: string
-  /** Every `webhook-id` that arrived, in order, with repetitions. */
+  /** The `webhook-id`s that arrived, in order, with repetitions: all of them up to 100 000, then the newest. */
   readonly ids: string[]
+  /** What each path got. */
+  readonly paths: Receivers
+  /** Counters begin anew, ids and paths are forgotten. */
+  reset(): void
+  save(): SavedWebhook
 }
+
+export interface SavedWebhook {
+  port: number
+  secret: string
+  ids: string[]
+  counters: WebhookSimulator['counters']
+  paths: [path: string, receiver: SavedReceiver][]
+}
+
+const MAX_IDS = 100_000
 
 const TOLERANCE_SECONDS = 300
 
 /** A receiver of webhooks that checks Standard Webhooks signatures as a careful customer would. */
-export async function startWebhook(identity: Identity, inbox: Inbox): Promise<WebhookSimulator> {
-  const key = randomBytes(32)
-  const counters = { calls: 0, refused: 0 }
-  const ids: string[] = []
+export async function startWebhook(parts: ProviderParts, saved?: SavedWebhook): Promise<WebhookSimulator> {
+  const { inbox } = parts
+  const secret = saved?.secret ?? `whsec_${randomBytes(32).toString('base64')}`
+  const key = Buffer.from(secret.slice('whsec_'.length), 'base64')
+  const counters = { ...emptyCounters(), ...saved?.counters }
+  const ids: string[] = [...(saved?.ids ?? [])]
+  const paths = createReceivers(saved?.paths)
   const faults = createFaults({ status: 503 })
   const handle = async (request: SimulatorRequest): Promise<Outcome> => {
     counters.calls++
     ids.push(request.headers['webhook-id'] ?? '')
-    const fault = await faults.take(request.path)
-    if (fault === 'goaway') request.session?.goaway(0)
-    else if (typeof fault === 'string') return fault
-    else if (fault)
-      return { status: fault.status, headers: fault.headers ?? {}, body: String(fault.body ?? '') }
+    if (ids.length > MAX_IDS * 1.1) ids.splice(0, ids.length - MAX_IDS)
+    const fault = faultOutcome(await faults.take(request.path), request, {
+      asReply: ({ status, headers = {}, body = '' }) => ({ status, headers, body: String(body) }),
+    })
+    if (fault) return fault
     if (!isSigned(request, key)) {
       counters.refused++
       return { status: 401 }
@@ -40,7 +67,7 @@ export async function startWebhook(identity: Identity, inbox: Inbox): Promise<We
     const payload = parseRecord(request.body.toString('utf8'))
     const data = record(payload.data)
     const message = record(data.message)
-    inbox.add({
+    const arriving: Arriving = {
       provider: 'webhook',
       device: 'Webhook',
       to: request.path,
@@ -49,20 +76,45 @@ export async function startWebhook(identity: Identity, inbox: Inbox): Promise<We
       ...fromData(data),
       silent: false,
       raw: { headers: request.headers, payload },
-    })
+    }
+    inbox.add(arriving, (arrived) => receive(paths.of(request.path), arrived, counters))
+    counters.accepted++
     return { status: 204 }
   }
-  const server = await startHttpsServer({ identity, http1: true, handle })
+  const server = await startHttpsServer({
+    identity: parts.identity,
+    port: saved?.port,
+    http1: true,
+    latencyMs: () => faults.latencyMs,
+    handle,
+  })
   return {
     port: server.port,
     url: `https://127.0.0.1:${server.port}/hook`,
     server,
     faults,
     counters,
-    secret: `whsec_${key.toString('base64')}`,
+    secret,
     ids,
+    paths,
+    reset() {
+      ids.length = 0
+      paths.clear()
+      Object.assign(counters, emptyCounters())
+    },
+    save: () => ({
+      port: server.port,
+      secret,
+      ids,
+      counters,
+      paths: paths.list().map(([path, receiver]) => [path, saveReceiver(receiver)]),
+    }),
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   }
+}
+
+function emptyCounters(): WebhookSimulator['counters'] {
+  return { calls: 0, accepted: 0, refused: 0, received: 0, repeated: 0, shownTwice: 0 }
 }
 
 function isSigned({ headers, body }: SimulatorRequest, key: Buffer): boolean {
