@@ -3,6 +3,7 @@ import { CommandError, EXIT } from '../terminal/failure.js'
 import { benchBroadcast } from './broadcast.js'
 import { benchDispatch } from './dispatch.js'
 import { benchIdle } from './idle.js'
+import { benchOtp } from './otp.js'
 import { benchPush } from './push.js'
 import { type BenchRow, printRows, writeRows } from './rows.js'
 import { benchWaking } from './waking.js'
@@ -11,7 +12,7 @@ export interface BenchArguments {
   suites: readonly string[]
   json?: string
   seconds?: number
-  /** People of the broadcast suite. */
+  /** People of the broadcast and otp suites. */
   users?: number
   runs?: number
   /** Messages of one round of the push suite. */
@@ -25,6 +26,7 @@ const SUITES: Readonly<Record<string, Suite>> = {
   dispatch: benchDispatch,
   waking: benchWaking,
   push: benchPush,
+  otp: benchOtp,
   idle: benchIdle,
 }
 

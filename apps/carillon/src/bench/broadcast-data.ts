@@ -57,8 +57,11 @@ const WORKFLOWS = [
 /** Rows inserted by one statement. */
 const TOGETHER = 100_000
 
-/** A tenant with `users` people, each with a device, and their subscriptions. Ids are uniform, as derived ones are. */
-export async function arrange(owner: Database, users: number): Promise<void> {
+/**
+ * A tenant with `users` people, each with a device, and their subscriptions. Ids are uniform, as derived ones are.
+ * `token` is that of every device.
+ */
+export async function arrange(owner: Database, users: number, token = 't'): Promise<void> {
   const run = (text: string, values: unknown[]) => owner.query({ text, values })
   await run('INSERT INTO tenants (id, name) VALUES ($1, $1)', [TENANT])
   await run(`INSERT INTO categories (tenant_id, key, name) VALUES ($1, 'news', 'News')`, [TENANT])
@@ -79,8 +82,8 @@ export async function arrange(owner: Database, users: number): Promise<void> {
   }
   await run(
     `INSERT INTO devices (tenant_id, id, user_id, kind, address, address_hash)
-     SELECT tenant_id, gen_random_uuid(), id, 'fcm', '{"token":"t"}', uuid_send(id) FROM users WHERE tenant_id = $1`,
-    [TENANT],
+     SELECT tenant_id, gen_random_uuid(), id, 'fcm', $2, uuid_send(id) FROM users WHERE tenant_id = $1`,
+    [TENANT, JSON.stringify({ token })],
   )
   for (const [topic, share] of Object.entries(TOPICS)) {
     await run(

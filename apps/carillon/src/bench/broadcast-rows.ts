@@ -79,7 +79,8 @@ function grown(rss: readonly number[]): number {
   return ((rss.at(-1) ?? 0) - (rss[1] ?? 0)) / 2 ** 20
 }
 
-function percentile(ascending: readonly number[], share: number): number {
+/** Of values in ascending order; infinite when there are none. */
+export function percentile(ascending: readonly number[], share: number): number {
   return (
     ascending[Math.min(ascending.length - 1, Math.floor(ascending.length * share))] ??
     Number.POSITIVE_INFINITY

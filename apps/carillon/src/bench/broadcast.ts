@@ -27,7 +27,7 @@ const QUIET_MS = 5_000
 const MOST_MS_EACH = 2
 const LEAST_MS = 120_000
 
-interface Bench {
+export interface BroadcastBench {
   connection: Connection
   publisher: Publisher
   owner: Database
@@ -62,7 +62,7 @@ export async function benchBroadcast(args: BenchArguments, _context: CommandCont
       await using publisher = createPublisher(connection)
       await using worker = await startWorker('rolling', { nats, workerUrl })
       const engines = { nats: nats.pid ?? 0, postgres: postgres.pid ?? 0 }
-      const bench: Bench = { connection, publisher, owner, worker: worker.pid, engines }
+      const bench: BroadcastBench = { connection, publisher, owner, worker: worker.pid, engines }
       await progress.step('warm-up', () =>
         broadcast(bench, { workflow: 'push', topic: 'warm', name: 'warm' }),
       )
@@ -88,13 +88,13 @@ interface Broadcast {
   flood?: number
 }
 
-async function probeQuiet(bench: Bench): Promise<number[]> {
+async function probeQuiet(bench: BroadcastBench): Promise<number[]> {
   const probe = await startProbe(bench.connection, bench.publisher, 'quiet')
   await sleep(QUIET_MS)
   return probe.stop()
 }
 
-async function measured(bench: Bench, { flood, ...what }: Broadcast): Promise<Phase> {
+async function measured(bench: BroadcastBench, { flood, ...what }: Broadcast): Promise<Phase> {
   const probe = await startProbe(bench.connection, bench.publisher, what.name)
   const flooding = flood === undefined ? undefined : startFlood(bench.publisher, flood, what.name)
   const result = await broadcast(bench, what)
@@ -103,8 +103,8 @@ async function measured(bench: Bench, { flood, ...what }: Broadcast): Promise<Ph
 }
 
 /** From publishing the event to the commit of the last chunk. */
-async function broadcast(
-  { publisher, owner, worker, engines }: Bench,
+export async function broadcast(
+  { publisher, owner, worker, engines }: BroadcastBench,
   { workflow, topic, name }: Broadcast,
 ): Promise<Pick<Phase, 'recipients' | 'ms' | 'rss' | 'cpuMicros'>> {
   const cpu = async () => ({

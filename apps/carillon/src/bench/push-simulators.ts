@@ -8,6 +8,10 @@ import type { MeasuredProvider } from './push-messages.js'
 export type SimulatorsQuestion =
   | { ask: 'start'; latencyMs: number; devices: number }
   | { ask: 'seen'; provider: MeasuredProvider }
+  /** From now on, what comes to this device of FCM's is told by itself. */
+  | { ask: 'watch'; device: string }
+  | { ask: 'arrived' }
+  | { ask: 'others' }
 
 /** How to reach the simulators, and who can be reached through them. */
 export interface Stage {
@@ -29,15 +33,41 @@ export interface Seen {
   kept: { to: string; raw: unknown }[]
 }
 
+/** What came to the watched device, and when, in milliseconds. */
+export interface Arrived {
+  title: string
+  at: number
+}
+
 let simulators: Simulators | undefined
+let watched: string | undefined
+const arrived: Arrived[] = []
+/** Messages that FCM took for other devices. */
+let others = 0
 await answerQuestions(async (question) => {
   const asked = question as SimulatorsQuestion
   if (asked.ask === 'start') {
-    simulators = await startSimulators({ allow: 'development' })
+    simulators = await startSimulators({
+      allow: 'development',
+      onMessage({ provider, to, title, at }) {
+        if (to === watched) arrived.push({ title, at })
+        else if (provider === 'fcm') others++
+      },
+    })
     return stageOf(simulators, asked)
   }
   if (simulators === undefined) throw new Error('The simulators are asked before they are started.')
-  return seenBy(simulators, asked.provider)
+  switch (asked.ask) {
+    case 'seen':
+      return seenBy(simulators, asked.provider)
+    case 'watch':
+      watched = asked.device
+      return {}
+    case 'arrived':
+      return arrived.splice(0)
+    case 'others':
+      return others
+  }
 })
 await simulators?.[Symbol.asyncDispose]()
 
