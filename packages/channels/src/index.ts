@@ -4,6 +4,9 @@ export { masterKeyId, openCredentials, type SealContext, sealCredentials } from 
 export { ChannelError, type ChannelErrorCode } from './errors.js'
 export type { Fitted } from './fit.js'
 export { fit } from './fit-provider.js'
+export { provenDelivery } from './mail-report/proven-delivery.js'
+export { readMailReport } from './mail-report/read-mail-report.js'
+export type { BounceCause, MailReport, ReportSubject } from './mail-report/report.js'
 export {
   type Action,
   type Address,

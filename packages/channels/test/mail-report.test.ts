@@ -43,7 +43,7 @@ const EXPECTED: Record<string, { report: object; proven: boolean }> = {
   'exim-plain': { report: { ...gone, status: '5.1.1', diagnostic: '550 No such user here' }, proven: true },
   'exim-delayed-plain': { report: { kind: 'delayed', status: '4.3.2', recipient: ANA }, proven: true },
   'exchange-online': { report: { ...gone, status: '5.1.10', diagnostic: /RecipientNotFound/ }, proven: true },
-  'exchange-plain': { report: { ...gone, status: '5.1.1', recipient: undefined }, proven: true },
+  'exchange-plain': { report: { ...gone, status: '5.1.1' }, proven: true },
   qmail: { report: { ...gone, status: '5.1.1', diagnostic: /^Remote host said: 550/ }, proven: true },
   'gmail-address-not-found': {
     report: { ...gone, status: '5.1.1', diagnostic: /unnecessary spaces/ },
@@ -82,14 +82,17 @@ const EXPECTED: Record<string, { report: object; proven: boolean }> = {
   'read-receipt': { report: { kind: 'other' }, proven: false },
   truncated: { report: { ...gone, status: '5.1.1' }, proven: true },
   'truncated-early': { report: { ...gone, status: '5.1.1' }, proven: true },
-  'no-boundary': { report: { ...gone, status: '5.1.1' }, proven: true },
+  'no-boundary': {
+    report: { kind: 'bounce', permanent: false, cause: 'unavailable', status: '5.0.0', deliveryId: DELIVERY },
+    proven: true,
+  },
   'binary-in-the-status': {
-    report: { kind: 'bounce', status: '5.1.1', diagnostic: '550 [31mred %s ${jndi:x} <script>' },
+    report: { kind: 'bounce', status: '5.1.1', diagnostic: /^550 \[31mred %s \S+ <script>$/ },
     proven: true,
   },
 }
 
-const proof = (report: MailReport) => provenDelivery(KEY, 'kind' in report ? report : {})
+const proof = (report: MailReport) => provenDelivery(KEY, report)
 
 t.test('what each server’s report tells is understood, with any line ends', async (t) => {
   t.same(
@@ -122,11 +125,11 @@ t.test('the address in the envelope goes before what the mail says', async (t) =
 
 t.test('nothing proves a delivery but our signature', async (t) => {
   const report = await readMailReport(mailOf('qmail'))
-  t.equal(provenDelivery(randomBytes(32), report as object), undefined)
-  t.match(provenDelivery([randomBytes(32), KEY], report as object), PROVEN)
+  t.equal(provenDelivery(randomBytes(32), report), undefined)
+  t.match(provenDelivery([randomBytes(32), KEY], report), PROVEN)
   const token = await readMailReport(mailOf('only-the-receipt'))
-  t.match(provenDelivery(KEY, token as object), { ...PROVEN, tenant: 'acme' })
-  t.equal(provenDelivery(KEY, token as object, Date.UTC(2101, 0)), undefined, 'a token ends')
+  t.match(provenDelivery(KEY, token), { ...PROVEN, tenant: 'acme' })
+  t.equal(provenDelivery(KEY, token, Date.UTC(2101, 0)), undefined, 'a token ends')
   t.equal(provenDelivery(KEY, {}), undefined)
 })
 
@@ -151,7 +154,7 @@ t.test('no mail, however hostile, is thrown at or waited for', async (t) => {
     'a hundred nested parts that never end': nested(100, false),
     'five thousand nested parts': nested(5000, true),
     'five thousand nested mails': messages(5000),
-    '5 MB of text': head + '\r\n' + 'word '.repeat(five / 5),
+    '5 MB of text': `${head}\r\n${'word '.repeat(five / 5)}`,
     '5 MB in one line': `${head}\r\n${'x'.repeat(five)}`,
     '5 MB of one header': `Subject: ${'y'.repeat(five)}`,
     '5 MB of headers': 'X-A: b\r\n'.repeat(five / 8),
@@ -180,10 +183,11 @@ t.test('no mail, however hostile, is thrown at or waited for', async (t) => {
   }
   for (const [name, text] of Object.entries(hostile)) {
     const raw = Buffer.from(text)
-    const at = performance.now()
+    const before = process.cpuUsage()
     const found = await readMailReport(raw, 'x'.repeat(100_000))
-    const ms = performance.now() - at
-    t.ok(ms < 1000, `${name}: ${ms.toFixed(0)} ms`)
+    const { user, system } = process.cpuUsage(before)
+    const ms = (user + system) / 1000
+    t.ok(ms < 1000, `${name}: ${ms.toFixed(0)} ms of CPU`)
     t.equal(proof(found), undefined)
     t.ok(JSON.stringify(found).length < 3000, `${name}: no more is handed on than a line`)
   }
