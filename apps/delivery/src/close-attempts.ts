@@ -5,6 +5,7 @@ import {
   closeAttempts,
   type Database,
   DatabaseAway,
+  forgetLiveActivities,
   holdProvider,
   retireDevices,
   suppress,
@@ -133,8 +134,11 @@ async function retireDead(judged: readonly Judged[], nowMs: number, deps: Closin
   const dead = judged.flatMap(({ verdict, delivery, account }) =>
     verdict.kind === 'address' && account !== null ? [{ verdict, delivery }] : [],
   )
+  const activities = dead.flatMap(({ delivery: { tenant, address: deviceId, device } }) =>
+    device?.activityToken == null ? [] : [{ tenant, deviceId, token: device.activityToken }],
+  )
   const devices = dead.flatMap(({ verdict, delivery }) => {
-    if (delivery.addressKind !== 'device') return []
+    if (delivery.addressKind !== 'device' || delivery.device?.activityToken != null) return []
     const status = verdict.suspend === true ? ('suspended' as const) : ('gone' as const)
     const { tenant, address: id } = delivery
     return [{ tenant, id, status, reason: verdict.reason, beforeMs: verdict.at ?? nowMs }]
@@ -145,6 +149,7 @@ async function retireDead(judged: readonly Judged[], nowMs: number, deps: Closin
       ? []
       : [{ tenant, kind, address, reason: 'refused' as const, detail: verdict.reason }],
   )
+  if (activities.length > 0) await forgetLiveActivities(deps.database, activities)
   if (devices.length > 0) deps.events.retired(await retireDevices(deps.database, devices))
   if (refused.length > 0) deps.events.suppressed(await suppress(deps.database, refused))
 }

@@ -148,7 +148,10 @@ async function publishReceipts(
 ): Promise<boolean> {
   const { claimed, judged, closed, jobs } = pass
   const nowMs = deps.now()
-  const messages = closed.map(({ delivery, attempt }) => receiptOf(delivery, attempt, nowMs))
+  const messages = closed.map(({ delivery, attempt }) =>
+    // to take something off a screen is nothing that anybody was told
+    delivery.purpose === 'clear' ? undefined : receiptOf(delivery, attempt, nowMs),
+  )
   const touched = new Set(claimed.map((delivery) => delivery.id))
   const written = new Set(closed.map(({ delivery }) => delivery.id))
   const earlier = [
@@ -169,7 +172,7 @@ async function publishReceipts(
   return outcomes.every((outcome) => outcome.ok)
 }
 
-/** A delivery that can't be brought any more leaves its job as a dead letter with the reason. */
+/** A notification that can't be brought any more leaves its job as a dead letter with the reason. */
 function closeOutcomes(
   outcomes: Outcome[],
   jobs: readonly PlacedJob[],
@@ -177,13 +180,15 @@ function closeOutcomes(
   claimed: readonly ClaimedDelivery[],
 ): void {
   const failed = new Map<string, string>()
-  for (const { attempt } of closed) {
+  for (const { attempt, delivery } of closed) {
+    if (delivery.purpose === 'clear') continue
     if (attempt.status === 'failed' && attempt.reason !== 'ADDRESS_INVALID') {
       failed.set(attempt.id, `${attempt.reason}: ${attempt.detail ?? 'the provider refused it'}`)
     }
   }
   for (const delivery of claimed) {
-    if (delivery.status === 'failed') failed.set(delivery.id, `${delivery.reason}: all attempts are used up`)
+    if (delivery.status === 'failed' && delivery.purpose === 'notify')
+      failed.set(delivery.id, `${delivery.reason}: all attempts are used up`)
   }
   for (const { place, job } of jobs) {
     const reason = failed.get(job.deliveryId)

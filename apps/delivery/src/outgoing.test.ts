@@ -24,6 +24,7 @@ const mail = (changes: Partial<ClaimedDelivery> = {}): ClaimedDelivery => ({
   unknowns: 0,
   pacedAt: null,
   unread: null,
+  purpose: 'notify',
   expiresAt: null,
   addressKind: 'email',
   address: 'ada@example.com',
@@ -85,7 +86,7 @@ t.test('nobody else can make the link, and a push has none', async (t) => {
   const push = mail({
     channel: 'push',
     addressKind: 'device',
-    device: { kind: 'fcm', app: 'default', address: { token: 't' }, status: 'active' },
+    device: { kind: 'fcm', app: 'default', address: { token: 't' }, status: 'active', activityToken: null },
   })
   t.equal(messageOf(push).listUnsubscribeUrl, undefined)
 })

@@ -1,5 +1,6 @@
 import {
   type Address,
+  bounceLocalPart,
   type Message,
   type Outgoing,
   signReceiptToken,
@@ -31,20 +32,47 @@ export function toOutgoing(
 ): Outgoing | Unaddressable {
   const address = addressOf(delivery, options.secrets)
   if ('reason' in address) return address
+  const claims = { tenant: delivery.tenant, notificationId: delivery.runId, deliveryId: delivery.id }
   return {
     deliveryId: delivery.id,
     notificationId: delivery.runId,
     tenant: delivery.tenant,
     attempt: delivery.attempt,
     address,
-    message: delivery.channel === 'email' ? withUnsubscribe(delivery, options) : messageOf(delivery),
+    message: messageFor(delivery, options),
+    // a bounce address holds the time of both ids once
+    ...(delivery.channel === 'email' && isOfRun(delivery)
+      ? { bounceTo: bounceLocalPart(options.receiptKey, claims) }
+      : {}),
     receiptToken: signReceiptToken(options.receiptKey, {
-      tenant: delivery.tenant,
-      notificationId: delivery.runId,
-      deliveryId: delivery.id,
+      ...claims,
       expiresAt: options.nowMs + RECEIPT_DAYS * 86_400_000,
     }),
   }
+}
+
+function messageFor(
+  delivery: ClaimedDelivery,
+  options: { receiptKey: Buffer; publicUrl: string | undefined },
+): Message {
+  if (delivery.purpose === 'clear') return clearing(delivery)
+  return delivery.channel === 'email' ? withUnsubscribe(delivery, options) : messageOf(delivery)
+}
+
+/** Read elsewhere: off the screen with it, and the icon's number is what is left. */
+function clearing({ runId, unread, expiresAt }: ClaimedDelivery): Message {
+  return {
+    priority: 'normal',
+    silent: true,
+    clear: runId,
+    collapseKey: `clear ${runId}`,
+    ...(unread === null ? {} : { badge: unread }),
+    ...(expiresAt === null ? {} : { expiresAt: expiresAt.getTime() }),
+  }
+}
+
+function isOfRun({ id, runId }: ClaimedDelivery): boolean {
+  return id.slice(0, 13) === runId.slice(0, 13)
 }
 
 function addressOf(delivery: ClaimedDelivery, secrets: readonly string[]): Address | Unaddressable {
@@ -67,16 +95,22 @@ function addressOf(delivery: ClaimedDelivery, secrets: readonly string[]): Addre
   const { device } = delivery
   if (device === null || device.status !== 'active') return { reason: 'the device is signed out or gone' }
   const { token, environment, endpoint, p256dh, auth } = device.address
+  const { activityToken } = device
   if (device.kind === 'webpush') {
     if (endpoint === undefined || p256dh === undefined || auth === undefined)
       return { reason: 'the subscription is incomplete' }
     return { kind: 'webpush', endpoint, p256dh, auth }
   }
   if (token === undefined) return { reason: 'the device has no token' }
-  if (device.kind === 'fcm') return { kind: 'fcm', token }
+  if (device.kind === 'fcm') {
+    return activityToken === null
+      ? { kind: 'fcm', token }
+      : { kind: 'fcm-live-activity', token, activityToken }
+  }
   return {
-    kind: 'apns',
-    token,
+    ...(activityToken === null
+      ? { kind: 'apns', token }
+      : { kind: 'apns-live-activity', token: activityToken }),
     ...(environment === 'production' || environment === 'sandbox' ? { environment } : {}),
   }
 }

@@ -49,6 +49,8 @@ export const ACCESS: Readonly<Record<string, Access>> = {
   'GET /v1/me': person(),
   'PUT /v1/me/devices/:installation': person(),
   'DELETE /v1/me/devices/:installation': personWithoutBody(),
+  'PUT /v1/me/devices/:installation/live-activities/:activity': person(),
+  'DELETE /v1/me/devices/:installation/live-activities/:activity': personWithoutBody(),
   'GET /v1/me/topics': person(),
   'PUT /v1/me/topics/:topic': personWithoutBody(),
   'DELETE /v1/me/topics/:topic': personWithoutBody(),
@@ -112,6 +114,7 @@ export const ACCESS: Readonly<Record<string, Access>> = {
   'POST /v1/unsubscribe/:token': { anonymous: true },
   'POST /v1/unsubscribe/:token/undo': { anonymous: true },
   'POST /v1/callbacks/twilio/:provider': { anonymous: true, callback: true },
+  'POST /v1/callbacks/mail': key('receipts:write'),
   'POST /v1/receipts': { scopes: ['receipts:write'], anonymous: true },
   'GET /v1/audit': key('admin'),
 }

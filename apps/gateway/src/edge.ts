@@ -18,6 +18,8 @@ import { addEffectivePreferenceRoutes } from './routes/effective-preferences.js'
 import { addEventRoutes } from './routes/events.js'
 import { addExplainRoutes } from './routes/explain.js'
 import { addInboxRoutes } from './routes/inbox.js'
+import { addLiveActivityRoutes } from './routes/live-activities.js'
+import { addMailReportRoutes } from './routes/mail-reports.js'
 import { addNotificationRoutes } from './routes/notifications.js'
 import { addProviderRoutes } from './routes/providers.js'
 import { addReceiptRoutes } from './routes/receipts.js'
@@ -40,6 +42,7 @@ const ROUTES = [
   addInboxRoutes,
   addUserRoutes,
   addDeviceRoutes,
+  addLiveActivityRoutes,
   addSettingsRoutes,
   addAttentionRoutes,
   addEffectivePreferenceRoutes,
@@ -52,6 +55,7 @@ const ROUTES = [
   addSuppressionRoutes,
   addReceiptRoutes,
   addCallbackRoutes,
+  addMailReportRoutes,
   addUnsubscribeRoutes,
   addRecordedRoutes,
   addShadowRoutes,

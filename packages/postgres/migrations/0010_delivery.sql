@@ -18,6 +18,8 @@ ALTER TABLE deliveries
   ADD COLUMN account uuid,
   -- the moment that is booked for it at an account whose pace is limited
   ADD COLUMN paced_at timestamptz,
+  -- clear: takes the notification off a device that shows it, once it was read elsewhere
+  ADD COLUMN purpose text NOT NULL DEFAULT 'notify' CHECK (purpose IN ('notify', 'clear')),
   -- how often a dead letter was sent off again, and when last
   ADD COLUMN replays smallint NOT NULL DEFAULT 0,
   ADD COLUMN replayed_at timestamptz;
@@ -37,6 +39,17 @@ CREATE TABLE suppressions (
   PRIMARY KEY (tenant_id, kind, address)
 );
 
+-- Where a Live Activity of an iPhone is updated, by the name that the app gave it; 'start' is what starts one.
+CREATE TABLE live_activities (
+  tenant_id text NOT NULL,
+  device_id uuid NOT NULL,
+  activity text NOT NULL CHECK (length(activity) BETWEEN 1 AND 128),
+  token text NOT NULL,
+  updated_at timestamptz NOT NULL DEFAULT now(),
+  PRIMARY KEY (tenant_id, device_id, activity),
+  FOREIGN KEY (tenant_id, device_id) REFERENCES devices (tenant_id, id) ON DELETE CASCADE
+);
+
 -- How far the sends of one account (and mail domain) are booked ahead: the theoretical arrival time of GCRA. Losing it
 -- costs a burst, so it is written without waiting for the disk.
 CREATE UNLOGGED TABLE paces (
@@ -50,15 +63,22 @@ CREATE POLICY worker ON paces TO carillon_worker USING (true) WITH CHECK (true);
 
 DO $$
 DECLARE
+  name text;
   mine text := '(SELECT nullif(current_setting(''carillon.tenant'', true), ''''))';
 BEGIN
-  ALTER TABLE suppressions ENABLE ROW LEVEL SECURITY;
-  ALTER TABLE suppressions FORCE ROW LEVEL SECURITY;
-  EXECUTE format('CREATE POLICY request ON suppressions TO carillon_request, CURRENT_USER USING (tenant_id = %s) WITH CHECK (tenant_id = %s)', mine, mine);
-  CREATE POLICY worker ON suppressions TO carillon_worker USING (true) WITH CHECK (true);
+  FOREACH name IN ARRAY ARRAY['suppressions', 'live_activities'] LOOP
+    EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', name);
+    EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', name);
+    EXECUTE format('CREATE POLICY request ON %I TO carillon_request, CURRENT_USER USING (tenant_id = %s) WITH CHECK (tenant_id = %s)', name, mine, mine);
+    EXECUTE format('CREATE POLICY worker ON %I TO carillon_worker USING (true) WITH CHECK (true)', name);
+    EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON %I TO carillon_request', name);
+  END LOOP;
 END
 $$;
-GRANT SELECT, INSERT, UPDATE, DELETE ON suppressions TO carillon_request;
 GRANT SELECT, INSERT, UPDATE ON suppressions TO carillon_worker;
+-- one that has ended is forgotten
+GRANT SELECT, DELETE ON live_activities TO carillon_worker;
+-- reading takes the notification off the other devices
+GRANT INSERT ON deliveries TO carillon_request;
 -- a dead letter is sent off again by who may administer the tenant
 GRANT UPDATE (status, reason, detail, due_at, max_attempts, tried, replays, replayed_at, updated_at) ON deliveries TO carillon_request;

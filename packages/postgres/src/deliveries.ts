@@ -19,6 +19,8 @@ export interface ClaimedDelivery extends DeliveryKey {
   /** `sending`: it is ours now. Anything else: it ended instead, and why stands in `reason`. */
   status: Extract<DeliveryStatus, 'sending' | 'expired' | 'failed' | 'withdrawn' | 'skipped'>
   reason: Reason | null
+  /** `clear`: it takes the notification off a device that shows it. */
+  purpose: 'notify' | 'clear'
   /** This attempt's number, from 1. */
   attempt: number
   maxAttempts: number
@@ -38,6 +40,8 @@ export interface ClaimedDelivery extends DeliveryKey {
     app: string
     address: Record<string, string>
     status: 'active' | 'suspended' | 'gone'
+    /** Of the Live Activity that the step names, when the app has registered it. */
+    activityToken: string | null
   } | null
   userName: string | null
   workflowKey: string
@@ -54,6 +58,10 @@ export interface ClaimedDelivery extends DeliveryKey {
 /** A step's own word on whether being seen takes a waiting push back; what shows nothing has nothing to be seen. */
 const UNLESS_SEEN = `coalesce(r.content #>> ARRAY[d.step::text, 'options', 'unlessSeen'],
   CASE WHEN r.content #>> ARRAY[d.step::text, 'options', 'silent'] = 'true' THEN 'false' ELSE 'true' END) = 'true'`
+
+/** The Live Activity that the step is about; one that is yet to begin is started through a token of its own. */
+const ACTIVITY = `CASE r.content #>> ARRAY[c.step::text, 'options', 'liveActivity', 'event'] WHEN 'start' THEN 'start'
+  ELSE r.content #>> ARRAY[c.step::text, 'options', 'liveActivity', 'id'] END`
 
 /**
  * Takes deliveries for sending: counts the attempt, leases the row, writes the attempt without a verdict. What has
@@ -72,7 +80,7 @@ export async function claimDeliveries(
     text: `WITH wanted AS (
         SELECT d.run_id, d.id, d.status = 'sending' AS lapsed, s.reason AS suppressed, s.since,
           CASE WHEN d.expires_at <= now() THEN 'expired'
-            WHEN r.seen_at IS NOT NULL AND d.channel = 'push' AND ${UNLESS_SEEN} THEN 'withdrawn'
+            WHEN r.seen_at IS NOT NULL AND d.channel = 'push' AND d.purpose = 'notify' AND ${UNLESS_SEEN} THEN 'withdrawn'
             WHEN s.address IS NOT NULL AND (s.reason <> 'complained' OR NOT coalesce(k.critical, false)) THEN 'skipped'
             WHEN d.attempt_no >= d.max_attempts THEN 'failed'
             ELSE 'sending' END AS becomes
@@ -102,10 +110,11 @@ export async function claimDeliveries(
         INSERT INTO attempts (run_id, delivery_id, attempt_no, tenant_id, started_at)
         SELECT run_id, id, attempt_no, tenant_id, now() FROM claimed WHERE status = 'sending' ON CONFLICT DO NOTHING
       )
-      SELECT c.run_id AS "runId", c.id, c.tenant_id AS tenant, c.user_id AS "userId", c.channel, c.lane, c.step, c.status, c.reason,
+      SELECT c.run_id AS "runId", c.id, c.tenant_id AS tenant, c.user_id AS "userId", c.channel, c.lane, c.step, c.status, c.reason, c.purpose,
         c.attempt_no AS attempt, c.max_attempts AS "maxAttempts", c.attempts_each AS "attemptsEach", c.tried, c.unknowns,
         c.paced_at AS "pacedAt", c.expires_at AS "expiresAt", c.address_kind AS "addressKind", c.address,
-        CASE WHEN v.id IS NOT NULL THEN json_build_object('kind', v.kind, 'app', v.app, 'address', v.address, 'status', v.status) END AS device,
+        CASE WHEN v.id IS NOT NULL THEN json_build_object('kind', v.kind, 'app', v.app, 'address', v.address, 'status', v.status,
+          'activityToken', l.token) END AS device,
         u.name AS "userName", r.workflow_key AS "workflowKey", r.category, coalesce(k.critical, false) AS critical, r.collapse_key AS "collapseKey", r.content,
         CASE WHEN c.channel = 'push' AND c.status = 'sending' THEN (SELECT count(*) FROM (
           SELECT FROM runs n WHERE n.tenant_id = c.tenant_id AND n.user_id = c.user_id AND n.in_inbox AND n.read_at IS NULL AND n.archived_at IS NULL
@@ -115,7 +124,8 @@ export async function claimDeliveries(
       FROM claimed c JOIN runs r ON r.id = c.run_id
         LEFT JOIN users u ON u.tenant_id = c.tenant_id AND u.id = c.user_id
         LEFT JOIN categories k ON k.tenant_id = c.tenant_id AND k.key = r.category
-        LEFT JOIN devices v ON v.tenant_id = c.tenant_id AND v.id = CASE WHEN c.address_kind = 'device' THEN c.address::uuid END`,
+        LEFT JOIN devices v ON v.tenant_id = c.tenant_id AND v.id = CASE WHEN c.address_kind = 'device' THEN c.address::uuid END
+        LEFT JOIN live_activities l ON l.tenant_id = v.tenant_id AND l.device_id = v.id AND l.activity = ${ACTIVITY}`,
     values: [
       plainArray(sorted.map((key) => key.runId)),
       plainArray(sorted.map((key) => key.id)),
@@ -189,7 +199,7 @@ export async function closeAttempts(tx: Tx, attempts: readonly ClosedAttempt[]):
   return new Set(rows.map(([id]) => id))
 }
 
-/** A delivery that has ended or gone out, for receipts that a crash kept from being published. */
+/** A notifying delivery that has ended or gone out, for receipts that a crash kept from being published. */
 export interface EndedDelivery extends DeliveryKey {
   tenant: string
   userId: string
@@ -212,7 +222,7 @@ export async function loadEnded(
     text: `SELECT d.run_id AS "runId", d.id, d.tenant_id AS tenant, d.user_id AS "userId", d.channel, d.status, d.reason,
         d.attempt_no AS attempt, d.provider, d.provider_id AS "providerId", d.updated_at AS "updatedAt"
       FROM unnest($1::uuid[], $2::uuid[]) AS w (run_id, id) JOIN deliveries d USING (run_id, id)
-      WHERE d.status IN ('sent', 'delivered', 'failed', 'expired')`,
+      WHERE d.status IN ('sent', 'delivered', 'failed', 'expired') AND d.purpose = 'notify'`,
     values: [plainArray(sorted.map((key) => key.runId)), plainArray(sorted.map((key) => key.id))],
   })
   return rows

@@ -154,7 +154,7 @@ export function addDeviceRoutes(app: Edge, deps: EdgeDeps): void {
 }
 
 /** The installation belongs to the user: naming somebody else's reaches nothing. A token moves by its hash. */
-function installationId(tenant: string, user: string, installation: string): string {
+export function installationId(tenant: string, user: string, installation: string): string {
   return deviceId(sha256, tenant, `installation:${user}`, installation)
 }
 

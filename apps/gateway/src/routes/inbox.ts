@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { type Frame, frameSubject, type InboxItem, STREAMS, userId } from '@carillon/contracts'
 import {
+  clearShown,
   type InboxFilter,
   type InboxMark,
   type InboxRow,
@@ -86,6 +87,11 @@ export function addInboxRoutes(app: Edge, deps: EdgeDeps): void {
     await deps.outbox.change(whose.tenant, async (tx, tell) => {
       const changed = await markInbox(tx, { ...whose, ids: [id], mark: what, set, atMs: deps.now() })
       for (const row of changed) tell(updatedFrame(whose, row))
+      if (set && what !== 'seen')
+        await clearShown(
+          tx,
+          changed.map(({ id: read }) => read),
+        )
       if (changed.length > 0) return
       // nothing changed: it has the mark already, or it isn't theirs
       const { rowCount } = await tx.query({
@@ -144,6 +150,10 @@ export function addInboxRoutes(app: Edge, deps: EdgeDeps): void {
           const ids = rows.map((row) => row.id)
           const marked = await markInbox(tx, { ...whose, ids, mark: 'read', set: true, atMs: deps.now() })
           for (const row of marked) tell(updatedFrame(whose, row))
+          await clearShown(
+            tx,
+            marked.map(({ id: read }) => read),
+          )
           return marked.length
         })
         changed += count

@@ -80,6 +80,10 @@ export const DeviceSchema = Type.Union(
     examples: [{ kind: 'fcm', token: 'fcm-token-of-adas-phone' }],
   },
 )
+export const LiveActivitySchema = Type.Object(
+  { token: Type.String({ pattern: '^[0-9a-fA-F]{8,400}$' }) },
+  { ...strict, description: "The activity's own push token.", examples: [{ token: '80d1f2a4c6e8' }] },
+)
 export const DeviceAnswer = answer({
   id: Type.String(),
   kind: Type.String(),
