@@ -82,17 +82,14 @@ function watched(session: ClientHttp2Session, hooks: LibraryHooks): ClientHttp2S
 }
 
 function watchStream(stream: ClientHttp2Stream, attemptId: string, hooks: LibraryHooks): void {
-  let written = !stream.pending
   let answered = false
-  stream.once('ready', () => {
-    written = true
-  })
-  stream.once('response', (headers) => {
+  stream.on('response', (headers) => {
     answered = true
     hooks.onResponse(attemptId, headers)
   })
   const lost = () => {
-    if (!answered) hooks.onLost(attemptId, { written, rstCode: stream.rstCode ?? 0 })
+    // Without an id it never became a stream of the session.
+    if (!answered) hooks.onLost(attemptId, { written: stream.id !== undefined, rstCode: stream.rstCode ?? 0 })
   }
   // Before the library's own listeners, so that the outcome is known when its promise settles.
   stream.prependListener('aborted', lost)

@@ -2,6 +2,7 @@ import { constants, type IncomingHttpHeaders } from 'node:http2'
 import { trusted } from '../egress/agent.js'
 import { retryAfterMs } from '../retry-after.js'
 import type { DialAddress, Timeouts } from '../settings.js'
+import { createWaitingRoom } from '../waiting-room.js'
 import type { ApnsCredentials } from './credentials.js'
 import { type ApnClient, type ApnResult, loadApnClient } from './library.js'
 import type { ApnsPayload } from './payload.js'
@@ -69,9 +70,6 @@ export function createApnsPool(options: ApnsPoolOptions): ApnsPool {
   const slots = Array.from({ length: SESSIONS }, open)
   // One token for all sessions: Apple counts updates, and answers 429 to clients that change theirs.
   for (const slot of slots.slice(1)) slot.client.config.token = slots[0]?.client.config.token
-  const waiting: (() => void)[] = []
-  let closed = false
-
   const room = (slot: Slot): number => {
     const { session } = slot.client
     const gone = !session || session.closed || session.destroyed
@@ -81,28 +79,15 @@ export function createApnsPool(options: ApnsPoolOptions): ApnsPool {
     }
     return (slot.warm ? PER_SESSION : 1) - slot.inFlight
   }
-  const acquire = async (signal: AbortSignal): Promise<Slot | undefined> => {
-    while (!signal.aborted && !closed) {
-      const free = slots.filter((slot) => room(slot) > 0).sort((a, b) => a.inFlight - b.inFlight)[0]
-      if (free) {
-        free.inFlight++
-        return free
-      }
-      await new Promise<void>((resolve) => {
-        const go = () => {
-          signal.removeEventListener('abort', go)
-          resolve()
-        }
-        waiting.push(go)
-        signal.addEventListener('abort', go, { once: true })
-      })
+  const take = (): Slot | undefined => {
+    let best: Slot | undefined
+    for (const slot of slots) {
+      if (room(slot) > 0 && (!best || slot.inFlight < best.inFlight)) best = slot
     }
-    return undefined
+    if (best) best.inFlight++
+    return best
   }
-  const release = (slot: Slot) => {
-    slot.inFlight--
-    for (const go of waiting.splice(0, Math.max(1, room(slot)))) go()
-  }
+  const waiting = createWaitingRoom(take)
   const watchdog = (slot: Slot, answer: ApnsAnswer) => {
     if (answer.kind === 'answer') {
       slot.timeouts = 0
@@ -120,7 +105,7 @@ export function createApnsPool(options: ApnsPoolOptions): ApnsPool {
 
   return {
     async send(payload, token, signal) {
-      const slot = await acquire(signal)
+      const slot = await waiting.enter(signal)
       if (!slot) return { kind: 'not-sent', reason: 'NOT_SENT' }
       const attemptId = String(payload.headers['apns-id'])
       try {
@@ -133,12 +118,12 @@ export function createApnsPool(options: ApnsPoolOptions): ApnsPool {
       } finally {
         headersOf.delete(attemptId)
         lostOf.delete(attemptId)
-        release(slot)
+        slot.inFlight--
+        waiting.serve()
       }
     },
     async [Symbol.asyncDispose]() {
-      closed = true
-      for (const go of waiting.splice(0)) go()
+      waiting.close()
       await Promise.all(slots.map((slot) => closeClient(slot.client)))
     },
   }

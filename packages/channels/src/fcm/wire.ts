@@ -1,4 +1,5 @@
-import { type AbortCallbacks, createAbortCallbacks } from '../abort-callbacks.js'
+import { createAbortCallbacks } from '../abort-callbacks.js'
+import { createWaitingRoom } from '../waiting-room.js'
 import { exchange } from './exchange.js'
 import { createLines, FCM_HOST, type Line, type LinesOptions } from './lines.js'
 import type { FcmAnswer } from './verdict.js'
@@ -21,33 +22,9 @@ export interface Wire extends AsyncDisposable {
 
 export function createWire(options: LinesOptions): Wire {
   const lines = createLines(options)
-  const aborts: AbortCallbacks = createAbortCallbacks()
-  const waiting = new Set<(line: Line | undefined) => void>()
+  const room = createWaitingRoom(() => lines.take())
+  const aborts = createAbortCallbacks()
   const { requestMs } = options.timeouts
-  let closed = false
-
-  const room = (signal: AbortSignal): Line | undefined | Promise<Line | undefined> => {
-    const line = waiting.size === 0 ? lines.take() : undefined
-    if (line) return line
-    return new Promise((resolve) => {
-      const give = (given: Line | undefined) => {
-        waiting.delete(give)
-        aborts.remove(signal, leave)
-        resolve(given)
-      }
-      const leave = () => give(undefined)
-      waiting.add(give)
-      aborts.add(signal, leave)
-    })
-  }
-  const release = (line: Line) => {
-    lines.release(line)
-    for (const give of waiting) {
-      const free = lines.take()
-      if (!free) return
-      give(free)
-    }
-  }
 
   const ask = async (line: Line, request: WireRequest): Promise<FcmAnswer> => {
     const askedAt = Date.now()
@@ -73,19 +50,17 @@ export function createWire(options: LinesOptions): Wire {
 
   return {
     async request(request) {
-      if (closed || request.signal.aborted)
-        return { kind: 'not-sent', reason: closed ? 'CLOSED' : 'NOT_SENT' }
-      const line = await room(request.signal)
+      const line = await room.enter(request.signal)
       if (!line) return { kind: 'not-sent', reason: 'NOT_SENT' }
       try {
         return await ask(line, request)
       } finally {
-        release(line)
+        lines.release(line)
+        room.serve()
       }
     },
     async [Symbol.asyncDispose]() {
-      closed = true
-      for (const give of waiting) give(undefined)
+      room.close()
       await lines[Symbol.asyncDispose]()
     },
   }
