@@ -1,1 +1,2 @@
-export {}
+export { WebPushError, type WebPushErrorCode } from './errors.js'
+export { registerWebPush, type WebPush, type WebPushOptions, type WebPushState } from './web-push.js'
