@@ -10,6 +10,8 @@ const MAX_MEMBERS = 20_000
 /** A batch holds many events, each of which keeps the limit of one. */
 const BATCH_BYTES = 1024 * 1024
 const FORM_BYTES = 4096
+/** A report may carry the whole mail that came back. */
+const MAIL_BYTES = 10 * 1024 * 1024
 
 /** Every media type that is read at all. Each route says which of them it takes. */
 export const MEDIA = {
@@ -20,12 +22,13 @@ export const MEDIA = {
   yaml: 'application/yaml',
   form: 'application/x-www-form-urlencoded',
   multipart: 'multipart/form-data',
+  mail: 'message/rfc822',
 } as const
 export const MEDIA_TYPES: readonly string[] = Object.values(MEDIA)
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** The body as it came. */
+    /** The body as it came; undefined where it isn't read as text. */
     bodyText: string | undefined
   }
 }
@@ -98,6 +101,12 @@ export function addParsers(app: FastifyInstance): void {
       request.bodyText = text
       return {}
     },
+  )
+  // bytes: a mail may be in any encoding, and in several
+  app.addContentTypeParser(
+    MEDIA.mail,
+    { parseAs: 'buffer', bodyLimit: MAIL_BYTES },
+    async (_request: FastifyRequest, raw: Buffer) => raw,
   )
   app.addContentTypeParser(
     MEDIA.yaml,

@@ -93,5 +93,6 @@ function fingerprintOf(request: FastifyRequest): Buffer {
   for (const name of ['ce-id', 'ce-source', 'ce-type', 'carillon-lane']) {
     hash.update(`${name}:${String(request.headers[name] ?? '')}\n`)
   }
-  return hash.update(request.bodyText ?? '').digest()
+  const bytes = Buffer.isBuffer(request.body) ? request.body : ''
+  return hash.update(request.bodyText ?? bytes).digest()
 }

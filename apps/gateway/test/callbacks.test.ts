@@ -69,6 +69,16 @@ t.test('a text that arrived and one that did not become receipts of their delive
   ])
 })
 
+t.test('who answered STOP is told apart from a number that is dead', async (t) => {
+  const before = (await receipts('bounced')).length
+  for (const ErrorCode of ['21610', '30005', '30006', '30008']) {
+    const { token } = await sent()
+    await tell(token, { MessageSid: 'SM4', MessageStatus: 'undelivered', ErrorCode })
+  }
+  const reasons = (await receipts('bounced')).slice(before).map(({ reason }) => reason)
+  t.same(reasons, ['UNSUBSCRIBED', 'ADDRESS_INVALID', 'ADDRESS_INVALID', 'PROVIDER_UNAVAILABLE'])
+})
+
 t.test(
   'nothing is believed without both the token of the delivery and the signature of its account',
   async (t) => {

@@ -25,7 +25,10 @@ const REASON_OF: Readonly<Record<SmsFailure, Reason>> = {
   expired: 'EXPIRED',
 }
 
-/** What providers tell afterwards. Repeating it changes nothing. */
+/** The person answered STOP: no fault of the number. */
+const STOPPED = 'TWILIO_21610'
+
+/** What providers of texts tell afterwards. Repeating it changes nothing. */
 export function addCallbackRoutes(app: Edge, deps: EdgeDeps): void {
   app.post(
     '/callbacks/twilio/:provider',
@@ -105,7 +108,10 @@ async function accountOf(
   return { authToken, userId: owner.userId }
 }
 
-/** A text that the network gave up on is a bounce: it was accepted before, and nobody tries it again. */
+/**
+ * A text that the network gave up on is a bounce: it was accepted before, and nobody tries it again. The history
+ * suppresses numbers by its reason.
+ */
 function receiptOf(
   claims: ReceiptClaims,
   told: { news: Exclude<SmsNews, { kind: 'pending' }>; userId: string; sid: string | null; nowMs: number },
@@ -121,6 +127,10 @@ function receiptOf(
     by: 'provider',
     provider: 'sms',
     ...(sid === null ? {} : { providerId: sid.slice(0, 64) }),
-    ...(news.kind === 'delivered' ? {} : { reason: REASON_OF[news.cause], detail: news.detail }),
+    ...(news.kind === 'delivered' ? {} : { reason: reasonOf(news), detail: news.detail }),
   }
+}
+
+function reasonOf({ cause, detail }: Extract<SmsNews, { kind: 'failed' }>): Reason {
+  return detail === STOPPED ? 'UNSUBSCRIBED' : REASON_OF[cause]
 }

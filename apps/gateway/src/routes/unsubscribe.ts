@@ -1,9 +1,9 @@
 import { ChannelError, type UnsubscribeClaims, verifyUnsubscribeToken } from '@carillon/channels'
-import { findUser, listCategories, listPreferences, putPreference, type Tx } from '@carillon/postgres'
 import { HttpProblem } from '@carillon/service'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import type { EdgeDeps } from '../edge-deps.js'
+import { mailSubject, switchMails } from '../mail-preference.js'
 import { MEDIA } from '../parsers.js'
 import { notFound } from '../problems.js'
 import { answers, type Edge } from '../route.js'
@@ -36,10 +36,9 @@ export function addUnsubscribeRoutes(app: Edge, deps: EdgeDeps): void {
       answer(request, reply, deps, (claims) =>
         deps.database.inTenant(
           claims.tenant,
-          async (tx) => {
-            const subject = await subjectOf(tx, claims)
-            const state = subject.critical ? 'critical' : subject.word === false ? 'off' : 'asked'
-            return { name: subject.name, state }
+          async (tx): Promise<PageContent> => {
+            const { name, critical, word } = await mailSubject(tx, claims)
+            return { name, state: critical ? 'critical' : word === false ? 'off' : 'asked' }
           },
           { readOnly: true },
         ),
@@ -57,56 +56,19 @@ export function addUnsubscribeRoutes(app: Edge, deps: EdgeDeps): void {
   )
 }
 
-interface Outcome {
+interface PageContent {
   name: string | null
   state: UnsubscribeState
 }
 
-/** Saying again what was said already changes nothing and tells the trail nothing. */
-function change(
+async function change(
   deps: EdgeDeps,
   claims: UnsubscribeClaims,
   enabled: boolean,
   correlationId: string,
-): Promise<Outcome> {
-  const { tenant, userId, category } = claims
-  return deps.outbox.change<Outcome>(tenant, async (tx, tell) => {
-    const { name, critical, word } = await subjectOf(tx, claims)
-    if (critical) return { name, state: 'critical' }
-    const state = enabled ? 'on' : 'off'
-    if (word === enabled) return { name, state }
-    await putPreference(tx, { tenant, userId, category, channel: 'email', enabled })
-    // the link is the credential: whoever holds the mail acts for its reader
-    const principal = { kind: 'user', tenant, id: userId, externalId: userId, roles: [] } as const
-    const deed = {
-      area: 'preferences',
-      action: enabled ? 'resubscribed' : 'unsubscribed',
-      resource: `user:${userId}`,
-      details: { channel: 'email', ...(category === null ? {} : { category }) },
-    }
-    tell(deps.trail.fact(principal, deed, correlationId))
-    return { name, state }
-  })
-}
-
-interface Subject {
-  /** null: all mails. */
-  name: string | null
-  critical: boolean
-  /** What the person said of exactly this; a word with a condition is neither yes nor no. */
-  word: boolean | undefined
-}
-
-/** What the link is about. @throws HttpProblem 404 when its reader is gone */
-async function subjectOf(tx: Tx, { tenant, userId, category }: UnsubscribeClaims): Promise<Subject> {
-  if ((await findUser(tx, { tenant, id: userId })) === undefined) throw notFound('person')
-  const said = (await listPreferences(tx, { tenant, userId })).find(
-    (rule) => rule.category === category && rule.channel === 'email' && rule.if === null,
-  )
-  if (category === null) return { name: null, critical: false, word: said?.enabled }
-  // one that nobody describes is switched off by its key all the same
-  const known = (await listCategories(tx, tenant)).find((one) => one.key === category)
-  return { name: known?.name ?? category, critical: known?.critical === true, word: said?.enabled }
+): Promise<PageContent> {
+  const { name, critical } = await switchMails(deps, claims, { enabled, correlationId })
+  return { name, state: critical ? 'critical' : enabled ? 'on' : 'off' }
 }
 
 /** Answers with the page of what came of it; a link of nobody's is a page for people and a problem for programs. */
@@ -114,7 +76,7 @@ async function answer(
   request: LinkRequest,
   reply: FastifyReply,
   deps: EdgeDeps,
-  work: (claims: UnsubscribeClaims) => Promise<Outcome>,
+  work: (claims: UnsubscribeClaims) => Promise<PageContent>,
 ): Promise<FastifyReply> {
   const { token } = request.params
   try {
