@@ -9,6 +9,8 @@ export interface HistoryEvents {
     notifications: number
     suppressed: number
   }): void
+  /** A device said that it arrived. */
+  answered(channel: string, afterMs: number): void
   failed(stage: string, error: unknown): void
 }
 
@@ -33,7 +35,16 @@ export function createHistoryEvents({
     name: 'history_suppressed_total',
     help: 'Addresses that nothing is sent to any more.',
   })
+  const answers = metrics.histogram({
+    name: 'history_answer_seconds',
+    help: "From a provider's acceptance to the device's own word; what a silent push took to be answered.",
+    labels: ['channel'],
+    buckets: [0.1, 0.5, 1, 5, 30, 60, 300, 3600, 86_400],
+  })
   return {
+    answered(channel, afterMs) {
+      answers.observe({ channel }, afterMs / 1000)
+    },
     recorded(batch) {
       if (batch.suppressed > 0) suppressed.inc({}, batch.suppressed)
       receipts.inc({ kind: 'new' }, batch.fresh)

@@ -42,6 +42,9 @@ export function createOnReceipts(deps: OnReceiptsDeps): (batch: readonly Receive
     const written = await writeReceipts(receipts, deps.database)
     const frames = [...written.moved.map(deliveryFrame), ...written.engaged.map(engagementFrame)]
     const told = frames.length === 0 || (await deps.publishFrames(frames)).every((outcome) => outcome.ok)
+    for (const { channel, status, answeredAfterMs } of written.moved) {
+      if (status === 'delivered' && answeredAfterMs !== null) deps.events.answered(channel, answeredAfterMs)
+    }
     deps.events.recorded({
       receipts: receipts.length,
       fresh: written.fresh,

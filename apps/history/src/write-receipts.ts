@@ -1,6 +1,7 @@
 import {
   addStatistics,
   applyDeliveryNews,
+  clearShown,
   type Database,
   insertReceipts,
   markEngaged,
@@ -22,6 +23,8 @@ export function writeReceipts(receipts: readonly TenantReceipt[], database: Data
       const folded = foldReceipts(fresh)
       const moved = await applyDeliveryNews(tx, folded.deliveries)
       const engaged = folded.engaged.length === 0 ? [] : await markEngaged(tx, folded.engaged)
+      const read = engaged.filter(({ readAt }) => readAt !== null).map(({ id }) => id)
+      await clearShown(tx, read)
       await addStatistics(tx, fresh)
       const suppressed = await suppressDeliveries(tx, folded.suppressed)
       return { fresh: fresh.length, moved, engaged, suppressed }

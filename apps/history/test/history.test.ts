@@ -252,3 +252,39 @@ t.test('whatever worker and providers do, in whatever order, no status goes back
     { numRuns: 80 },
   )
 })
+
+t.test('opened on one phone, it leaves the screens of the others', async (t) => {
+  const run = timedUuid(NOW, sha256(`run ${count++}`))
+  const user = randomUUID()
+  await rows(`INSERT INTO users (tenant_id, id, external_id) VALUES ('acme', $1, $1)`, [user])
+  await rows(
+    `INSERT INTO runs (id, tenant_id, event_id, workflow_key, workflow_version, user_id, recipient, lane, state, plan, content, in_inbox, created_at)
+      VALUES ($1, 'acme', $1, 'w', 1, $2, 'ada', 'normal', 'completed', '[]', '{}', true, now())`,
+    [run, user],
+  )
+  const push = async () => {
+    const place = { runId: run, id: randomUUID(), device: randomUUID() }
+    await rows(
+      `INSERT INTO devices (tenant_id, id, user_id, kind, address, address_hash) VALUES ('acme', $1, $2, 'fcm', '{}', $3)`,
+      [place.device, user, Buffer.from(place.device)],
+    )
+    await rows(
+      `INSERT INTO deliveries (run_id, id, tenant_id, user_id, channel, lane, step, address_kind, address, status, sent_at, created_at, updated_at)
+        VALUES ($1, $2, 'acme', $3, 'push', 'normal', 1, 'device', $4, 'sent', now() - interval '2 seconds', now(), now())`,
+      [run, place.id, user, place.device],
+    )
+    return place
+  }
+  const opened = await push()
+  const other = await push()
+  const dismissed = await push()
+  await writeReceipts([receipt(dismissed, 'dismissed', { channel: 'push' })], owner)
+  const { moved } = await writeReceipts(
+    [receipt(opened, 'opened', { channel: 'push', at: Date.now() })],
+    owner,
+  )
+  t.ok((moved[0]?.answeredAfterMs ?? 0) >= 1_900, 'and how long it took is known')
+  t.match(await rows(`SELECT address FROM deliveries WHERE run_id = $1 AND purpose = 'clear'`, [run]), [
+    { address: other.device },
+  ])
+})

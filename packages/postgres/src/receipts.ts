@@ -57,26 +57,25 @@ const RANK = `CASE d.status ${Object.entries(DELIVERY_RANK)
   .map(([status, rank]) => `WHEN '${status}' THEN ${rank}`)
   .join(' ')} END`
 
+/** A delivery whose status a receipt changed. */
+export interface MovedDelivery {
+  runId: string
+  id: string
+  tenant: string
+  userId: string
+  channel: Channel
+  status: DeliveryStatus
+  /** Milliseconds from the provider's word to the device's; null until both are there. */
+  answeredAfterMs: number | null
+}
+
 /**
  * Moves deliveries on; a status never goes back to a lower rank, and times are those of the first fact, so facts may come
  * in any order. Gives those whose status changed.
  */
-export async function applyDeliveryNews(
-  tx: Tx,
-  news: readonly DeliveryNews[],
-): Promise<
-  { runId: string; id: string; tenant: string; userId: string; channel: Channel; status: DeliveryStatus }[]
-> {
+export async function applyDeliveryNews(tx: Tx, news: readonly DeliveryNews[]): Promise<MovedDelivery[]> {
   const sorted = [...news].sort((a, b) => (a.runId + a.id < b.runId + b.id ? -1 : 1))
-  const { rows } = await tx.query<{
-    runId: string
-    id: string
-    tenant: string
-    userId: string
-    channel: Channel
-    status: DeliveryStatus
-    changed: boolean
-  }>({
+  const { rows } = await tx.query<MovedDelivery & { changed: boolean }>({
     name: 'history-deliveries',
     text: `WITH n AS (
         SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::smallint[], $5::text[], $6::timestamptz[], $7::timestamptz[], $8::timestamptz[], $9::text[])
@@ -93,7 +92,8 @@ export async function applyDeliveryNews(
         delivered_at = least(d.delivered_at, n.delivered_at), opened_at = least(d.opened_at, n.opened_at),
         clicked_at = least(d.clicked_at, n.clicked_at), updated_at = now()
       FROM n JOIN before b USING (run_id, id) WHERE d.run_id = n.run_id AND d.id = n.id
-      RETURNING d.run_id AS "runId", d.id, d.tenant_id AS tenant, d.user_id AS "userId", d.channel, d.status, coalesce(b.changed, false) AS changed`,
+      RETURNING d.run_id AS "runId", d.id, d.tenant_id AS tenant, d.user_id AS "userId", d.channel, d.status,
+        greatest(0, extract(epoch FROM d.delivered_at - d.sent_at) * 1000)::float8 AS "answeredAfterMs", coalesce(b.changed, false) AS changed`,
     values: [
       plainArray(sorted.map((row) => row.runId)),
       plainArray(sorted.map((row) => row.id)),
