@@ -1,6 +1,6 @@
 import { type ClientHttp2Session, connect } from 'node:http2'
 import { connect as connectTls } from 'node:tls'
-import { trusted } from '../egress/agent.js'
+import { trustedContext } from '../egress/agent.js'
 import type { DialAddress, Timeouts } from '../settings.js'
 
 export const FCM_HOST = 'fcm.googleapis.com'
@@ -38,7 +38,7 @@ export interface Lines extends AsyncDisposable {
 export function createLines(options: LinesOptions): Lines {
   const lines: Line[] = []
   const sessions = new Set<ClientHttp2Session>()
-  const ca = trusted(options.ca)
+  const trust = trustedContext(options.ca)
 
   const open = (): Line => {
     const session = connect(`https://${FCM_HOST}`, {
@@ -49,7 +49,7 @@ export function createLines(options: LinesOptions): Lines {
           port: options.dial?.port ?? 443,
           servername: FCM_HOST,
           ALPNProtocols: ['h2'],
-          ...(ca ? { ca } : {}),
+          ...trust,
         }),
     })
     const line: Line = { session, open: 0, limit: STREAMS, usedAt: Date.now(), answeredAt: 0 }
