@@ -256,7 +256,7 @@ t.test('whatever worker and providers do, in whatever order, no status goes back
 t.test('opened on one phone, it leaves the screens of the others', async (t) => {
   const run = timedUuid(NOW, sha256(`run ${count++}`))
   const user = randomUUID()
-  await rows(`INSERT INTO users (tenant_id, id, external_id) VALUES ('acme', $1, $1)`, [user])
+  await rows(`INSERT INTO users (tenant_id, id, external_id) VALUES ('acme', $1, $1::uuid::text)`, [user])
   await rows(
     `INSERT INTO runs (id, tenant_id, event_id, workflow_key, workflow_version, user_id, recipient, lane, state, plan, content, in_inbox, created_at)
       VALUES ($1, 'acme', $1, 'w', 1, $2, 'ada', 'normal', 'completed', '[]', '{}', true, now())`,
