@@ -1,4 +1,5 @@
 import { percentile } from './broadcast-rows.js'
+import type { Codes } from './otp-probe.js'
 import type { BenchRow } from './rows.js'
 
 /** One part of the broadcast. */
@@ -6,20 +7,25 @@ export interface OtpPhase {
   /** People told, or phones that rang. */
   units: number
   ms: number
-  /** Milliseconds of codes meanwhile, ascending. */
-  latencies: number[]
+  /** CPU microseconds of the delivery worker meanwhile, per unit. */
+  workerMicros: number
+  codes: Codes
 }
 
 const GOAL_P99_MS = 250
 
-export function rowsOf(result: { quiet: number[]; telling: OtpPhase; ringing: OtpPhase }): BenchRow[] {
+export function rowsOf(result: { quiet: Codes; telling: OtpPhase; ringing: OtpPhase }): BenchRow[] {
   const { quiet, telling, ringing } = result
-  const alone = percentile(quiet, 0.99)
-  const phase = ({ units, ms, latencies }: OtpPhase, name: string, unit: string): BenchRow[] => {
-    const p99 = percentile(latencies, 0.99)
+  const alone = percentile(quiet.accepted, 0.99)
+  const phase = (of: OtpPhase, name: string, unit: string): BenchRow[] => {
+    const p99 = percentile(of.codes.accepted, 0.99)
     return [
-      row(`broadcast: ${units.toLocaleString('en')} ${name}`, (units * 1_000) / ms, unit),
-      row('  codes meanwhile, p50', percentile(latencies, 0.5), 'ms'),
+      {
+        ...row(`broadcast: ${of.units.toLocaleString('en')} ${name}`, (of.units * 1_000) / of.ms, unit),
+        cpuMicrosPerUnit: of.workerMicros,
+      },
+      ...claimed(of.codes),
+      row('  codes meanwhile, p50', percentile(of.codes.accepted, 0.5), 'ms'),
       {
         ...row('  codes meanwhile, p99', p99, 'ms'),
         reference: 'codes alone',
@@ -31,11 +37,18 @@ export function rowsOf(result: { quiet: number[]; telling: OtpPhase; ringing: Ot
     ]
   }
   return [
-    row('codes alone, p50', percentile(quiet, 0.5), 'ms'),
+    ...claimed(quiet),
+    row('codes alone, p50', percentile(quiet.accepted, 0.5), 'ms'),
     row('codes alone, p99', alone, 'ms'),
     ...phase(telling, 'told', 'told/s'),
     ...phase(ringing, 'pushes after that', 'pushes/s'),
   ]
+}
+
+function claimed({ claimed: times }: Codes): BenchRow[] {
+  return [0.5, 0.99].map((share) =>
+    row(`  until a worker has it, p${share * 100}`, percentile(times, share), 'ms'),
+  )
 }
 
 function row(name: string, value: number, unit: string): BenchRow {

@@ -9,7 +9,6 @@ import { NODE_FLAGS } from './worker.js'
 
 /** As long as a provider on another continent takes to answer. */
 const LATENCY_MS = 50
-const ROLES = ['delivery', 'history']
 
 /** What the roles read their configuration from. */
 export type Env = Readonly<Record<string, string>>
@@ -65,24 +64,27 @@ export async function arrangeCodes(
   }
 }
 
-/** Delivery and history, a process each. Gives their pids. */
-export async function startRoles(env: Env): Promise<{ pids: number[] } & AsyncDisposable> {
-  const roles = await Promise.all(
-    ROLES.map(async (role) =>
-      launch({
-        engine: role,
-        command: [process.execPath, ...NODE_FLAGS, mainOf(role)],
-        env: { ...process.env, ...env },
-        identity: await selfIdentity('SIGKILL'),
-        ready: /process\.started/,
-        stopSignal: 'SIGTERM',
-      }),
-    ),
-  )
+/** Delivery and history, a process each. */
+export async function startRoles(env: Env): Promise<{ pids: { delivery: number } } & AsyncDisposable> {
+  const start = async (role: string) =>
+    launch({
+      engine: role,
+      command: [process.execPath, ...NODE_FLAGS, mainOf(role)],
+      env: { ...process.env, ...env },
+      identity: await selfIdentity('SIGKILL'),
+      ready: /process\.started/,
+      stopSignal: 'SIGTERM',
+    })
+  const history = await start('history')
+  const delivery = await start('delivery').catch(async (error: unknown) => {
+    await history.stop()
+    throw error
+  })
   return {
-    pids: roles.map(({ pid }) => pid),
+    pids: { delivery: delivery.pid },
     async [Symbol.asyncDispose]() {
-      await Promise.all(roles.map((role) => role.stop()))
+      await delivery.stop()
+      await history.stop()
     },
   }
 }

@@ -4,8 +4,9 @@ import type { CommandContext } from '../cli.js'
 import { createProgress } from '../terminal/progress.js'
 import type { BenchArguments } from './bench.js'
 import { type BroadcastBench, broadcast } from './broadcast.js'
+import { cpuSeconds } from './cpu.js'
 import { withEngines } from './engines.js'
-import { startCodes } from './otp-probe.js'
+import { type Codes, startCodes } from './otp-probe.js'
 import { type OtpPhase, rowsOf } from './otp-rows.js'
 import { arrangeCodes, startRoles } from './otp-stage.js'
 import { type Child, startChild } from './push-child.js'
@@ -23,6 +24,8 @@ const RINGING_MS = 180_000
 
 interface Bench extends BroadcastBench {
   simulators: Child
+  /** Process that delivers. */
+  delivery: number
 }
 
 /**
@@ -41,9 +44,10 @@ export async function benchOtp(args: BenchArguments, _context: CommandContext): 
       )
       await using publisher = createPublisher(engines.connection)
       await using worker = await startWorker('rolling', engines)
-      await using _roles = await startRoles(env)
+      await using roles = await startRoles(env)
       const pids = { nats: engines.nats.pid ?? 0, postgres: engines.postgres.pid ?? 0 }
-      const bench: Bench = { ...engines, publisher, simulators, worker: worker.pid, engines: pids }
+      const processes = { worker: worker.pid, delivery: roles.pids.delivery, engines: pids }
+      const bench: Bench = { ...engines, publisher, simulators, ...processes }
       await progress.step('warm-up', () => warmUp(bench, users, quietMs))
       const quiet = await progress.step('codes alone', () => codesAlone(bench, 'quiet', quietMs))
       return rowsOf({ quiet, ...(await progress.step('codes under a broadcast', () => loaded(bench))) })
@@ -52,8 +56,8 @@ export async function benchOtp(args: BenchArguments, _context: CommandContext): 
   )
 }
 
-async function codesAlone(bench: Bench, name: string, ms: number): Promise<number[]> {
-  const codes = startCodes(bench.publisher, bench.simulators, name)
+async function codesAlone(bench: Bench, name: string, ms: number): Promise<Codes> {
+  const codes = startCodes(bench, name)
   await sleep(ms)
   return codes.stop()
 }
@@ -68,15 +72,29 @@ async function warmUp(bench: Bench, users: number, ms: number): Promise<void> {
 /** From the broadcast's event until every phone has rung: while people are told, and while the rest rings. */
 async function loaded(bench: Bench): Promise<{ telling: OtpPhase; ringing: OtpPhase }> {
   const before = await rungSoFar(bench)
-  const whileTold = startCodes(bench.publisher, bench.simulators, 'told')
-  const { recipients, ms } = await broadcast(bench, { workflow: 'push', topic: 'all', name: 'all' })
-  const telling = { units: recipients, ms, latencies: await whileTold.stop() }
-  const rungBy = await rungSoFar(bench)
-  const began = performance.now()
-  const whileRung = startCodes(bench.publisher, bench.simulators, 'rung')
-  const units = (await untilRung(bench, before + recipients)) - rungBy
-  const ringingMs = performance.now() - began
-  return { telling, ringing: { units, ms: ringingMs, latencies: await whileRung.stop() } }
+  const telling = await phase(bench, 'told', async () => {
+    const { recipients, ms } = await broadcast(bench, { workflow: 'push', topic: 'all', name: 'all' })
+    return { units: recipients, ms }
+  })
+  const ringing = await phase(bench, 'rung', async () => {
+    const rungBy = await rungSoFar(bench)
+    const began = performance.now()
+    const units = (await untilRung(bench, before + telling.units)) - rungBy
+    return { units, ms: performance.now() - began }
+  })
+  return { telling, ringing }
+}
+
+async function phase(
+  bench: Bench,
+  name: string,
+  work: () => Promise<{ units: number; ms: number }>,
+): Promise<OtpPhase> {
+  const codes = startCodes(bench, name)
+  const before = await cpuSeconds(bench.delivery)
+  const { units, ms } = await work()
+  const spent = (await cpuSeconds(bench.delivery)) - before
+  return { units, ms, workerMicros: (spent * 1e6) / units, codes: await codes.stop() }
 }
 
 /** Pushes of broadcasts that FCM has accepted. */
