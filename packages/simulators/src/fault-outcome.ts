@@ -12,7 +12,7 @@ export function faultOutcome(
 ): Outcome | undefined {
   if (fault === undefined) return undefined
   if (fault === 'goaway') {
-    request.session?.goaway(0, undefined, how.goodbye)
+    request.goAway(how.goodbye)
     return undefined
   }
   if (typeof fault === 'string') return fault

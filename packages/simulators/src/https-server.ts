@@ -12,6 +12,8 @@ export interface SimulatorRequest {
   body: Buffer
   /** Undefined over HTTP/1.1. */
   session: Http2Session | undefined
+  /** Tells this session to go away: what is in flight is still answered, then the connection ends. */
+  goAway(last?: Buffer): void
   /** Set by a fault: the answer's body comes a byte at a time, each after this many milliseconds. */
   dripMs?: number
 }
@@ -64,6 +66,9 @@ export interface HttpsServer extends AsyncDisposable {
   open(): number
 }
 
+/** How long what was answered may take to leave before the connection ends. */
+const GOODBYE_MS = 50
+
 /**
  * An HTTPS server on 127.0.0.1 that speaks HTTP/2 and, if asked, HTTP/1.1.
  * @throws Error with code EADDRINUSE when the port asked for is taken
@@ -72,12 +77,24 @@ export async function startHttpsServer(options: HttpsServerOptions): Promise<Htt
   const counters = emptyCounters()
   const sockets = new Set<Socket>()
   const sessions = new Map<Http2Session, number>()
+  const leaving = new WeakSet<Http2Session>()
   const finish = (remotePort: number) => {
     for (const socket of sockets) if (socket.remotePort === remotePort) socket.destroy()
   }
+  const goAway = (session: Http2Session, last?: Buffer) => {
+    if (leaving.has(session) || session.destroyed) return
+    leaving.add(session)
+    session.goaway(constants.NGHTTP2_NO_ERROR, undefined, last)
+    if ((sessions.get(session) ?? 0) === 0) endSoon(session)
+  }
+  // Node reads nothing more on a session that went away, so it would never see that the client left, too.
+  const endSoon = (session: Http2Session) => {
+    const remotePort = session.socket?.remotePort
+    if (remotePort !== undefined) setTimeout(() => finish(remotePort), GOODBYE_MS).unref()
+  }
   const serve = (exchange: Exchange) => {
     counters.requests++
-    void answer(exchange, { options, counters, finish })
+    void answer(exchange, { options, counters, finish, goAway })
   }
   const http2 = createHttp2Server({
     maxSessionMemory: 1000,
@@ -98,8 +115,9 @@ export async function startHttpsServer(options: HttpsServerOptions): Promise<Htt
     if (now > counters.maxOpenStreams) counters.maxOpenStreams = now
     stream.on('error', ignore)
     stream.on('close', () => {
-      const left = sessions.get(session)
-      if (left !== undefined) sessions.set(session, left - 1)
+      const left = (sessions.get(session) ?? 0) - 1
+      if (sessions.has(session)) sessions.set(session, left)
+      if (left <= 0 && leaving.has(session)) endSoon(session)
     })
     serve(overHttp2(stream, session, headers))
   })
@@ -129,7 +147,7 @@ export async function startHttpsServer(options: HttpsServerOptions): Promise<Htt
     port: (server.address() as AddressInfo).port,
     counters,
     goAway() {
-      for (const session of sessions.keys()) session.goaway(constants.NGHTTP2_NO_ERROR)
+      for (const session of sessions.keys()) goAway(session)
     },
     cut(how) {
       for (const socket of sockets) {
@@ -161,14 +179,18 @@ interface Answering {
   counters: HttpsCounters
   /** Ends the connection from that port of the client. */
   finish(remotePort: number): void
+  goAway(session: Http2Session, last?: Buffer): void
 }
 
-async function answer(exchange: Exchange, { options, counters, finish }: Answering): Promise<void> {
+async function answer(exchange: Exchange, { options, counters, finish, goAway }: Answering): Promise<void> {
   const body = await exchange.body
   // The client left before its request was whole: nobody waits for an answer.
   if (body === undefined) return
   const { method, path, headers, session } = exchange
-  const request: SimulatorRequest = { method, path, headers, body, session }
+  const request: SimulatorRequest = {
+    ...{ method, path, headers, body, session },
+    goAway: (last) => session && goAway(session, last),
+  }
   const outcome = await options.handle(request)
   if (outcome === 'hang') return
   if (outcome === 'fin') return finish(exchange.remotePort())
