@@ -56,6 +56,9 @@ export function contentProblems(definition: WorkflowDefinition): WorkflowProblem
     const { type, options } = channel
     const { content, template, url } = options
     const own = says(content?.title) || says(content?.body) || (type === 'email' && says(content?.html))
+    // wakes the app, or changes what is on the screen already
+    const wordless = options.silent === true || options.liveActivity !== undefined
+    if (wordless) continue
     if (type !== 'webhook' && !shared && !own && template === undefined) {
       problems.push({
         path: `${at}.${type}`,
@@ -101,6 +104,9 @@ export function templateProblems(
 function* textsIn(value: unknown, path: string): Generator<{ path: string; text: string }> {
   if (typeof value === 'string') yield { path, text: value }
   if (typeof value !== 'object' || value === null) return
-  for (const [name, part] of Object.entries(value))
-    yield* textsIn(part, path === '' ? name : `${path}.${name}`)
+  for (const [name, part] of Object.entries(value)) {
+    const at = path === '' ? name : `${path}.${name}`
+    yield { path: at, text: name }
+    yield* textsIn(part, at)
+  }
 }

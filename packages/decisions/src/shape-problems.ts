@@ -1,4 +1,5 @@
 import { CHANNELS, type Channel } from '@carillon/contracts'
+import { channelShapeProblem } from './channel-shape.js'
 
 /** Something that keeps a workflow from working, and what to do about it. */
 export interface WorkflowProblem {
@@ -31,6 +32,8 @@ const REMEDIES: Readonly<Record<string, string>> = {
   expires: DURATION,
   cap: 'Write {count: 5, per: 1d}.',
   steps: 'Write a list of 1 to 50 steps.',
+  'content.actions': 'Write a list of at most five {id: …, title: …, url: …}.',
+  'content.data': 'Write an object of at most 50 keys, of letters, digits, -, _ and dots.',
 }
 const STEPS =
   'Write inbox, push, email, sms, webhook, or one of wait, digest, throttle, branch, experiment and cancel with its options.'
@@ -44,7 +47,6 @@ const STEP_REMEDIES: Readonly<Record<string, string>> = {
   experiment: 'Write {cohorts: [{name: a, share: 50, steps: […]}]}.',
   cancel: 'Write {workflow: …, key: …}.',
 }
-const CHANNEL_REMEDY = 'Its options are if, content, template, app, url and maxAttempts (1 to 10).'
 
 /** What the schema says, in words: one problem a place, one a step. The validator stops after its first eight violations. */
 export function shapeProblems(
@@ -120,7 +122,10 @@ function wrongStep(
       return wrongStep(inner, { path: `${path}.${inside}.${place}`, name: `Step ${place + 1} in it` }, isStep)
     }
   }
-  const remedy = STEP_REMEDIES[type] ?? CHANNEL_REMEDY
+  const channel = CHANNELS.find((one) => one === type)
+  const wrong = channel && channelShapeProblem(channel, options, { path: `${path}.${type}`, isStep })
+  if (wrong !== undefined) return wrong
+  const remedy = STEP_REMEDIES[type] ?? 'Write an object with its options.'
   return {
     path: `${path}.${type}`,
     message: `${name} says something that ${type} doesn't know: ${written}`,

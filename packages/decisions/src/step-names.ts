@@ -62,6 +62,12 @@ function withoutTexts(step: Step): Step {
   }
   const [[type, options] = ['', undefined]] = Object.entries(step)
   if (typeof options !== 'object' || options === null) return step
-  const { content: _content, template: _template, ...rest } = options as Record<string, unknown>
-  return { [type]: rest } as unknown as Step
+  const rest = Object.entries(options).filter(([name]) => !SAID.has(name))
+  return { [type]: Object.fromEntries(rest) } as unknown as Step
 }
+
+/** Options that hold texts. */
+const SAID = new Set([
+  ...['content', 'template', 'sound', 'channelId', 'threadId', 'analyticsLabel', 'replyTo'],
+  ...['liveActivity', 'overrides'],
+])

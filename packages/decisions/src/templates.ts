@@ -90,9 +90,21 @@ function namesIn(written: unknown, names = new Set<string>()): Set<string> {
   if (typeof written !== 'object' || written === null) return names
   for (const [name, part] of Object.entries(written)) {
     if (name === 'messages') continue
+    if (APP_JSON.has(name)) {
+      for (const text of textsIn(part)) namesIn(text, names)
+      continue
+    }
     if (typeof part === 'string' && name === 'template') names.add(`content ${part}`)
     if (typeof part === 'string' && name === 'layout') names.add(`layout ${part}`)
     namesIn(part, names)
   }
   return names
+}
+
+/** JSON of the app's or a provider's own, whose keys mean nothing here. */
+const APP_JSON = new Set(['data', 'overrides', 'contentState', 'attributes'])
+
+function* textsIn(part: unknown): Generator<string> {
+  if (typeof part === 'string') yield part
+  if (typeof part === 'object' && part !== null) for (const one of Object.values(part)) yield* textsIn(one)
 }

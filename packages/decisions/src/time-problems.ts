@@ -1,4 +1,10 @@
-import { durationMs, type Step, type WaitOptions, type WorkflowDefinition } from '@carillon/contracts'
+import {
+  type ChannelOptions,
+  durationMs,
+  type Step,
+  type WaitOptions,
+  type WorkflowDefinition,
+} from '@carillon/contracts'
 import type { WorkflowProblem } from './shape-problems.js'
 import { channelStepOf, everyStep } from './steps.js'
 
@@ -10,7 +16,7 @@ const MAX_DURATION_MS = 365 * 86_400_000
 export function timeProblems(definition: WorkflowDefinition): WorkflowProblem[] {
   const problems: WorkflowProblem[] = []
   for (const { path, duration } of durationsOf(definition)) {
-    if ((durationMs(duration) as number) > MAX_DURATION_MS) {
+    if ((durationMs(duration) ?? 0) > MAX_DURATION_MS) {
       problems.push({
         path,
         message: `${duration} is longer than ${MAX_DURATION}.`,
@@ -40,7 +46,18 @@ function* durationsOf(definition: WorkflowDefinition): Generator<{ path: string;
         yield { path: `${path}.digest.sliding`, duration: digest.sliding }
         yield { path: `${path}.digest.atMost`, duration: digest.atMost }
       }
-    }
+    } else if ('push' in step) yield* durationsOfPush(step.push, `${path}.push`)
+  }
+}
+
+function* durationsOfPush(
+  { ttl, liveActivity }: ChannelOptions,
+  path: string,
+): Generator<{ path: string; duration: string }> {
+  if (ttl !== undefined) yield { path: `${path}.ttl`, duration: ttl }
+  for (const name of ['staleAfter', 'dismissAfter'] as const) {
+    const duration = liveActivity?.[name]
+    if (duration !== undefined) yield { path: `${path}.liveActivity.${name}`, duration }
   }
 }
 

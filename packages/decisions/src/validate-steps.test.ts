@@ -55,7 +55,7 @@ const WRONG: readonly [why: string, part: object, path: string][] = [
   [
     'an option that nobody knows, in a branch',
     { steps: [inBranch({ push: { loud: true } })] },
-    'steps.0.branch.else.1.push',
+    'steps.0.branch.else.1.push.loud',
   ],
   [
     'the innermost wrong step',

@@ -8,6 +8,7 @@ import {
 import { Compile } from 'typebox/compile'
 import { CompileError, compileWorkflow } from './compile.js'
 import { RenderError } from './errors.js'
+import { optionProblems } from './option-problems.js'
 import { contentProblems, templateProblems, wordProblems } from './sense-problems.js'
 import { shapeProblems, type WorkflowProblem } from './shape-problems.js'
 import { stepProblems } from './step-problems.js'
@@ -39,6 +40,7 @@ export function createWorkflowValidator(): WorkflowValidator {
       ...wordProblems(definition),
       ...timeProblems(definition),
       ...stepProblems(definition),
+      ...optionProblems(definition),
       ...contentProblems(definition),
       ...templateProblems(definition, options.templates),
       ...compileProblems(definition, options.templates),
