@@ -119,6 +119,23 @@ t.test(
   },
 )
 
+t.test('templates bring buttons and data', async (t) => {
+  const templates = templatesOf([
+    {
+      key: 'ride',
+      kind: 'content',
+      locales: {
+        default: { title: 'T', actions: [{ id: 'a', title: 'A' }], data: { template: 'x', layout: 'y' } },
+      },
+    },
+  ])
+  const workflow = workflowOf({ steps: [{ push: { template: 'ride' } }] }, templates)
+  t.match(contentOf(workflow)['0'], {
+    actions: [{ id: 'a', title: 'A' }],
+    data: { template: 'x', layout: 'y' },
+  })
+})
+
 t.test('keys of the app that look like templates are none, and partials in its texts are some', async (t) => {
   const { definition } = written({ title: 'T', data: { template: 'x', note: "{% render 'card' %}" } })
   const users = (kind: 'content' | 'partial', key: string) =>

@@ -202,23 +202,3 @@ t.test('what shows nothing needs no words', async (t) => {
   ])
     t.strictSame(problemsOf({ content: undefined, steps: [step] }), [], JSON.stringify(step))
 })
-
-t.test(
-  'templates bring buttons and data, and keys of the app that look like templates are none',
-  async (t) => {
-    const templates = templatesOf([
-      {
-        key: 'ride',
-        kind: 'content',
-        locales: {
-          default: { title: 'T', actions: [{ id: 'a', title: 'A' }], data: { template: 'x', layout: 'y' } },
-        },
-      },
-    ])
-    const workflow = workflowOf({ steps: [{ push: { template: 'ride' } }] }, templates)
-    t.match(contentOf(workflow)['0'], {
-      actions: [{ id: 'a', title: 'A' }],
-      data: { template: 'x', layout: 'y' },
-    })
-  },
-)
