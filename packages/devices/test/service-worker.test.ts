@@ -207,8 +207,10 @@ async function away(t: Test, site: Site, { push, shown, online, stopWorker, work
       }
     })`) as Promise<string[]>
   const ring = async (id: string) => {
+    const { faults } = site.state
     await push(await golden('plain', id))
     await until(t, 'shown', async () => (await shown()).some(({ data }) => data.nid === id))
+    await until(t, 'tried', () => site.state.faults > faults)
     await until(t, 'kept', async () => (await waiting()).includes(`rt-${id}`))
   }
 

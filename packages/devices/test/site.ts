@@ -27,9 +27,13 @@ const PARTS = new Map([
 /** A site with the worker and, below /v1, what the gateway's schemas say: it refuses what they would. */
 export async function startSite(t: Test) {
   const calls: Call[] = []
-  const state = { fault: undefined as undefined | 'cut' | number, own: true }
+  const state = { fault: undefined as undefined | 'cut' | number, own: true, faults: 0 }
   const server = createServer((request, response) => {
     const path = request.url?.split('?')[0] ?? '/'
+    response.setHeader('access-control-allow-origin', request.headers.origin ?? '*')
+    response.setHeader('access-control-allow-methods', 'GET, POST, PUT, DELETE')
+    response.setHeader('access-control-allow-headers', 'authorization, content-type')
+    if (request.method === 'OPTIONS') return void response.writeHead(204).end()
     if (path.startsWith('/v1/')) void api(request, response)
     else void page(path, response)
   })
@@ -46,6 +50,7 @@ export async function startSite(t: Test) {
       response.writeHead(status, body === undefined ? {} : { 'content-type': type })
       response.end(body === undefined ? undefined : JSON.stringify(body))
     }
+    if (state.fault !== undefined) state.faults++
     if (state.fault === 'cut') return void request.socket.destroy()
     if (state.fault !== undefined) return answer(state.fault, { code: 'FAULT' })
     const text = Buffer.concat(chunks).toString()

@@ -1,0 +1,195 @@
+import { useChromium } from '@carillon/testkit'
+import type { Test } from 'tap'
+import t from 'tap'
+import { type Call, type Site, startSite, until } from './site.js'
+
+const KEY = 'BDd3_hVL9fZi9Ybo2UUzA284WG5FZR30_95YeZJsiApwXKpNcF1rRPF3foIiBHXRdJI2Qhumhf6_LFTeZaNndIo'
+const OTHER_KEY = `B${'A'.repeat(86)}`
+
+/** Chromium subscribes at Google's service only, which a closed network has not: here the page gives the endpoints. */
+const PUSH_SERVICE = `{
+  const read = () => JSON.parse(localStorage.getItem('push-service') ?? 'null')
+  const write = (subscription) => localStorage.setItem('push-service', JSON.stringify(subscription))
+  const handle = () => {
+    const { endpoint, key } = read()
+    const bytes = Uint8Array.from(atob(key.replaceAll('-', '+').replaceAll('_', '/')), (c) => c.charCodeAt(0))
+    return {
+      endpoint,
+      options: { applicationServerKey: bytes.buffer, userVisibleOnly: true },
+      toJSON: () => ({ endpoint, keys: { p256dh: 'p'.repeat(87), auth: 'a'.repeat(22) } }),
+      unsubscribe: async () => { localStorage.removeItem('push-service'); return true },
+    }
+  }
+  PushManager.prototype.getSubscription = async () => (read() === null ? null : handle())
+  PushManager.prototype.subscribe = async ({ applicationServerKey: key, userVisibleOnly }) => {
+    if (!userVisibleOnly) throw new Error('browsers want this')
+    write({ endpoint: 'https://push.example/' + crypto.randomUUID(), key })
+    return handle()
+  }
+}`
+
+interface Outcome {
+  value?: unknown
+  code?: string
+  status?: number
+}
+
+async function openPage(t: Test, site: Site, gateway: Site, permissions: string[]) {
+  const browser = await useChromium(t)
+  if (browser === undefined) return undefined
+  const context = await browser.newContext({ permissions })
+  await context.addInitScript(PUSH_SERVICE)
+  const page = await context.newPage()
+  await page.goto(site.origin)
+  const register = async (options: object = {}): Promise<Outcome> => {
+    // a new page each time, as a person comes back
+    await page.reload()
+    const all = { user: 'ada', publicKey: KEY, gateway: gateway.origin, app: 'rides', ...options }
+    return page.evaluate(`import('/carillon/index.js')
+      .then(({ registerWebPush }) => registerWebPush({ token: () => '${all.user}-token', ...${JSON.stringify(all)} }))
+      .then((push) => { self.push = push; return {} }, ({ code, status }) => ({ code, status }))`)
+  }
+  const ask = (what: string): Promise<Outcome> =>
+    page.evaluate(`self.push.${what}.then((value) => ({ value }), ({ code, status }) => ({ code, status }))`)
+  const state = async () => (await ask('state()')).value
+  return { context, page, register, ask, state }
+}
+
+const lines = (calls: readonly Call[]) => calls.map(({ line }) => line.split(' ')[0])
+
+t.test('signing a browser in and out', async (t) => {
+  const site = await startSite(t)
+  const gateway = await startSite(t)
+  const opened = await openPage(t, site, gateway, ['notifications'])
+  if (opened === undefined) return
+  const { context, page, register, ask, state } = opened
+  const { calls } = gateway
+  const fresh = () => calls.splice(0)
+
+  await t.test('nothing is subscribed before the person wants it', async (t) => {
+    t.same(await register(), {})
+    t.equal(await state(), 'off')
+    t.same(calls, [])
+    t.equal(await page.evaluate(`localStorage.getItem('push-service')`), null)
+  })
+
+  await t.test('enabling registers this installation', async (t) => {
+    t.same(await ask('enable()'), {})
+    t.equal(await state(), 'on')
+    const [put] = fresh()
+    t.match(put, {
+      line: /^PUT \/v1\/me\/devices\/[0-9a-f-]{36}$/,
+      authorization: 'Bearer ada-token',
+      contentType: 'application/json',
+    })
+    t.same(put?.body, {
+      kind: 'webpush',
+      endpoint: (await page.evaluate(`JSON.parse(localStorage.getItem('push-service')).endpoint`)) as string,
+      p256dh: 'p'.repeat(87),
+      auth: 'a'.repeat(22),
+      app: 'rides',
+    })
+  })
+
+  await t.test('coming back says again only what has changed, or after a day', async (t) => {
+    const installation = await page.evaluate(`localStorage.getItem('carillon.installation')`)
+    await register()
+    t.same(fresh(), [], 'nothing')
+    await register({ locale: 'de-AT' })
+    t.match(fresh(), [{ body: { locale: 'de-AT' } }], 'another locale')
+    await page.evaluate(`localStorage.setItem('push-service',
+      JSON.stringify({ endpoint: 'https://push.example/rotated', key: '${KEY}' }))`)
+    await register({ locale: 'de-AT' })
+    t.match(fresh(), [{ body: { endpoint: 'https://push.example/rotated' } }], 'another endpoint')
+    await register({ locale: 'de-AT', publicKey: OTHER_KEY })
+    t.match(fresh(), [{ body: { endpoint: /push\.example\/[0-9a-f]{8}-/ } }], 'another key')
+    await page.evaluate(`{ const last = JSON.parse(localStorage.getItem('carillon.registered'))
+      localStorage.setItem('carillon.registered', JSON.stringify({ ...last, at: last.at - 86400000 })) }`)
+    await register({ locale: 'de-AT', publicKey: OTHER_KEY })
+    t.match(fresh(), [{ line: `PUT /v1/me/devices/${installation}` }], 'a day')
+  })
+
+  await t.test('a subscription that the worker found changed is registered by the open page', async (t) => {
+    await register({ locale: 'de-AT', publicKey: OTHER_KEY })
+    await page.evaluate(`localStorage.setItem('push-service',
+      JSON.stringify({ endpoint: 'https://push.example/by-worker', key: '${OTHER_KEY}' }))`)
+    const [worker] = context.serviceWorkers()
+    await worker?.evaluate(`clients.matchAll({ type: 'window' })
+      .then(([page]) => page.postMessage({ type: 'carillon.subscription-changed' }))`)
+    await until(t, 'registered', () => calls.length === 1)
+    t.match(fresh(), [{ body: { endpoint: 'https://push.example/by-worker' } }])
+  })
+
+  await t.test('a refusal says how', async (t) => {
+    gateway.state.fault = 403
+    t.same(await register(), { code: 'GATEWAY_REFUSED', status: 403 })
+    gateway.state.fault = 'cut'
+    t.match(await register(), { code: 'GATEWAY_UNREACHABLE' })
+    gateway.state.fault = undefined
+    t.same(await register(), {})
+    t.same(lines(fresh()), ['PUT'])
+  })
+
+  const show = (nid: string) =>
+    page.evaluate(`navigator.serviceWorker.ready.then((registration) =>
+      registration.showNotification('x', { tag: '${nid}', data: { nid: '${nid}', carillon: {} } }))`)
+  const shown = () =>
+    page.evaluate(`navigator.serviceWorker.ready.then((registration) => registration.getNotifications())
+      .then((all) => all.map(({ tag }) => tag).sort())`)
+
+  await t.test('what was read elsewhere is taken off the screen', async (t) => {
+    await show('c1')
+    await show('c2')
+    await ask(`clear('c1')`)
+    t.same(await shown(), ['c2'])
+  })
+
+  await t.test('another person begins without the pushes of the one before', async (t) => {
+    await register({ user: 'bob' })
+    t.equal(await state(), 'off')
+    t.same(await shown(), [])
+    t.equal(await page.evaluate(`localStorage.getItem('push-service')`), null)
+    t.same(fresh(), [])
+    await ask('enable()')
+    t.match(fresh(), [{ authorization: 'Bearer bob-token' }])
+    t.equal(await state(), 'on')
+  })
+
+  await t.test('signing out ends the subscription, whether the gateway can be told or not', async (t) => {
+    await show('c3')
+    t.same(await ask('signOut()'), { value: true })
+    t.match(fresh(), [{ line: /^DELETE \/v1\/me\/devices\/[0-9a-f-]{36}$/, contentType: undefined }])
+    t.equal(await state(), 'off')
+    t.same(await shown(), [])
+    await ask('enable()')
+    t.same(lines(fresh()), ['PUT'])
+    gateway.state.fault = 'cut'
+    t.same(await ask('signOut()'), { value: false })
+    t.equal(await page.evaluate(`localStorage.getItem('push-service')`), null)
+    gateway.state.fault = undefined
+    await register()
+    t.same(fresh(), [], 'and stays out')
+  })
+
+  await t.test('the worker acknowledges to the gateway, not to the site', async (t) => {
+    const [worker] = context.serviceWorkers()
+    await worker?.evaluate(`(async () => {
+      const event = Object.defineProperty(new PushEvent('push', { data: JSON.stringify(
+        { notification: { title: 'x', data: { nid: 'g1', rt: 'rt-g1' } } }) }), 'waitUntil', { value: () => undefined })
+      self.dispatchEvent(event)
+    })()`)
+    await until(t, 'there', () => gateway.receipts().some(({ token }) => token === 'rt-g1'))
+    t.same(site.calls, [])
+  })
+})
+
+t.test('a person who does not want it', async (t) => {
+  const site = await startSite(t)
+  const opened = await openPage(t, site, site, [])
+  if (opened === undefined) return
+  const { register, ask, state } = opened
+  t.same(await register(), {})
+  t.match(await ask('enable()'), { code: 'PERMISSION_DENIED' })
+  t.equal(await state(), 'denied')
+  t.same(site.calls, [])
+})
