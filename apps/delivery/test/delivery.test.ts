@@ -86,6 +86,25 @@ t.test('what was seen meanwhile is not pushed any more, unless its step says so'
   t.equal(fcm.counters.sends, 3)
 })
 
+t.test('what was read elsewhere leaves the screen without a sound, and nobody is told of it', async (t) => {
+  const world = await useWorld(t)
+  await world.putTenant('acme')
+  const { token } = world.simulators.fcm.registerDevice()
+  const unread = await world.queue('acme', token)
+  const clear = await world.queue('acme', token)
+  await world.rows(`UPDATE deliveries SET purpose = 'clear' WHERE id = $1`, [clear.deliveryId])
+  await world.rows('UPDATE runs SET seen_at = now(), read_at = now() WHERE id = $1', [clear.runId])
+  await world.startWorker()
+  await world.job(clear)
+  await world.becomes(clear, 'sent')
+  const [message] = world.simulators.inbox.list()
+  t.match(message, { silent: true, nid: clear.runId })
+  t.match(JSON.stringify(message?.raw), `"clear":"${clear.runId}"`)
+  t.match(JSON.stringify(message?.raw), '"badge":"1"')
+  await world.job(unread)
+  await eventually(async () => (await world.read('RECEIPTS', 'rcp.push.accepted.acme')).length === 1)
+})
+
 t.test('a provider that is down for a moment is asked again', async (t) => {
   const world = await useWorld(t)
   await world.putTenant('acme')

@@ -41,7 +41,11 @@ export interface Queued {
 }
 
 /** Real engines and simulated providers, with workers as processes of their own. */
-export async function useWorld(t: Test, channel: DeliveryChannel = 'push') {
+export async function useWorld(
+  t: Test,
+  channel: DeliveryChannel = 'push',
+  provider: Provider = PROVIDER_OF[channel],
+) {
   const [nats, postgres, simulators] = await Promise.all([
     useNats(t),
     usePostgres(t, { migrate: (ownerUrl) => migrate({ ownerUrl }), template: 'carillon' }),
@@ -72,7 +76,7 @@ export async function useWorld(t: Test, channel: DeliveryChannel = 'push') {
   await maintain(owner, { daysAhead: 1, retainDays: 30 })
   const rows = async <R>(text: string, values: unknown[] = []) =>
     (await owner.query<R>({ text, values })).rows
-  const provider = PROVIDER_OF[channel]
+  const sandbox = provider === 'apns' ? { environment: 'sandbox' } : {}
   let place = 0
   const queueTo = async (
     tenant: string,
@@ -151,8 +155,15 @@ export async function useWorld(t: Test, channel: DeliveryChannel = 'push') {
     ): Promise<Queued> {
       const device = randomUUID()
       await rows(
-        `INSERT INTO devices (tenant_id, id, user_id, kind, address, address_hash) VALUES ($1, $2, $3, 'fcm', $4, $5)`,
-        [tenant, device, userId(sha256, tenant, 'ada'), JSON.stringify({ token }), Buffer.from(device)],
+        `INSERT INTO devices (tenant_id, id, user_id, kind, address, address_hash) VALUES ($1, $2, $3, $6, $4, $5)`,
+        [
+          tenant,
+          device,
+          userId(sha256, tenant, 'ada'),
+          JSON.stringify({ token, ...sandbox }),
+          Buffer.from(device),
+          provider,
+        ],
       )
       return {
         ...(await queueTo(tenant, ['device', device], content, expiresAt)),
