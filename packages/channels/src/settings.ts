@@ -7,10 +7,8 @@ export interface DialAddress {
 /** How channels reach the outside. Empty settings mean the real providers with the limits below. */
 export interface ChannelSettings {
   endpoints?: {
-    /** Dialled in place of fcm.googleapis.com. */
+    /** Dialled in place of fcm.googleapis.com, and asked, under its own name, in place of iid.googleapis.com. */
     fcm?: DialAddress
-    /** Origin in place of https://iid.googleapis.com, where FCM's topics are managed. */
-    fcmTopics?: string
     /** OAuth token URL in place of https://oauth2.googleapis.com/token. */
     fcmToken?: string
     /** Dialled in place of api.push.apple.com and api.sandbox.push.apple.com. */

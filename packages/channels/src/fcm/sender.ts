@@ -65,7 +65,7 @@ export function openFcmSender(value: unknown, settings: ChannelSettings): Sender
     sdk: opened,
     tokens,
     dispatcher: agent,
-    origin: settings.endpoints?.fcmTopics,
+    dial: settings.endpoints?.fcm,
     timeoutMs: timeouts.requestMs,
   })
 

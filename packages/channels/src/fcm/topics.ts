@@ -1,6 +1,7 @@
 import type { Dispatcher } from 'undici'
 import { post } from '../egress/post.js'
 import type { TopicChange } from '../sender.js'
+import type { DialAddress } from '../settings.js'
 import type { Verdict } from '../verdict.js'
 import type { AccessTokens } from './access-token.js'
 import { type Sdk, type SdkRequest, sdkResponse } from './sdk.js'
@@ -26,8 +27,8 @@ export interface TopicsOptions {
   sdk(): Promise<Sdk>
   tokens: AccessTokens
   dispatcher: Dispatcher
-  /** Absent: Google's. */
-  origin: string | undefined
+  /** Asked in place of Google's. */
+  dial: DialAddress | undefined
   timeoutMs: number
 }
 
@@ -40,12 +41,13 @@ export interface Topics {
 }
 
 export function createTopics(options: TopicsOptions): Topics {
+  const origin = options.dial ? `https://${options.dial.host}:${options.dial.port}` : TOPICS_ORIGIN
   // The SDK hands on the very array that it was given, which tells calls apart.
   const calls = new WeakMap<readonly string[], { signal: AbortSignal; verdict?: Verdict }>()
 
   const ask = async (request: SdkRequest, signal: AbortSignal, token: string): Promise<FcmAnswer> => {
     const outcome = await post({
-      url: `${options.origin ?? TOPICS_ORIGIN}${new URL(request.url).pathname}`,
+      url: `${origin}${new URL(request.url).pathname}`,
       headers: { ...request.headers, authorization: `Bearer ${token}`, 'content-type': 'application/json' },
       body: JSON.stringify(request.data),
       dispatcher: options.dispatcher,

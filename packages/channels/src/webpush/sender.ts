@@ -1,7 +1,7 @@
 import webpush from 'web-push'
 import { createEgressAgent } from '../egress/agent.js'
 import { createEgressGuard } from '../egress/guard.js'
-import { post } from '../egress/post.js'
+import { type HttpOutcome, post } from '../egress/post.js'
 import { ChannelError } from '../errors.js'
 import { fitPayload } from '../fit.js'
 import { createInFlight } from '../in-flight.js'
@@ -57,13 +57,21 @@ export function openWebPushSender(value: unknown, settings: ChannelSettings): Se
     if (isHidden(outgoing.message)) return { kind: 'message', reason: SILENT_NOT_POSSIBLE }
     try {
       const request = requestFor(outgoing, now)
-      const outcome = await post({
-        ...request,
-        dispatcher: agent,
-        signal,
-        timeoutMs: timeouts.requestMs,
-        maxAnswerBytes: MAX_ANSWER_BYTES,
-      })
+      const ask = (headers: Record<string, string>) =>
+        post({
+          ...request,
+          headers,
+          dispatcher: agent,
+          signal,
+          timeoutMs: timeouts.requestMs,
+          maxAnswerBytes: MAX_ANSWER_BYTES,
+        })
+      let outcome = await ask(request.headers)
+      if (isTopicRefused(outcome)) {
+        // Refused, so not processed: it goes once more without what only replaces it in the service's store.
+        const { Topic: _refused, ...others } = request.headers
+        outcome = await ask(others)
+      }
       return webPushVerdict(outcome, Date.now())
     } catch (error) {
       if (error instanceof BadKeysError) return { kind: 'address', reason: 'INVALID_KEYS' }
@@ -86,6 +94,10 @@ export function openWebPushSender(value: unknown, settings: ChannelSettings): Se
       return disposed
     },
   }
+}
+
+function isTopicRefused(outcome: HttpOutcome): boolean {
+  return outcome.kind === 'answer' && outcome.status === 400 && outcome.text.includes('BadWebPushTopic')
 }
 
 /** The subscription's keys are no point on the curve or of the wrong length: it can never be encrypted to. */
