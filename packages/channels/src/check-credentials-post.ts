@@ -16,6 +16,8 @@ const SMTP_REMEDIES = {
   TLS_FAILED:
     'The server offers no TLS on this port, or its certificate is not for this host name. Compare host, port and secure.',
 }
+const SMTP_OTHERWISE =
+  'The server refuses us. Compare host, port, user and password, and see whether it takes mail from this machine.'
 const SMS_REMEDIES = {
   TWILIO_20003: 'The account or its token is wrong. Compare accountSid and authToken with the console.',
   TWILIO_20005: 'The account is not active. Ask the provider.',
@@ -32,7 +34,7 @@ export async function trySmtp(value: unknown, settings: ChannelSettings): Promis
     return LET_IN
   } catch (error) {
     const verdict = smtpVerdict(readSmtpFailure(error, false))
-    return fromVerdict(verdict, SMTP_REMEDIES, 'The server refuses the login. Compare user and password.')
+    return fromVerdict(verdict, SMTP_REMEDIES, SMTP_OTHERWISE)
   } finally {
     transport.close()
   }

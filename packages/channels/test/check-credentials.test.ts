@@ -133,7 +133,12 @@ t.test('a provider that is down, away, silent or busy says nothing about the cre
   const greetsWith = async (line: string) =>
     check('smtp', await listen((socket) => socket.end(`${line}\r\n`)))
   t.match(await greetsWith('421 4.3.2 closing'), { ok: false, temporary: true })
-  t.match(await greetsWith('554 5.3.2 no service'), { ok: false, temporary: true })
+  t.match(await greetsWith('554 5.7.1 not from your network'), {
+    ok: false,
+    reason: 'SMTP_554 5.7.1',
+    remedy: /from this machine/,
+    temporary: false,
+  })
 })
 
 t.test('is told to stop, and does', async (t) => {

@@ -3,11 +3,12 @@ import { mergeDeep } from '../merge.js'
 import type { OutgoingTo } from '../message.js'
 import { oneLine, shortHash } from '../text.js'
 import type { SmtpCredentials } from './credentials.js'
+import { textOfHtml } from './html-text.js'
 
 /** Bytes of text and html together; servers take 10 MB and more, readers don't. */
 export const SMTP_MAX_BYTES = 1_000_000
 
-/** Mail fields that the caller may override. Recipients, envelope and Message-ID are not among them. */
+/** Mail fields that the caller may override, with texts. Recipients, envelope and Message-ID are not among them. */
 const OVERRIDABLE = new Set([
   'subject',
   'text',
@@ -32,7 +33,10 @@ export function smtpPayload(outgoing: OutgoingTo<'email'>, credentials: SmtpCred
     credentials.bounceDomain === undefined
       ? credentials.from
       : `${outgoing.bounceTo ?? `bounce+${outgoing.deliveryId}`}@${credentials.bounceDomain}`
-  const overrides = Object.entries(message.overrides?.smtp ?? {}).filter(([key]) => OVERRIDABLE.has(key))
+  // An object in place of a text would be a file or a URL to fetch.
+  const overrides = Object.entries(message.overrides?.smtp ?? {}).filter(
+    ([key, value]) => OVERRIDABLE.has(key) && typeof value === 'string' && value !== '',
+  )
   const unsubscribe = message.listUnsubscribeUrl
   const built = {
     subject: oneLine(message.subject ?? message.title ?? ''),
@@ -76,7 +80,8 @@ function textPart({ message }: OutgoingTo<'email'>): string {
   const actions = (message.actions ?? []).flatMap(({ title, url }) =>
     url === undefined ? [] : [`${title}: ${url}`],
   )
-  const lines = [message.body, message.url, ...actions].filter((line) => line !== undefined && line !== '')
+  const body = message.body || textOfHtml(message.html ?? '')
+  const lines = [body, message.url, ...actions].filter((line) => line !== undefined && line !== '')
   return lines.length > 0 ? lines.join('\n\n') : oneLine(message.title ?? message.subject ?? '')
 }
 

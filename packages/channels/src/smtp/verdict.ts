@@ -16,6 +16,8 @@ export interface SmtpFailure {
   response: string
 }
 
+/** Mails that the library refuses to make: an address, a text or a stream that is none, a file or URL in their place. */
+const NEVER_SENT = new Set(['EENVELOPE', 'EMESSAGE', 'ESTREAM', 'EFILEACCESS', 'EURLACCESS'])
 const GREYLIST_WAIT_MS = 60_000
 const OUTAGE_WAIT_MS = 30_000
 
@@ -43,20 +45,34 @@ export function smtpVerdict(failure: SmtpFailure): Verdict {
   if (responseCode === undefined) return withoutAnswer(code, failure.contentBegun)
   if (responseCode < 500)
     return { kind: 'retry', reason, afterMs: responseCode === 421 ? OUTAGE_WAIT_MS : GREYLIST_WAIT_MS }
-  if (command === 'MAIL FROM') return { kind: 'config', reason }
-  if (responseCode === 552 || responseCode === 554 || /^5\.[67]\./.test(enhanced)) {
-    return enhanced === '5.2.2' ? { kind: 'address', reason, suspend: true } : { kind: 'message', reason }
-  }
-  if (command === 'RCPT TO' || responseCode === 550 || responseCode === 551 || responseCode === 553) {
-    return enhanced === '5.2.2' ? { kind: 'address', reason, suspend: true } : { kind: 'address', reason }
-  }
-  return { kind: 'message', reason }
+  return refused({ responseCode, enhanced, command, reason })
+}
+
+interface Refusal {
+  responseCode: number
+  enhanced: string
+  command: string
+  reason: string
+}
+
+/** A permanent refusal: of the sender, of the mailbox, or of this mail. */
+function refused({ responseCode, enhanced, command, reason }: Refusal): Verdict {
+  // Refused before any mail was named: this machine, or whoever we say we are.
+  if (['CONN', 'EHLO', 'HELO'].includes(command)) return { kind: 'config', reason }
+  const tooBig = enhanced === '5.3.4' || enhanced === '5.2.3'
+  if (command === 'MAIL FROM' && responseCode !== 552 && !tooBig) return { kind: 'config', reason }
+  const full = enhanced === '5.2.2' || (responseCode === 552 && command === 'RCPT TO' && enhanced === '')
+  if (full) return { kind: 'address', reason, suspend: true }
+  if (tooBig || /^5\.[67]\./.test(enhanced)) return { kind: 'message', reason }
+  if (command === 'RCPT TO' && /^5\.1\.([0-6]|10)$/.test(enhanced)) return { kind: 'address', reason }
+  if (responseCode === 552 || responseCode === 554) return { kind: 'message', reason }
+  const ofMailbox = command === 'RCPT TO' || [550, 551, 553].includes(responseCode)
+  return { kind: ofMailbox ? 'address' : 'message', reason }
 }
 
 /** Before its content nothing can have been delivered; from then on the server may have taken it. */
 function withoutAnswer(code: string, contentBegun: boolean): Verdict {
-  if (code === 'EENVELOPE' || code === 'EMESSAGE' || code === 'ESTREAM')
-    return { kind: 'message', reason: code }
+  if (NEVER_SENT.has(code)) return { kind: 'message', reason: code }
   return contentBegun
     ? { kind: 'unknown', reason: code }
     : { kind: 'retry', reason: code, afterMs: OUTAGE_WAIT_MS }
