@@ -21,3 +21,16 @@ t.test('every sender gets its messages accepted, and is measured beside the raw 
     }
   }
 })
+
+t.test('one-time codes arrive while a broadcast rings, and each wait is told', async (t) => {
+  const json = join(await useFolder(t), 'otp.json')
+  const args = ['bench', 'otp', '--users', '1000', '--seconds', '1', '--json', json]
+  const { code, stderr } = await runCli(t, args)
+  t.equal(code, 0, stderr)
+  const rows = JSON.parse(await readFile(json, 'utf8')) as BenchRow[]
+  t.equal(rows.filter(({ name }) => name.startsWith('broadcast: ')).length, 2)
+  // a code that never came counts as infinite, which JSON can't say
+  for (const { name, value } of rows) t.ok(Number.isFinite(value) && value > 0, `${name} is ${value}`)
+  const told = rows.find(({ name }) => name === 'broadcast: 1,000 told')
+  t.ok((told?.cpuMicrosPerUnit ?? 0) > 0, 'the worker delivers meanwhile')
+})
