@@ -1,6 +1,6 @@
 import { createCipheriv, createECDH, hkdfSync, randomBytes, sign } from 'node:crypto'
 import { type ClientHttp2Session, connect } from 'node:http2'
-import type { FcmDevice, Simulators, WebPushDevice } from '../src/index.js'
+import type { FcmDevice, Simulators, SimulatorsConnection, WebPushDevice } from '../src/index.js'
 
 /** What came back for one request. */
 export interface Answer {
@@ -52,8 +52,30 @@ export function openSession(port: number, ca: string, authority: string): RawSes
   }
 }
 
+/** What a raw client has to know of simulators. */
+export interface Reach {
+  ca: string
+  fcm: Pick<Simulators['fcm'], 'port' | 'credentials'>
+  apns: Pick<Simulators['apns'], 'port' | 'credentials'>
+  webpush: Pick<Simulators['webpush'], 'port' | 'credentials' | 'origin'>
+}
+
+/** Simulators in another process. */
+export function reachOf({ ca, ports, credentials, webPushOrigin: origin }: SimulatorsConnection): Reach {
+  return {
+    ca,
+    fcm: { port: ports.fcm, credentials: credentials.fcm as Reach['fcm']['credentials'] },
+    apns: { port: ports.apns, credentials: credentials.apns as Reach['apns']['credentials'] },
+    webpush: {
+      port: ports.webpush,
+      origin,
+      credentials: credentials.webpush as Reach['webpush']['credentials'],
+    },
+  }
+}
+
 /** FCM with a fresh access token. */
-export async function openFcm({ fcm, ca }: Simulators) {
+export async function openFcm({ fcm, ca }: Pick<Reach, 'ca' | 'fcm'>) {
   const wire = openSession(fcm.port, ca, 'fcm.googleapis.com')
   const now = Math.floor(Date.now() / 1000)
   const { client_email: iss, private_key: key } = fcm.credentials
@@ -89,7 +111,7 @@ export async function openFcm({ fcm, ca }: Simulators) {
 }
 
 /** APNs with a provider token; `issuedAt` in seconds. */
-export function openApns({ apns, ca }: Simulators, issuedAt = Math.floor(Date.now() / 1000)) {
+export function openApns({ apns, ca }: Pick<Reach, 'ca' | 'apns'>, issuedAt = Math.floor(Date.now() / 1000)) {
   const wire = openSession(apns.port, ca, 'api.sandbox.push.apple.com')
   const { keyId: kid, teamId: iss, key, bundleId } = apns.credentials
   const token = jws({ alg: 'ES256', kid }, { iss, iat: issuedAt }, (text) =>
@@ -112,7 +134,7 @@ export function openApns({ apns, ca }: Simulators, issuedAt = Math.floor(Date.no
 }
 
 /** A push service with a VAPID header for our key. */
-export function openWebPush({ webpush, ca }: Simulators) {
+export function openWebPush({ webpush, ca }: Pick<Reach, 'ca' | 'webpush'>) {
   const wire = openSession(webpush.port, ca, `127.0.0.1:${webpush.port}`)
   const { publicKey, privateKey, subject } = webpush.credentials
   const point = Buffer.from(publicKey, 'base64url')
@@ -128,7 +150,11 @@ export function openWebPush({ webpush, ca }: Simulators) {
   const authorization = `vapid t=${token}, k=${publicKey}`
   return {
     ...wire,
-    send: (device: WebPushDevice, payload: object, headers: Record<string, string> = {}) =>
+    send: (
+      device: Pick<WebPushDevice, 'id' | 'subscription'>,
+      payload: object,
+      headers: Record<string, string> = {},
+    ) =>
       wire.post(
         `/push/${device.id}`,
         { authorization, ttl: '3600', 'content-encoding': 'aes128gcm', ...headers },
