@@ -2,6 +2,8 @@ import {
   CapSchema,
   CHANNELS,
   CLOCK_PATTERN,
+  DURATION_OR_ZERO_PATTERN,
+  DURATION_PATTERN,
   LANES,
   REASONS,
   RUN_STATES,
@@ -16,8 +18,7 @@ const strict = { additionalProperties: false } as const
 const text = (maxLength = 512) => Type.String({ minLength: 1, maxLength })
 const channel = Type.Enum([...CHANNELS])
 const clock = Type.String({ pattern: CLOCK_PATTERN })
-/** As durations, and 0s. */
-const after = Type.Optional(Type.String({ pattern: '^(0|[1-9][0-9]{0,8})(ms|s|m|h|d)$' }))
+const after = Type.Optional(Type.String({ pattern: DURATION_OR_ZERO_PATTERN }))
 const nullable = (maxLength?: number) => Type.Optional(Type.String({ maxLength: maxLength ?? 512 }))
 
 const QuietHours = Type.Object(
@@ -136,7 +137,7 @@ export const HAPPENING_SCHEMAS = {
   ),
   seen: Type.Object({ seen: text(256), workflow: text(64), after }, strict),
   cancel: Type.Object({ cancel: Type.Object({ workflow: text(64), key: text(256) }, strict), after }, strict),
-  advance: Type.Object({ advance: Type.String({ pattern: '^[1-9][0-9]{0,8}(ms|s|m|h|d)$' }) }, strict),
+  advance: Type.Object({ advance: Type.String({ pattern: DURATION_PATTERN }) }, strict),
   recorded: Type.Object({ recorded: text(), after }, strict),
 } as const
 

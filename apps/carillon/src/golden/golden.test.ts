@@ -110,6 +110,31 @@ t.test('what happens is written as it is expected, and then passes', async (t) =
   t.equal(below.written, `${TEST}${EXPECT}categories: { news: { name: News } }\n`)
 })
 
+t.test('how a step is sent is expected and written like its texts', async (t) => {
+  const workflow = GREETING.replace(
+    'push, {',
+    'push: { ttl: 10m, sound: "{{ data.name }}.caf", content: { actions: [{ id: a, title: A }] } } }, { push: { badge: none } }, {',
+  ).replace('[inbox, push', '[inbox, { push')
+  const told = `      - push:
+          title: Hello you
+          actions:
+            - { id: a, title: A }
+          options: { sound: you.caf, ttlSeconds: 600 }
+      - push:
+          options: { badge: none }
+`
+  const { written } = await run(t, TEST, { workflow, update: true })
+  t.ok(written.includes(told), written)
+  t.equal((await run(t, written, { workflow })).outcome.kind, 'passed')
+  const some = written.replace(', ttlSeconds: 600', '')
+  t.equal((await run(t, some, { workflow })).outcome.kind, 'passed', 'what is named is compared')
+  t.match(linesOf((await run(t, written.replace('you.caf', 'me.caf'), { workflow })).outcome), [
+    /greeting for ada/,
+    /^- push: .*me\.caf/,
+    /^\+ push: .*you\.caf/,
+  ])
+})
+
 t.test('a difference names its place, what was expected and what happened', async (t) => {
   const place = TEST.split('\n').length
   const wrongStep = EXPECT.replace('- push\n', '- push: skip NO_ADDRESS\n').replace('Hello you', 'Hello me')

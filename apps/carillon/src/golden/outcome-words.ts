@@ -23,13 +23,15 @@ export function actualSteps({ steps, content }: Decision): ActualStep[] {
     detail,
     content:
       outcome === 'deliver'
-        ? textsOf(content[type === 'inbox' ? 'inbox' : String(step)] ?? content.inbox)
+        ? textsOf(content.inbox, content[type === 'inbox' ? 'inbox' : String(step)])
         : undefined,
   }))
 }
 
-function textsOf(content: object | undefined): Readonly<Record<string, unknown>> {
-  return (content ?? {}) as Record<string, unknown>
+/** A step's own texts are whole; one that only says how it is sent shows the shared ones. */
+function textsOf(shared: object = {}, own: object = shared): Readonly<Record<string, unknown>> {
+  const saysItself = Object.keys(own).some((field) => field !== 'options')
+  return saysItself ? { ...own } : { ...shared, ...own }
 }
 
 function wordOf({
@@ -52,13 +54,21 @@ export function itemsOf({ digest }: Decision): number | undefined {
   return digest !== undefined && 'items' in digest ? digest.items.length : undefined
 }
 
-/** True when a step went as expected; of texts those are compared that are named. */
+/** True when a step went as expected; of texts, data and options those are compared that are named. */
 export function isAsExpected(expected: ExpectedStep, actual: ActualStep | undefined): boolean {
   if (actual === undefined || expected.type !== actual.type) return false
   if (expected.word === undefined) return !/^(skip|hold)\b/.test(actual.word)
   if (expected.word !== actual.word) return false
-  return Object.entries(expected.content ?? {}).every(
-    ([field, value]) => JSON.stringify(actual.content?.[field]) === JSON.stringify(value),
+  return expected.content === undefined || isWithin(expected.content, actual.content ?? {})
+}
+
+/** True when everything that is named is so; lists are whole. */
+function isWithin(expected: unknown, actual: unknown): boolean {
+  if (typeof expected !== 'object' || expected === null || Array.isArray(expected))
+    return JSON.stringify(expected) === JSON.stringify(actual)
+  if (typeof actual !== 'object' || actual === null) return false
+  return Object.entries(expected).every(([name, value]) =>
+    isWithin(value, (actual as Record<string, unknown>)[name]),
   )
 }
 

@@ -45,15 +45,16 @@ function expectation(decision: Decision, severalEvents: boolean): object {
   }
 }
 
-/** Texts that were written before, by an earlier step of the run, aren't written again. */
+/** Texts that were written before, by an earlier step of the run, aren't written again; how a step is sent is. */
 function stepsOf(decision: Decision): unknown[] {
-  const told = new Set<unknown>()
+  const told = new Set<string>()
   return actualSteps(decision).map((step) => {
     if (step.content === undefined) return written(step)
-    const repeated = told.has(step.content)
-    told.add(step.content)
-    const texts = Object.fromEntries(Object.entries(step.content).filter(([field]) => field !== 'data'))
-    return repeated || Object.keys(texts).length === 0 ? step.type : { [step.type]: texts }
+    const { data: _offered, options, ...texts } = step.content
+    const words = JSON.stringify(texts)
+    const shown = { ...(told.has(words) ? {} : texts), ...(options === undefined ? {} : { options }) }
+    told.add(words)
+    return Object.keys(shown).length === 0 ? step.type : { [step.type]: shown }
   })
 }
 

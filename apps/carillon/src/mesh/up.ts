@@ -92,7 +92,7 @@ export async function startMesh(options: UpOptions): Promise<RunningMesh> {
   })
   const carillon = connectHttp({ url: publicUrl, apiKey, source: '/carillon/up' })
   parts.use(carillon)
-  const ring = createRing(carillon)
+  const ring = createRing(carillon, `${publicUrl}/dev/page/icon.svg`)
   const workflowFile = `${WORKFLOWS}/hello.yaml`
   const curl = curlLine(publicUrl, apiKey)
   const services = await progress.step('roles', () =>
@@ -213,12 +213,12 @@ async function stopServices(services: readonly Service[], http: FastifyInstance)
   for (const service of services) order.defer(() => service.drain())
 }
 
-function createRing(carillon: CarillonClient): RunningMesh['ring'] {
+function createRing(carillon: CarillonClient, picture: string): RunningMesh['ring'] {
   return async (text = 'Every bell rings.') => {
     const at = Date.now()
     const { id } = await carillon.trigger('hello', {
       to: DEMO_USER,
-      data: { userId: DEMO_USER, name: 'Ada', text },
+      data: { userId: DEMO_USER, name: 'Ada', text, picture },
     })
     return { eventId: id, at }
   }
