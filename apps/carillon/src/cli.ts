@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError } from 'commander'
+import { registerBounce, registerProvider } from './commands/provider-register.js'
 import { registerWorkflow } from './commands/workflow/register.js'
 import { ROLE_NAMES } from './mesh/role-names.js'
 import { describeFailure, EXIT, exitCodeOf } from './terminal/failure.js'
@@ -191,12 +192,34 @@ async function run(argv: readonly string[], context: CommandContext): Promise<nu
     .description('kill every process at random under a steady load, then check what must hold')
     .option('--minutes <n>', 'how long; every kind of fault comes at least once', Number)
     .option('--seed <n>', 'the same seed gives the same faults', integer)
+    .option(
+      '--deliveries <n>',
+      'instead: bring so many to failing providers while the worker is killed, then ask of each what became of it',
+      integer,
+    )
+    .option('--outage <seconds>', 'with --deliveries: how long FCM is down (120)', integer)
     .option('--json <file>', 'write the report as JSON')
     .action(
-      does(async (options: { minutes?: number; seed?: number; json?: string }) => {
-        const { chaos } = await import('./chaos/chaos.js')
-        return chaos(options)
-      }),
+      does(
+        async ({
+          deliveries,
+          outage: outageSeconds,
+          ...options
+        }: {
+          minutes?: number
+          seed?: number
+          deliveries?: number
+          outage?: number
+          json?: string
+        }) => {
+          if (deliveries !== undefined) {
+            const { soak } = await import('./chaos/soak.js')
+            return soak({ deliveries, ...(outageSeconds === undefined ? {} : { outageSeconds }), ...options })
+          }
+          const { chaos } = await import('./chaos/chaos.js')
+          return chaos(options)
+        },
+      ),
     )
 
   program
@@ -222,6 +245,8 @@ async function run(argv: readonly string[], context: CommandContext): Promise<nu
       ),
     )
 
+  registerBounce(program, does, context)
+  registerProvider(program, does, context)
   registerWorkflow(program, does, context)
 
   try {

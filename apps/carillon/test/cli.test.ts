@@ -22,6 +22,8 @@ const COMMANDS = [
   'demo',
   'bench',
   'chaos',
+  'provider',
+  'bounce',
 ]
 
 t.test('help teaches every command and is no failure', async (t) => {
@@ -51,6 +53,9 @@ t.test('a wrong call exits 2 and says what would be right', async (t) => {
     [['serve'], /--roles/],
     [['serve', '--roles=nonsense'], /no role "nonsense".\n.*gateway/],
     [['reset'], /reset --yes/],
+    [['provider', 'put', 'smtp', 'nowhere.json'], /nowhere.json can't be read.\n.*standard input/],
+    [['provider', 'put', 'smtp', '--settings', 'fast'], /settings are not JSON/],
+    [['provider', 'put', 'smtp', '--position', 'first'], /whole number, 0 to 1000/],
   ]
   for (const [args, says] of wrong) {
     const { code, stderr } = await runCli(t, args, { directory })

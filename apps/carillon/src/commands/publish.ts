@@ -2,6 +2,7 @@ import { isLane } from '@carillon/contracts'
 import type { CommandContext } from '../cli.js'
 import { reachEdge } from '../mesh/reach.js'
 import { CommandError, EXIT } from '../terminal/failure.js'
+import { readInput } from '../terminal/read-input.js'
 
 /** `carillon publish`: one event through the edge; prints its id once it is on disk. */
 export async function publish(
@@ -14,7 +15,7 @@ export async function publish(
       exitCode: EXIT.usage,
     })
   }
-  const text = args.data === '-' ? await readInput() : args.data
+  const text = args.data === '-' ? (await readInput()).toString('utf8') : args.data
   let data: unknown
   try {
     data = JSON.parse(text)
@@ -34,10 +35,4 @@ export async function publish(
   })
   process.stdout.write(`${id}\n`)
   return EXIT.ok
-}
-
-async function readInput(): Promise<string> {
-  const chunks: Buffer[] = []
-  for await (const chunk of process.stdin) chunks.push(chunk as Buffer)
-  return Buffer.concat(chunks).toString('utf8')
 }

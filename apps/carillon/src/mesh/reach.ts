@@ -10,8 +10,16 @@ export async function reachEdge(
   context: { base: string; env: NodeJS.ProcessEnv },
   source: string,
 ): Promise<CarillonClient> {
+  return connectHttp({ ...(await reachAddress(context)), source, retry: ONE_TRY })
+}
+
+/** Where that mesh is, and the key for it. @throws CommandError when none runs here */
+export async function reachAddress(context: {
+  base: string
+  env: NodeJS.ProcessEnv
+}): Promise<{ url: string; apiKey: string }> {
   const { CARILLON_URL: url, CARILLON_API_KEY: apiKey } = context.env
-  if (url !== undefined && apiKey !== undefined) return connectHttp({ url, apiKey, source, retry: ONE_TRY })
+  if (url !== undefined && apiKey !== undefined) return { url, apiKey }
   const folder = await openMeshFolder(context.base, context.env.CARILLON_DIR)
   const keys = await readKeys(folder.keys)
   const port = Number.parseInt(await readFile(folder.port, 'utf8').catch(() => ''), 10)
@@ -21,7 +29,7 @@ export async function reachEdge(
       exitCode: EXIT.usage,
     })
   }
-  return connectHttp({ url: `http://127.0.0.1:${port}`, apiKey: keys.apiKey, source, retry: ONE_TRY })
+  return { url: `http://127.0.0.1:${port}`, apiKey: keys.apiKey }
 }
 
 /** A person waits for the answer: a second try soon, no more. */
