@@ -28,7 +28,10 @@ const GOALS: Partial<Record<MeasuredProvider, Goal>> = {
   webpush: { perSecond: 2_000 },
 }
 
-/** The raw client, the sender beside it, and what the simulators spent meanwhile: near 100 % busy they are the limit. */
+/**
+ * The raw client; the sender beside it, and what it would send with a core to itself, which others on the machine don't
+ * change; what the simulators spent meanwhile: near 100 % busy they are the limit.
+ */
 export function rowsOf({ provider, raw, ours, over }: PushResult): BenchRow[] {
   const reference = rowOf(`${provider}: raw client, ${over}`, raw)
   const sender = rowOf(`${provider}: sender`, ours)
@@ -42,6 +45,10 @@ export function rowsOf({ provider, raw, ours, over }: PushResult): BenchRow[] {
       referenceValue: reference.value,
       ratio: sender.value / reference.value,
       ...judged(sender, GOALS[provider]),
+    },
+    {
+      ...rowOf('  with a core of its own', []),
+      value: 1e6 / (sender.cpuMicrosPerUnit ?? Number.POSITIVE_INFINITY),
     },
     { ...rowOf(`  its simulator, ${busy.toFixed(0)} % busy`, []), value: simulator, unit: 'µs CPU each' },
   ]
