@@ -34,6 +34,7 @@ export async function checkCredentials(
   if (!Object.hasOwn(TRIES, provider)) {
     return wrong('PROVIDER_UNKNOWN', `There is no provider "${provider}".`)
   }
+  if (signal.aborted) return notNow('ABORTED')
   const stop = new AbortController()
   const late = new Promise<CredentialCheck>((resolve) => {
     stop.signal.addEventListener('abort', () => resolve(notNow(signal.aborted ? 'ABORTED' : 'TIMEOUT')))
@@ -41,7 +42,6 @@ export async function checkCredentials(
   const abort = () => stop.abort()
   const deadline = setTimeout(abort, timeoutsOf(settings).batchMs)
   signal.addEventListener('abort', abort, { once: true })
-  if (signal.aborted) abort()
   try {
     return await Promise.race([
       late,

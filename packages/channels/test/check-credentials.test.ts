@@ -113,6 +113,12 @@ t.test('a provider that is down, away, silent or busy says nothing about the cre
     simulators.heal(provider)
     t.same(await check(provider), { ok: true, tried: true }, `${provider} back`)
   }
+  for (const provider of ['fcm', 'apns', 'sms'] as const) {
+    simulators[provider].faults.rules.push({ times: 1, reply: 'hang' })
+  }
+  for (const one of await Promise.all([check('fcm'), check('apns'), check('sms')])) {
+    t.match(one, { ok: false, temporary: true }, 'hanging')
+  }
   const silent = await listen(() => undefined)
   const away = { host: '127.0.0.1', port: await closedPort() }
   for (const [name, dial] of [

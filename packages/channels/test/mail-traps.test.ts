@@ -182,6 +182,48 @@ t.test('a mail in whose middle the line breaks may have arrived, one before it c
   }
 })
 
+t.test('what its time is over for leaves the queue, and does not go out behind its verdict', async (t) => {
+  const server = await startScriptedSmtp((asked) => (asked === 'CONTENT' ? 'silence' : undefined))
+  t.teardown(() => server[Symbol.asyncDispose]())
+  const credentials = { host: '127.0.0.1', port: server.port, plaintext: true, from: 'bells@a.example' }
+  for (const by of ['deadline', 'caller'] as const) {
+    const sender = openSender('smtp', credentials, {
+      timeouts: { connectMs: 3000, requestMs: 6000, batchMs: by === 'deadline' ? 1500 : 9000 },
+    })
+    const before = server.mails.length
+    const caller = new AbortController()
+    const batch = Array.from({ length: 40 }, (_, index) => to(`u${index}@mail.example`))
+    const sending = sender.send(batch, caller.signal)
+    if (by === 'caller') {
+      while (server.mails.length < before + 5) await new Promise((resolve) => setImmediate(resolve))
+      caller.abort()
+    }
+    const verdicts = words(await sending)
+    t.same(
+      verdicts.filter((verdict) => verdict !== 'retry NOT_SENT'),
+      Array(5).fill('unknown DEADLINE'),
+      `${by}: one on each connection may have arrived`,
+    )
+    await sender[Symbol.asyncDispose]()
+    t.equal(server.mails.length - before, 5, `${by}: no other was sent`)
+  }
+})
+
+t.test('a server that takes two connections gets its mails over two', async (t) => {
+  let greeted = 0
+  const { server, send } = await meet(t, (asked) =>
+    asked === 'GREETING' && ++greeted > 2
+      ? { line: '421 4.7.0 too many connections', close: true }
+      : undefined,
+  )
+  const batch = Array.from({ length: 30 }, (_, index) => to(`u${index}@mail.example`))
+  const verdicts = await send(...batch)
+  const taken = verdicts.filter(({ kind }) => kind === 'accepted').length
+  t.same([...new Set(verdicts.map(({ kind }) => kind))].sort(), ['accepted', 'retry'])
+  t.equal(server.mails.length, taken)
+  t.ok(verdicts.every((verdict) => verdict.kind !== 'retry' || (verdict.afterMs ?? 0) >= 30_000))
+})
+
 t.test('nothing is said in the clear to a server that can not be trusted', async (t) => {
   const talk = async (answer: (asked: Asked) => Answer | undefined) => {
     const { server, send } = await meet(t, answer, { plaintext: false, user: 'u', password: 'secret' })

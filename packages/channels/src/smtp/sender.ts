@@ -31,7 +31,7 @@ export function openSmtpSender(value: unknown, settings: ChannelSettings): Sende
     pool: true,
     maxConnections: CONNECTIONS,
     maxMessages: MAILS_PER_CONNECTION,
-    // The pool would put a mail back in its queue when a connection closes, though the server may have taken it.
+    // A closed connection is a verdict; the pool would take it upon itself to try again.
     maxRequeues: 0,
     ...(dkim === undefined ? {} : { dkim: { ...dkim, headerFieldNames: DKIM_HEADERS } }),
   })
@@ -41,7 +41,7 @@ export function openSmtpSender(value: unknown, settings: ChannelSettings): Sende
     callback()
   })
 
-  const one = async (outgoing: Outgoing): Promise<Verdict> => {
+  const one = async (outgoing: Outgoing, signal: AbortSignal): Promise<Verdict> => {
     if (outgoing.address.kind !== 'email') return wrongAddress(outgoing, 'smtp')
     if (isExpired(outgoing.message, Date.now())) return { kind: 'message', reason: 'EXPIRED' }
     if (!isMailAddress(outgoing.address.email)) return { kind: 'address', reason: 'INVALID_ADDRESS' }
@@ -53,6 +53,8 @@ export function openSmtpSender(value: unknown, settings: ChannelSettings): Sende
       )
       const mail = Object.assign(smtpPayload({ ...to, message: fitted.message }, credentials), {
         [PROGRESS]: progress,
+        // Takes it out of the pool's queue, or its connection down, so that nothing leaves after its verdict.
+        signal,
       })
       const sent = await pool.sendMail(mail)
       return { kind: 'accepted', providerId: sent.response.slice(0, 200) }

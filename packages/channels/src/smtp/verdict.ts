@@ -72,6 +72,9 @@ function refused({ responseCode, enhanced, command, reason }: Refusal): Verdict 
 
 /** Before its content nothing can have been delivered; from then on the server may have taken it. */
 function withoutAnswer(code: string, contentBegun: boolean): Verdict {
+  if (code === 'EABORT') {
+    return contentBegun ? { kind: 'unknown', reason: 'DEADLINE' } : { kind: 'retry', reason: 'NOT_SENT' }
+  }
   if (NEVER_SENT.has(code)) return { kind: 'message', reason: code }
   return contentBegun
     ? { kind: 'unknown', reason: code }
