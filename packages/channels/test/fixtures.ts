@@ -1,4 +1,49 @@
-import type { Address, Message, Outgoing, Verdict } from '../src/index.js'
+import { startSimulators } from '@carillon/simulators'
+import { type Address, createRegistry, type Message, type Outgoing, type Verdict } from '../src/index.js'
+
+/** No answer takes that long, however busy the machine is. */
+export const PATIENT = { connectMs: 20_000, requestMs: 20_000, batchMs: 30_000 }
+/** For tests that wait until it is over. */
+export const HASTY = { connectMs: 2000, requestMs: 700, batchMs: 5000 }
+
+/** Simulators and senders that reach them; disposed together, senders first. */
+export async function openWorld(timeouts = PATIENT) {
+  const simulators = await startSimulators({ allow: 'development' })
+  const settings = { ...simulators.settingsForChannels, timeouts }
+  const registry = createRegistry({ settings })
+  return {
+    simulators,
+    settings,
+    registry,
+    /** What one device got. */
+    shownTo: (to: string) => simulators.inbox.list().filter((message) => message.to === to),
+    async close() {
+      await registry[Symbol.asyncDispose]()
+      await simulators[Symbol.asyncDispose]()
+    },
+  }
+}
+
+/** Resolves once the condition holds; looks again whenever the loop is idle. */
+export async function until(condition: () => boolean): Promise<void> {
+  const deadline = Date.now() + 10_000
+  while (!condition()) {
+    if (Date.now() > deadline) throw new Error('the condition never came true')
+    await new Promise((resolve) => setTimeout(resolve, 2))
+  }
+}
+
+/** That many of what is made. */
+export function times<T>(count: number, make: (index: number) => T): T[] {
+  return Array.from({ length: count }, (_, index) => make(index))
+}
+
+/** How many verdicts there are of each kind. */
+export function kinds(verdicts: readonly Verdict[]): Partial<Record<Verdict['kind'], number>> {
+  const counts: Partial<Record<Verdict['kind'], number>> = {}
+  for (const { kind } of verdicts) counts[kind] = (counts[kind] ?? 0) + 1
+  return counts
+}
 
 /** A signal that nobody aborts. */
 export const never = (): AbortSignal => new AbortController().signal

@@ -33,6 +33,8 @@ export interface Lines extends AsyncDisposable {
   /** A line with room for one more stream; undefined when every one is full. */
   take(): Line | undefined
   release(line: Line): void
+  /** Closes, once what is under way has ended, every line that brought no answer since then (milliseconds). */
+  abandon(since: number): void
 }
 
 export function createLines(options: LinesOptions): Lines {
@@ -90,6 +92,9 @@ export function createLines(options: LinesOptions): Lines {
       return line
     },
     release: (line) => void line.open--,
+    abandon(since) {
+      for (const { session, answeredAt } of lines) if (answeredAt < since) session.close()
+    },
     async [Symbol.asyncDispose]() {
       await Promise.all(
         [...sessions].map(

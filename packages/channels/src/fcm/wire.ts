@@ -40,8 +40,8 @@ export function createWire(options: LinesOptions): Wire {
       const { body, signal } = request
       const answer = await exchange(stream, { body, signal, timeoutMs: requestMs, aborts })
       if (answer.kind === 'answer') line.answeredAt = Date.now()
-      // Nothing came back on the whole line since: it may be dead without a FIN, so others get a new one.
-      else if (answer.reason === 'TIMEOUT' && line.answeredAt < askedAt) line.session.close()
+      // Nothing came back on the whole line since: it may be dead without a FIN, and so may idle ones beside it.
+      else if (answer.reason === 'TIMEOUT' && line.answeredAt < askedAt) lines.abandon(askedAt)
       return answer
     } catch {
       return { kind: 'not-sent', reason: 'SESSION_CLOSED' }

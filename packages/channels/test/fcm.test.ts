@@ -1,0 +1,367 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import { startSimulators } from '@carillon/simulators'
+import t from 'tap'
+import { openSender } from '../src/index.js'
+import { HASTY, kinds, never, openWorld, outgoing, times, until, words } from './fixtures.js'
+import { openOauthRelay } from './oauth-relay.js'
+
+const { simulators, settings, registry, shownTo, close } = await openWorld()
+t.teardown(close)
+const { fcm } = simulators
+const sender = registry.open('fcm', 'fcm-1', simulators.credentials.fcm)
+const send = (...batch: ReturnType<typeof outgoing>[]) => sender.send(batch, never())
+const toPhone = () => ({ kind: 'fcm' as const, token: fcm.registerDevice().token })
+const fault = (status: number, body: unknown, headers: Record<string, string> = {}) => ({
+  status,
+  body,
+  headers,
+})
+const hasty = openSender('fcm', simulators.credentials.fcm, { ...settings, timeouts: HASTY })
+t.teardown(() => hasty[Symbol.asyncDispose]())
+t.beforeEach(() => {
+  fcm.faults.heal()
+  fcm.faults.latencyMs = 0
+})
+
+t.test(
+  'a cold start takes 500 messages at once, over as many connections as their streams need',
+  async (t) => {
+    const verdicts = await send(...times(500, () => outgoing(toPhone())))
+    t.same(kinds(verdicts), { accepted: 500 })
+    t.equal(fcm.counters.tokensIssued, 1)
+    t.ok(fcm.server.counters.maxOpenStreams <= 100)
+    // the token's connection is one of HTTP/1.1
+    t.ok(fcm.server.counters.sessions <= 8, `${fcm.server.counters.sessions} sessions`)
+  },
+)
+
+t.test('shows a message on the phone with its ids and receipt token', async (t) => {
+  const actions = [{ id: 'call', title: 'Call' }]
+  const to = toPhone()
+  const one = outgoing(to, { url: 'https://rides.example/1', actions })
+  t.match(await send(one), [{ kind: 'accepted', providerId: /^projects\// }])
+  const ids = { nid: one.notificationId, did: one.deliveryId, rt: one.receiptToken }
+  t.match(shownTo(to.token), [{ title: 'Your ride', url: 'https://rides.example/1', actions, ...ids }])
+})
+
+t.test('gives each message of a batch its own verdict, in order', async (t) => {
+  const gone = fcm.registerDevice()
+  gone.state = 'unregistered'
+  const other = fcm.registerDevice()
+  other.state = 'other-sender'
+  const verdicts = await send(
+    outgoing(toPhone()),
+    outgoing({ kind: 'fcm', token: gone.token }),
+    outgoing({ kind: 'fcm', token: 'short' }),
+    outgoing({ kind: 'fcm', token: other.token }),
+    outgoing({ kind: 'email', email: 'a@b.example' }),
+    outgoing(toPhone(), { expiresAt: Date.now() - 1 }),
+    outgoing(toPhone(), { overrides: { fcm: { data: { n: 5 } } } }),
+    outgoing(toPhone(), { url: `https://a.example/${'x'.repeat(5000)}` }),
+    outgoing(toPhone()),
+  )
+  t.match(words(verdicts), [
+    'accepted',
+    'address UNREGISTERED',
+    'address INVALID_TOKEN',
+    'address SENDER_ID_MISMATCH',
+    /^message an address of kind email/,
+    'message EXPIRED',
+    /^message .*string/,
+    'message PAYLOAD_TOO_LARGE',
+    'accepted',
+  ])
+})
+
+t.test('what the app alone is to get shows nothing', async (t) => {
+  const to = toPhone()
+  await send(
+    outgoing(to, { silent: true, data: { sync: '1' } }),
+    outgoing(to, { dataOnly: true, title: 'Drawn by the app' }),
+    outgoing(to, { clear: 'an-earlier-one' }),
+  )
+  t.match(shownTo(to.token), [
+    { silent: true, raw: { data: { sync: '1' } } },
+    { silent: true, raw: { data: { title: 'Drawn by the app' } } },
+    { silent: true, raw: { data: { clear: 'an-earlier-one' } } },
+  ])
+})
+
+t.test('a Live Activity goes to its own token, and not without what starts it', async (t) => {
+  const { token } = toPhone()
+  const to = { kind: 'fcm-live-activity' as const, token, activityToken: 'ab'.repeat(40) }
+  const update = { event: 'update', contentState: { minutes: 4 } } as const
+  const verdicts = await send(
+    outgoing(to, { liveActivity: update }),
+    outgoing(to, { liveActivity: { ...update, event: 'start' } }),
+    outgoing(to),
+  )
+  t.same(words(verdicts), ['accepted', 'message LIVE_ACTIVITY_INCOMPLETE', 'message LIVE_ACTIVITY_MISSING'])
+  const apns = { live_activity_token: to.activityToken, payload: { aps: { event: 'update' } } }
+  t.match(shownTo(token), [{ raw: { apns } }])
+})
+
+t.test(
+  'asks for redelivery after the time that the answer names, and after a minute when a quota names none',
+  async (t) => {
+    const quota = { error: { status: 'RESOURCE_EXHAUSTED', details: [{ errorCode: 'QUOTA_EXCEEDED' }] } }
+    fcm.faults.rules.push({ times: 1, reply: fault(429, quota, { 'retry-after': '37' }) })
+    t.same(await send(outgoing(toPhone())), [{ kind: 'retry', reason: 'QUOTA_EXCEEDED', afterMs: 37_000 }])
+    fcm.faults.rules.push({ times: 1, reply: fault(429, quota) })
+    t.same(await send(outgoing(toPhone())), [{ kind: 'retry', reason: 'QUOTA_EXCEEDED', afterMs: 60_000 }])
+    fcm.faults.rules.push({ times: 1, reply: fault(503, '<html>', { 'retry-after': '90' }) })
+    t.same(await send(outgoing(toPhone())), [{ kind: 'retry', reason: 'HTTP_503', afterMs: 90_000 }])
+  },
+)
+
+t.test('tells those that a quota stopped from those that it let through', async (t) => {
+  const to = toPhone()
+  fcm.limits.devicePerMinute = 10
+  t.teardown(() => {
+    fcm.limits.devicePerMinute = undefined as never
+  })
+  const verdicts = await send(...times(30, () => outgoing(to)))
+  const counts = kinds(verdicts)
+  t.equal((counts.accepted ?? 0) + (counts.retry ?? 0), 30)
+  t.equal(shownTo(to.token).length, counts.accepted)
+  t.ok(verdicts.every((one) => one.kind === 'accepted' || (one.kind === 'retry' && (one.afterMs ?? 0) > 0)))
+})
+
+t.test('tries an outage once and leaves the rest to the caller', async (t) => {
+  fcm.faults.break()
+  const before = fcm.counters.sends
+  t.same(words(await send(outgoing(toPhone()))), ['retry UNAVAILABLE'])
+  t.equal(fcm.counters.sends, before + 1)
+})
+
+t.test('gets a new access token when the old one was revoked, once for all of a batch', async (t) => {
+  const issued = fcm.counters.tokensIssued
+  fcm.revokeTokens()
+  t.same(kinds(await send(...times(50, () => outgoing(toPhone())))), { accepted: 50 })
+  t.equal(fcm.counters.tokensIssued, issued + 1)
+})
+
+t.test(
+  'says unknown for a message without an answer, settles the others and keeps their connection',
+  async (t) => {
+    const silent = toPhone()
+    fcm.faults.rules.push({ match: (token: string) => token === silent.token, reply: 'hang' })
+    t.same(words(await hasty.send([outgoing(toPhone())], never())), ['accepted'])
+    const { sessions } = fcm.server.counters
+    const slow = hasty.send([outgoing(toPhone()), outgoing(silent), outgoing(toPhone())], never())
+    t.same(words(await hasty.send([outgoing(toPhone())], never())), ['accepted'])
+    t.same(words(await slow), ['accepted', 'unknown TIMEOUT', 'accepted'])
+    t.same(words(await hasty.send([outgoing(toPhone())], never())), ['accepted'])
+    t.equal(fcm.server.counters.sessions, sessions, 'a line that answers others is alive')
+  },
+)
+
+t.test('leaves lines that went dead without a word', async (t) => {
+  t.same(words(await hasty.send([outgoing(toPhone())], never())), ['accepted'])
+  const { sessions } = fcm.server.counters
+  fcm.faults.rules.push({ reply: 'hang' })
+  t.same(
+    kinds(
+      await hasty.send(
+        times(150, () => outgoing(toPhone())),
+        never(),
+      ),
+    ),
+    { unknown: 150 },
+  )
+  t.equal(fcm.server.counters.sessions, sessions + 1, '150 streams are two lines')
+  fcm.faults.heal()
+  t.same(words(await hasty.send([outgoing(toPhone())], never())), ['accepted'])
+  t.equal(fcm.server.counters.sessions, sessions + 2)
+})
+
+t.test('settles every message when the peer vanishes, and goes on afterwards', async (t) => {
+  for (const how of ['fin', 'rst'] as const) {
+    fcm.faults.rules.push({ reply: 'hang' })
+    const { sends } = fcm.counters
+    const verdicts = send(...times(20, () => outgoing(toPhone())))
+    await until(() => fcm.counters.sends === sends + 20)
+    fcm.server.cut(how)
+    t.same(kinds(await verdicts), { unknown: 20 }, how)
+    fcm.faults.heal()
+    t.same(words(await send(outgoing(toPhone()))), ['accepted'])
+  }
+})
+
+t.test('settles what is in flight when the peer ends the connection without GOAWAY', async (t) => {
+  fcm.faults.latencyMs = 100
+  const cut = toPhone()
+  fcm.faults.rules.push({ match: { target: cut.token }, reply: 'fin' })
+  const verdicts = await send(outgoing(toPhone()), outgoing(cut), outgoing(toPhone()))
+  t.ok(
+    verdicts.every(({ kind }) => kind === 'unknown'),
+    words(verdicts).join(),
+  )
+  fcm.faults.heal()
+  t.same(words(await send(outgoing(toPhone()))), ['accepted'])
+})
+
+t.test('loses nothing and sends nothing twice when sessions go away under 500 messages', async (t) => {
+  fcm.faults.latencyMs = 150
+  const phones = times(500, toPhone)
+  const { sends } = fcm.counters
+  const under = send(...phones.map((to) => outgoing(to)))
+  await until(() => fcm.counters.sends > sends + 100)
+  fcm.server.goAway()
+  const verdicts = await under
+  const counts = kinds(verdicts)
+  t.equal((counts.accepted ?? 0) + (counts.retry ?? 0), 500, JSON.stringify(counts))
+  const got = phones.map(({ token }) => fcm.device(token)?.received ?? 0)
+  t.same(
+    got.map((count) => count > 0),
+    verdicts.map(({ kind }) => kind === 'accepted'),
+    'accepted is exactly what arrived',
+  )
+  t.same(words(await send(outgoing(toPhone()))), ['accepted'])
+})
+
+t.test('calls a refused stream safe to repeat', async (t) => {
+  fcm.faults.rules.push({ times: 1, reply: 'refuse' })
+  t.same(words(await send(outgoing(toPhone()))), ['retry REFUSED_STREAM'])
+})
+
+t.test('says what was not sent when it is told to stop', async (t) => {
+  fcm.faults.rules.push({ reply: 'hang' })
+  const stop = new AbortController()
+  const { sends } = fcm.counters
+  const verdicts = sender.send(
+    times(900, () => outgoing(toPhone())),
+    stop.signal,
+  )
+  await until(() => fcm.counters.sends >= sends + 800)
+  stop.abort()
+  t.same(kinds(await verdicts), { unknown: 800, retry: 100 }, '800 streams were written, 100 waited for one')
+})
+
+t.test('blames the credentials when the service account is not known', async (t) => {
+  const foreign = await startSimulators({ allow: 'development' })
+  t.teardown(() => foreign[Symbol.asyncDispose]())
+  const wrong = registry.open('fcm', 'fcm-wrong', foreign.credentials.fcm)
+  t.same(words(await wrong.send([outgoing(toPhone())], never())), ['config INVALID_CREDENTIAL'])
+  const change = { action: 'subscribe', topic: 'rides', tokens: ['a', 'b'] } as const
+  t.same(words((await wrong.manageTopic?.(change, never())) ?? []), [
+    'config INVALID_CREDENTIAL',
+    'config INVALID_CREDENTIAL',
+  ])
+})
+
+t.test('keeps for an offline phone what its collapse key leaves', async (t) => {
+  const to = toPhone()
+  fcm.setOnline(to.token, false)
+  await send(outgoing(to, { title: '1', collapseKey: 'eta' }))
+  await send(outgoing(to, { title: '2', collapseKey: 'eta' }))
+  await send(outgoing(to, { title: '3' }))
+  fcm.setOnline(to.token, true)
+  t.same(
+    shownTo(to.token).map((message) => message.title),
+    ['2', '3'],
+  )
+})
+
+t.test('a repeated attempt replaces what the phone shows already', async (t) => {
+  const to = toPhone()
+  const one = outgoing(to)
+  await send(one)
+  await send({ ...one, attempt: 2 })
+  t.equal(fcm.device(to.token)?.screen.length, 1)
+})
+
+t.test('topics', async (t) => {
+  const manage = (action: 'subscribe' | 'unsubscribe', topic: string, tokens: string[]) =>
+    sender.manageTopic?.({ action, topic, tokens }, never()) ?? []
+
+  t.test('bring one message to everybody who subscribed', async (t) => {
+    const [rain, both, none] = [toPhone(), toPhone(), toPhone()]
+    t.same(kinds(await manage('subscribe', 'rain', [rain.token, both.token])), { accepted: 2 })
+    t.same(kinds(await manage('subscribe', 'snow', [both.token])), { accepted: 1 })
+    const condition = "'rain' in topics && !('snow' in topics)"
+    const verdicts = await send(
+      outgoing({ kind: 'fcm-topic', topic: 'rain' }, { title: 'Rain' }),
+      outgoing({ kind: 'fcm-topic', condition }, { title: 'Rain alone' }),
+    )
+    t.same(words(verdicts), ['accepted', 'accepted'])
+    const titles = (to: { token: string }) =>
+      shownTo(to.token)
+        .map(({ title }) => title)
+        .sort()
+    t.same([titles(rain), titles(both), titles(none)], [['Rain', 'Rain alone'], ['Rain'], []])
+    t.same(kinds(await manage('unsubscribe', 'rain', [rain.token])), { accepted: 1 })
+    await send(outgoing({ kind: 'fcm-topic', topic: 'rain' }, { title: 'More rain' }))
+    t.equal(titles(rain).length, 2)
+  })
+
+  t.test('tell for each of thousands of tokens what came of it', async (t) => {
+    const gone = fcm.registerDevice()
+    gone.state = 'unregistered'
+    const other = fcm.registerDevice()
+    other.state = 'other-sender'
+    const tokens = times(1200, () => toPhone().token)
+    tokens[7] = gone.token
+    tokens[1100] = other.token
+    const { requests } = fcm.server.counters
+    const verdicts = await manage('subscribe', 'rides', tokens)
+    t.equal(fcm.server.counters.requests - requests, 2, 'a thousand in one request')
+    t.same(kinds(verdicts), { accepted: 1198, address: 1, config: 1 })
+    t.same(
+      [verdicts[7], verdicts[1100]],
+      [
+        { kind: 'address', reason: 'UNREGISTERED' },
+        { kind: 'config', reason: 'PERMISSION_DENIED' },
+      ],
+    )
+  })
+
+  t.test('are changed with a new access token when the old one was revoked', async (t) => {
+    fcm.revokeTokens()
+    t.same(kinds(await manage('subscribe', 'rides', [toPhone().token])), { accepted: 1 })
+  })
+
+  t.test('clip to half of what a device gets, and refuse what Google would', async (t) => {
+    const topic = { kind: 'fcm-topic', topic: 'rain' } as const
+    const six = times(6, (index) => `'t${index}' in topics`).join(' || ')
+    const verdicts = await send(
+      outgoing(topic, { body: 'long '.repeat(2000) }),
+      outgoing({ kind: 'fcm-topic', condition: six }),
+      outgoing({ kind: 'fcm-topic', topic: 'not a topic' }),
+      outgoing({ kind: 'fcm-topic', condition: 'nonsense' }),
+    )
+    t.match(words(verdicts), [
+      'accepted',
+      'message TOO_MANY_TOPICS',
+      /^message Malformed topic/,
+      /^message INVALID_ARGUMENT: Invalid condition/,
+    ])
+    t.match(words(await manage('subscribe', 'not a topic', ['t'])), [/^message .*topic/i])
+  })
+})
+
+t.test(
+  'an access token serves to its end when a new one is not to be had, and no message dies of it',
+  async (t) => {
+    const relay = await openOauthRelay(simulators, 3)
+    const endpoints = { ...settings.endpoints, fcmToken: relay.url }
+    const own = openSender('fcm', simulators.credentials.fcm, { ...settings, endpoints })
+    t.teardown(async () => {
+      await own[Symbol.asyncDispose]()
+      await relay[Symbol.asyncDispose]()
+    })
+    const sendOne = async () => {
+      await pause(20)
+      return own.send([outgoing(toPhone())], never())
+    }
+    t.same(words(await sendOne()), ['accepted'])
+    relay.down = true
+    let last = await sendOne()
+    while (relay.asked === 1) last = await sendOne()
+    t.same(words(last), ['accepted'], 'renewal failed, the token is still good')
+    t.equal(relay.asked, 2)
+    while (last[0]?.kind === 'accepted') last = await sendOne()
+    t.match(last, [{ kind: 'retry', reason: 'OAUTH_UNREACHABLE', afterMs: 5000 }], 'it ended')
+    t.equal(relay.asked, 2, 'an endpoint that is down is left alone for a while')
+  },
+)
