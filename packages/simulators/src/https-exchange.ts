@@ -34,8 +34,9 @@ export function overHttp2(
     remotePort: () => session.socket?.remotePort ?? 0,
     answer(reply, dripMs) {
       if (stream.destroyed) return
-      stream.respond({ ':status': reply.status, ...reply.headers })
-      write(stream, reply.body, dripMs)
+      const endStream = !reply.body
+      stream.respond({ ':status': reply.status, ...reply.headers }, { endStream })
+      if (!endStream) write(stream, reply.body, dripMs)
     },
     abandon(how) {
       if (how === 'reset') session.destroy()
@@ -76,7 +77,6 @@ function readBody(stream: Readable): Promise<Buffer | undefined> {
       if (size - part.length <= MAX_BODY_BYTES) parts.push(part)
     })
     stream.on('end', () => resolve(parts.length === 1 ? parts[0] : Buffer.concat(parts)))
-    stream.on('aborted', () => resolve(undefined))
     stream.on('close', () => resolve(undefined))
   })
 }
