@@ -27,12 +27,13 @@ const RETURNED =
 
 /** A bounce or delay told in words, as qmail, old Exim and old Exchange do; undefined for every other mail. */
 export function readPlainBounce(mail: PlainMail): Outcome | undefined {
-  const fromServer = mail.failedRecipients !== undefined || DAEMON.test(mail.from) || mail.nullSender
-  if (!fromServer) return undefined
+  const failed = mail.failedRecipients !== undefined || FAILED.test(mail.subject)
+  const titled = failed || DELAYED.test(mail.subject)
   const end = RETURNED.exec(mail.text)?.index ?? mail.text.length
   const said = mail.text.slice(0, end)
-  const named = FAILED.test(mail.subject) || mail.failedRecipients !== undefined
-  if (!named && !DELAYED.test(mail.subject) && !FAILED.test(said)) return undefined
+  const isDaemon = mail.failedRecipients !== undefined || DAEMON.test(mail.from)
+  // robots of people write with the empty return path too, and about mails that can't be delivered until Monday
+  if (isDaemon ? !titled && !FAILED.test(said) : !(mail.nullSender && titled)) return undefined
   const status = statusFromWords(said)
   const diagnostic = printable(lineWithStatus(said), MAX_DIAGNOSTIC)
   const recipient = addressIn(mail.failedRecipients) ?? addressIn(RECIPIENT.exec(said)?.[1])

@@ -29,17 +29,24 @@ export function statusFromWords(text: string): string | undefined {
   return family === undefined ? undefined : `${family}.0.0`
 }
 
-/** Statuses of class 5 that are about the sender, the size or the way, and of those about the mailbox itself. */
-const NOT_THE_MAILBOX = new Set(['5.1.7', '5.1.8', '5.1.9', '5.2.3', '5.2.4', '5.4.6', '5.4.14'])
-const NOT_IN_TIME = new Set(['5.4.7', '5.4.300', '5.3.2', '5.4.3', '5.4.5'])
+/** The mailbox or its domain is not there, as RFC 3463 and Microsoft's servers say it. */
+const NOT_THERE = /^5\.(1\.([1-46]|10)|2\.1|4\.(1|4|310))$/
+/** Statuses that say no more than that it failed: the words decide. */
+const VAGUE = /^5\.[012]\.0$/
+const UNWANTED = /spam|block|black ?list|policy|reputation|dmarc|\bspf\b|virus|content|sender/i
 
-/** Why, by the status; `5.0.0`, which says nothing, by the server's words. */
+/** Why, by the status, and by the server's words where it says nothing. */
 export function causeOf(status: string, diagnostic: string): BounceCause {
   if (/^[45]\.2\.2$/.test(status)) return 'mailbox-full'
-  if (status.startsWith('4.') || NOT_IN_TIME.has(status)) return 'unavailable'
-  if (NOT_THE_MAILBOX.has(status)) return 'rejected'
-  if (/^5\.[124]\./.test(status)) return 'address'
-  if (status !== '5.0.0') return 'rejected'
+  if (status.startsWith('4.')) return 'unavailable'
+  if (NOT_THERE.test(status)) return 'address'
+  if (VAGUE.test(status)) return causeInWords(diagnostic)
+  // on the way and not in time, but for loops and what was not taken
+  return /^5\.4\.(?!6$|14$)/.test(status) || status === '5.3.2' ? 'unavailable' : 'rejected'
+}
+
+function causeInWords(diagnostic: string): BounceCause {
   if (FULL.test(diagnostic)) return 'mailbox-full'
+  if (UNWANTED.test(diagnostic)) return 'rejected'
   return NO_MAILBOX.test(diagnostic) || /\b55[013]\b/.test(diagnostic) ? 'address' : 'rejected'
 }
