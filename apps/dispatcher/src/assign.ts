@@ -1,23 +1,14 @@
-import { createHash } from 'node:crypto'
-import {
-  type Channel,
-  ContractError,
-  type DomainEvent,
-  isChannel,
-  isLane,
-  type Lane,
-} from '@carillon/contracts'
+import { ContractError, type DomainEvent, isChannel, isLane } from '@carillon/contracts'
 import {
   type CompiledWorkflow,
-  compileWorkflow,
   createCelCompiler,
-  createWorkflowValidator,
   type Group,
   type RecipientSelection,
   recipientsOf,
   selectionOf,
   type WorkflowOutcome,
 } from '@carillon/decisions'
+import { type DirectWorkflows, shapeOfContent } from './direct-workflows.js'
 import type { TenantRules } from './rules.js'
 
 /** Events that the gateway makes of `POST /v1/workflows/:key/trigger` and `POST /v1/notifications`. */
@@ -93,63 +84,6 @@ export function asWorkflowSees(event: DomainEvent): DomainEvent {
   return body.data === undefined ? event : { ...event, data: { ...body, notification: body.data } }
 }
 
-/** Compiled one-off workflows of direct notifications, by their shape. */
-export interface DirectWorkflows {
-  of(shape: DirectShape): CompiledWorkflow
-}
-
-interface DirectShape {
-  channels: Channel[]
-  fields: string[]
-  category?: string
-  lane?: Lane
-  expires?: string
-}
-
-const DIRECT_FIELDS = ['title', 'body', 'url', 'imageUrl', 'subject', 'html'] as const
-/** Shapes kept compiled: combinations of channels, fields, category and lane that callers really use. */
-const KEPT_SHAPES = 1_000
-
-/** The texts of a direct notification are data, not templates: nothing in them is evaluated. */
-export function createDirectWorkflows(): DirectWorkflows {
-  const known = new Map<string, CompiledWorkflow>()
-  const validate = createWorkflowValidator()
-  return {
-    of(shape) {
-      const name = createHash('sha256').update(JSON.stringify(shape)).digest('base64url')
-      const compiled = known.get(name)
-      if (compiled !== undefined) return compiled
-      const checked = validate({
-        key: 'direct',
-        on: 'direct',
-        to: 'data.to',
-        ...(shape.category === undefined ? {} : { category: shape.category }),
-        ...(shape.lane === undefined ? {} : { lane: shape.lane }),
-        ...(shape.expires === undefined ? {} : { expires: shape.expires }),
-        content: Object.fromEntries(shape.fields.map((field) => [field, textOf(field)])),
-        steps: shape.channels,
-      })
-      if (!checked.ok) {
-        const first = checked.problems[0]
-        throw new ContractError(
-          'EVENT_INVALID',
-          `${first?.message ?? 'The notification is not valid.'} ${first?.remedy ?? ''}`,
-          first?.path,
-        )
-      }
-      const made = compileWorkflow(checked.definition, { version: 1 })
-      if (known.size >= KEPT_SHAPES) known.delete(known.keys().next().value as string)
-      known.set(name, made)
-      return made
-    },
-  }
-}
-
-/** The sender's own HTML is HTML; everything else is text. */
-function textOf(field: string): string {
-  return field === 'html' ? '{{ data.content.html | raw }}' : `{{ data.content.${field} }}`
-}
-
 function assignDirect(event: DomainEvent, direct: DirectWorkflows): Assigned {
   const workflow = directWorkflow(event, direct)
   return {
@@ -177,7 +111,7 @@ export function directWorkflow(event: DomainEvent, direct: DirectWorkflows): Com
   }
   return direct.of({
     channels,
-    fields: DIRECT_FIELDS.filter((field) => typeof content[field] === 'string'),
+    ...shapeOfContent(content, body.push),
     ...(typeof body.category === 'string' ? { category: body.category } : {}),
     ...(isLane(body.lane) ? { lane: body.lane } : {}),
     ...(typeof body.expires === 'string' ? { expires: body.expires } : {}),

@@ -14,7 +14,8 @@ import {
   upsertInlineUsers,
 } from '@carillon/postgres'
 import { messageOf, sha256 } from '@carillon/service'
-import { type Assigned, assign, type DirectWorkflows } from './assign.js'
+import { type Assigned, assign } from './assign.js'
+import type { DirectWorkflows } from './direct-workflows.js'
 import { allChunks, fanoutRow } from './fan-out/plan-fan-out.js'
 import { type JudgeDeps, judge } from './judge.js'
 import { type Resolved, resolveRecipients } from './recipients.js'

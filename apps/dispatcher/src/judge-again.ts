@@ -19,8 +19,9 @@ import {
   loadTenants,
   type Tx,
 } from '@carillon/postgres'
-import { asWorkflowSees, type DirectWorkflows, directWorkflow, NOTIFICATION_TYPE } from './assign.js'
+import { asWorkflowSees, directWorkflow, NOTIFICATION_TYPE } from './assign.js'
 import { closeDigests, type Gathered } from './close-digests.js'
+import type { DirectWorkflows } from './direct-workflows.js'
 import { type Directory, lookUp } from './facts.js'
 import type { DigestRun } from './gathering.js'
 import { cancelsOf, type JudgeDeps } from './judge.js'

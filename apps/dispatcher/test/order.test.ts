@@ -1,7 +1,7 @@
 import { createCalendar, createConditions } from '@carillon/decisions'
 import t from 'tap'
-import { createDirectWorkflows } from '../src/assign.js'
 import { decideBatch } from '../src/decide-batch.js'
+import { createDirectWorkflows } from '../src/direct-workflows.js'
 import { createRulesCache } from '../src/rules.js'
 import { TENANT, useMesh } from './support.js'
 

@@ -1,6 +1,7 @@
 export * from './channel-options.js'
 export * from './content.js'
 export * from './decode-messages.js'
+export * from './direct-push.js'
 export * from './durations.js'
 export * from './errors.js'
 export * from './events.js'

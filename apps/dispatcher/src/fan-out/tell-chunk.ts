@@ -24,13 +24,8 @@ import {
   upsertInlineUsers,
 } from '@carillon/postgres'
 import { sha256 } from '@carillon/service'
-import {
-  asWorkflowSees,
-  type DirectWorkflows,
-  directWorkflow,
-  NOTIFICATION_TYPE,
-  selectionFor,
-} from '../assign.js'
+import { asWorkflowSees, directWorkflow, NOTIFICATION_TYPE, selectionFor } from '../assign.js'
+import type { DirectWorkflows } from '../direct-workflows.js'
 import { audienceOf, notExcluded, peopleIn, segmentsOf } from '../groups.js'
 import { type JudgeDeps, judge } from '../judge.js'
 import { collectInline, distinct, identify, type Recipient, recipientOf } from '../recipients.js'

@@ -94,8 +94,8 @@ export function addNotificationRoutes(app: Edge, deps: EdgeDeps): void {
     async (request, reply) => {
       const { tenant } = principalOf(request)
       assertSegments(request.body.to)
-      const { to, channels = ['inbox'], category, lane, expires, data, ...content } = request.body
-      if (content.title === undefined && content.body === undefined) {
+      const { to, channels = ['inbox'], push, category, lane, expires, data, ...content } = request.body
+      if (content.title === undefined && content.body === undefined && push?.silent !== true) {
         throw new HttpProblem(400, 'VALIDATION', 'A notification needs a title or a body.', {
           field: 'title',
         })
@@ -117,6 +117,7 @@ export function addNotificationRoutes(app: Edge, deps: EdgeDeps): void {
           to,
           content,
           channels,
+          ...(push === undefined ? {} : { push }),
           ...(category === undefined ? {} : { category }),
           ...(lane === undefined ? {} : { lane }),
           ...(expires === undefined ? {} : { expires }),

@@ -1,4 +1,10 @@
-import { AudienceSchema, RecipientSchema } from '@carillon/contracts'
+import {
+  ActionSchema,
+  AudienceSchema,
+  DirectPushSchema,
+  MAX_ACTIONS,
+  RecipientSchema,
+} from '@carillon/contracts'
 import { Type } from 'typebox'
 import { answer, Key, LaneSchema, oneOf, strict, text } from './shapes.js'
 
@@ -84,11 +90,26 @@ export const NotificationSchema = Type.Object(
   {
     to: Selection,
     title: Type.Optional(text(500)),
+    subtitle: Type.Optional(text(500, 'Second line of a push on iPhones.')),
     body: Type.Optional(text(20_000)),
     subject: Type.Optional(text(500, 'Of a mail; else the title.')),
     html: Type.Optional(text(100_000, 'Of a mail.')),
     url: Type.Optional(text(2000, 'Where a click leads.')),
     imageUrl: Type.Optional(text(2000)),
+    actions: Type.Optional(
+      Type.Array(
+        Type.Object(
+          {
+            id: ActionSchema.properties.id,
+            title: text(500),
+            url: Type.Optional(text(2000, 'Where it leads.')),
+          },
+          strict,
+        ),
+        { maxItems: MAX_ACTIONS, description: 'Buttons.' },
+      ),
+    ),
+    replyTo: Type.Optional(text(320, 'Where answers to a mail go.')),
     channels: Type.Optional(
       Type.Array(oneOf(['inbox', 'push', 'email']), {
         minItems: 1,
@@ -97,6 +118,7 @@ export const NotificationSchema = Type.Object(
         description: 'inbox unless said.',
       }),
     ),
+    push: Type.Optional(DirectPushSchema),
     category: Type.Optional(Key),
     lane: Type.Optional(LaneSchema),
     expires: Type.Optional(Type.String({ pattern: '^[1-9][0-9]{0,8}(ms|s|m|h|d)$' })),
