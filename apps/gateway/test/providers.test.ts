@@ -1,10 +1,15 @@
 import { createServer } from 'node:net'
+import { createHealth, createHttpServer, createLogger, createMetrics, readConfig } from '@carillon/service'
+import { startSimulators } from '@carillon/simulators'
 import t from 'tap'
+import { GatewayConfig, start } from '../src/index.js'
 import { type Json, list, text, useEdge } from './support.js'
 
+const simulators = await startSimulators({ allow: 'development' })
+t.teardown(() => simulators[Symbol.asyncDispose]())
 const edge = await useEdge(t, {
   CARILLON_ENVIRONMENT: 'development',
-  CARILLON_PROVIDER_SETTINGS: JSON.stringify({ allowPrivateEgress: true }),
+  CARILLON_PROVIDER_SETTINGS: JSON.stringify(simulators.settingsForChannels),
 })
 const admin = await edge.key('acme', 'admin')
 const stranger = await edge.key('globex', 'admin')
@@ -54,6 +59,37 @@ t.test('credentials that can not be used are refused with their field, and nothi
   })
   t.same(await all(), [])
   t.same(await facts('put'), [])
+})
+
+t.test('every provider is asked, and nobody gets a message for it', async (t) => {
+  const wrong = {
+    fcm: { project_id: 'another-project' },
+    apns: { teamId: 'OTHERTEAM1' },
+    smtp: { password: 'guessed' },
+    sms: { authToken: 'f'.repeat(32) },
+  }
+  for (const [kind, more] of Object.entries(wrong)) {
+    const good = simulators.credentials[kind as keyof typeof wrong] as object
+    const put = (credentials: object) =>
+      edge.call(admin, `PUT /v1/providers/${kind}`, { credentials, app: 'asked' })
+    t.match(await put({ ...good, ...more }), { status: 422, body: { code: 'CREDENTIALS_REFUSED' } }, kind)
+    t.match(await put(good), { status: 201, body: { checked: 'ok' } }, kind)
+    t.match(await put({ ...good, ...more }), { status: 422 }, kind)
+    const check = await edge.call(admin, `POST /v1/providers/${kind}/check?app=asked`)
+    t.match(check, { status: 200, body: { checked: 'ok', reason: null } }, 'the good ones stay')
+    t.equal((await edge.call(admin, `DELETE /v1/providers/${kind}?app=asked`)).status, 204)
+  }
+  t.equal(simulators.inbox.list().length, 0)
+})
+
+t.test('credentials that no key opens are called refused', async (t) => {
+  await edge.call(admin, 'PUT /v1/providers/webhook', { credentials: {} })
+  await edge.owner.query({ text: `UPDATE providers SET credentials = '\\x01' WHERE kind = 'webhook'` })
+  t.match(await edge.call(admin, 'POST /v1/providers/webhook/check'), {
+    status: 200,
+    body: { checked: 'refused', reason: 'CREDENTIALS_SEALED', remedy: /again/ },
+  })
+  await edge.call(admin, 'DELETE /v1/providers/webhook')
 })
 
 t.test('a provider that is away is no reason not to save, but it is said', async (t) => {
@@ -135,4 +171,22 @@ t.test('one account goes, and the others of its kind stay', async (t) => {
   t.equal((await edge.call(admin, 'DELETE /v1/providers/webpush?name=spare')).status, 404)
   t.ok(await find('webpush'))
   t.equal((await all()).length, 2)
+})
+
+t.test('other endpoints than the real ones are refused in production', async (t) => {
+  const logger = createLogger({ name: 'gateway', level: 'silent' })
+  const deps = { logger, metrics: createMetrics(), health: createHealth() }
+  const http = await createHttpServer(deps)
+  t.teardown(() => http.close())
+  const secret = 'x'.repeat(43)
+  const env = {
+    CARILLON_TOKEN_KEY: secret,
+    CARILLON_MASTER_KEY: secret,
+    CARILLON_RECEIPT_KEY: secret,
+    CARILLON_PROVIDER_SETTINGS: '{"allowPrivateEgress":true}',
+  }
+  const { connection, owner: database } = edge
+  await t.rejects(start(readConfig(GatewayConfig, { env }), { ...deps, connection, database, http }), {
+    code: 'CONFIG_INVALID',
+  })
 })
