@@ -4,7 +4,7 @@ import { type Address, createRegistry, type Message, type Outgoing, type Verdict
 /** No answer takes that long, however busy the machine is. */
 export const PATIENT = { connectMs: 20_000, requestMs: 20_000, batchMs: 30_000 }
 /** For tests that wait until it is over. */
-export const HASTY = { connectMs: 2000, requestMs: 700, batchMs: 5000 }
+export const HASTY = { connectMs: 2000, requestMs: 1500, batchMs: 12_000 }
 
 /** Simulators and senders that reach them; disposed together, senders first. */
 export async function openWorld(timeouts = PATIENT) {

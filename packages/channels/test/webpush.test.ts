@@ -1,0 +1,201 @@
+import { createECDH } from 'node:crypto'
+import { startSimulators } from '@carillon/simulators'
+import t from 'tap'
+import webpush from 'web-push'
+import { type Address, createRegistry, openSender } from '../src/index.js'
+import { HASTY, kinds, never, openWorld, outgoing, PATIENT, times, words } from './fixtures.js'
+
+const { simulators, settings, registry, shownTo, close } = await openWorld()
+t.teardown(close)
+const service = simulators.webpush
+const sender = registry.open('webpush', 'webpush-1', simulators.credentials.webpush)
+const hasty = openSender('webpush', simulators.credentials.webpush, { ...settings, timeouts: HASTY })
+t.teardown(() => hasty[Symbol.asyncDispose]())
+const send = (...batch: ReturnType<typeof outgoing>[]) => sender.send(batch, never())
+type Device = ReturnType<typeof service.registerDevice>
+const addressOf = ({ subscription }: Device) => ({
+  kind: 'webpush' as const,
+  endpoint: subscription.endpoint,
+  ...subscription.keys,
+})
+const toBrowser = () => addressOf(service.registerDevice())
+const fault = (status: number, body: string, headers: Record<string, string> = {}) => ({
+  status,
+  body,
+  headers,
+})
+t.beforeEach(() => service.faults.heal())
+
+t.test('is decrypted by the browser with its ids and receipt token', async (t) => {
+  const device = service.registerDevice()
+  const one = outgoing(addressOf(device), { body: 'Zażółć 🚀', collapseKey: 'eta' })
+  t.match(await send(one), [{ kind: 'accepted', providerId: /^https:/ }])
+  t.match(shownTo(device.id), [{ body: 'Zażółć 🚀', nid: one.notificationId, rt: one.receiptToken }])
+})
+
+t.test('signs once for a service, and keeps its connections', async (t) => {
+  const { connections } = service.server.counters
+  t.same(kinds(await send(...times(600, () => outgoing(toBrowser())))), { accepted: 600 })
+  t.equal(service.counters.jwts.size, 1)
+  t.ok(service.server.counters.connections - connections <= 128)
+})
+
+t.test('tells a dead subscription from a wrong key, a big message and one that shows nothing', async (t) => {
+  const gone = service.registerDevice()
+  service.unregister(gone.id)
+  const foreign = service.registerDevice({ applicationServerKey: `B${'A'.repeat(86)}` })
+  const pair = createECDH('prime256v1')
+  pair.generateKeys()
+  const offCurve = pair.getPublicKey()
+  offCurve.writeUInt8(offCurve.readUInt8(64) ^ 1, 64)
+  const nothing = /^message SILENT_NOT_POSSIBLE: /
+  const verdicts = await send(
+    outgoing(addressOf(gone)),
+    outgoing({ ...toBrowser(), endpoint: `${service.origin}/push/none` }),
+    outgoing(addressOf(foreign)),
+    outgoing({ ...toBrowser(), p256dh: 'AAAA' }),
+    outgoing({ ...toBrowser(), p256dh: offCurve.toString('base64url') }),
+    outgoing({ ...toBrowser(), auth: 'AAAA' }),
+    outgoing(toBrowser(), { silent: true }),
+    outgoing(toBrowser(), { clear: 'an-earlier-one' }),
+    outgoing(toBrowser(), { dataOnly: true, title: '', body: '' }),
+    outgoing(toBrowser(), { dataOnly: true }),
+    outgoing(toBrowser(), { body: 'long '.repeat(3000) }),
+    outgoing(toBrowser(), { url: `https://a.example/${'x'.repeat(5000)}` }),
+  )
+  t.match(words(verdicts), [
+    'address GONE',
+    'address NOT_FOUND',
+    'address VAPID_MISMATCH',
+    'address INVALID_KEYS',
+    'address INVALID_KEYS',
+    'address INVALID_KEYS',
+    nothing,
+    nothing,
+    nothing,
+    'accepted',
+    'accepted',
+    'message PAYLOAD_TOO_LARGE',
+  ])
+})
+
+t.test('asks once and keeps Retry-After', async (t) => {
+  const { pushes } = service.counters
+  service.faults.rules.push({ times: 1, reply: fault(429, 'slow down', { 'retry-after': '17' }) })
+  t.same(await send(outgoing(toBrowser())), [{ kind: 'retry', reason: 'TOO_MANY_REQUESTS', afterMs: 17_000 }])
+  const answers = [
+    [fault(503, ''), 'retry HTTP_503'],
+    [fault(413, ''), 'message PAYLOAD_TOO_LARGE'],
+    [fault(403, 'invalid VAPID signature'), 'config VAPID_REFUSED_403'],
+    [fault(302, '', { location: 'https://evil.example/' }), 'address REDIRECTED'],
+  ] as const
+  for (const [reply, word] of answers) {
+    service.faults.rules.push({ times: 1, reply })
+    t.same(words(await send(outgoing(toBrowser()))), [word])
+  }
+  t.equal(service.counters.pushes, pushes + 5)
+})
+
+t.test('goes once more without its topic where only that is refused', async (t) => {
+  const device = service.registerDevice()
+  const refused = fault(400, '{"reason":"BadWebPushTopic"}')
+  service.faults.rules.push({ times: 1, reply: refused })
+  const { pushes } = service.counters
+  t.same(words(await send(outgoing(addressOf(device), { collapseKey: 'eta' }))), ['accepted'])
+  t.equal(service.counters.pushes, pushes + 2)
+  t.equal(shownTo(device.id)[0]?.collapseKey, undefined)
+  service.faults.rules.push({ reply: refused })
+  t.same(words(await send(outgoing(addressOf(device), { collapseKey: 'eta' }))), ['message HTTP_400'])
+  t.equal(service.counters.pushes, pushes + 4, 'once, and not again')
+})
+
+t.test('says unknown when there is no answer, and settles the others', async (t) => {
+  const silent = service.registerDevice()
+  service.faults.rules.push({ match: { target: silent.id }, reply: 'hang' })
+  const batch = [outgoing(toBrowser()), outgoing(addressOf(silent)), outgoing(toBrowser())]
+  t.same(words(await hasty.send(batch, never())), ['accepted', 'unknown TIMEOUT', 'accepted'])
+  for (const reply of ['reset', 'fin', 'refuse'] as const) {
+    service.faults.heal()
+    service.faults.rules.push({ times: 1, reply })
+    t.match(words(await send(outgoing(toBrowser()))), [/^unknown /], reply)
+    t.same(words(await send(outgoing(toBrowser()))), ['accepted'])
+  }
+})
+
+t.test('a pair of keys that nobody subscribed with is the fault of the subscriptions', async (t) => {
+  const pair = { subject: 'mailto:a@b.example', ...webpush.generateVAPIDKeys() }
+  const wrong = registry.open('webpush', 'webpush-wrong', pair)
+  t.same(words(await wrong.send([outgoing(toBrowser())], never())), ['address VAPID_MISMATCH'])
+})
+
+t.test('refuses endpoints that are no push service before anything is sent', async (t) => {
+  const strict = createRegistry({ settings: { ca: simulators.ca, timeouts: HASTY } })
+  t.teardown(() => strict[Symbol.asyncDispose]())
+  const guarded = strict.open('webpush', 'w', simulators.credentials.webpush)
+  const { pushes } = service.counters
+  const endpoints = [
+    `${service.origin}/push/x`,
+    'http://fcm.googleapis.com/fcm/send/x',
+    'https://evil.example/push',
+    'https://fcm.googleapis.com:8443/x',
+    'https://fcm.googleapis.com.evil.example/x',
+    'https://user@fcm.googleapis.com/x',
+    'not a url',
+  ]
+  const batch = endpoints.map((endpoint) => outgoing({ ...toBrowser(), endpoint }))
+  t.same([...new Set(words(await guarded.send(batch, never())))], ['address ENDPOINT_REFUSED'])
+  t.equal(service.counters.pushes, pushes)
+})
+
+t.test('keeps for an offline browser one message per topic', async (t) => {
+  const device = service.registerDevice()
+  const to = addressOf(device)
+  service.setOnline(device.id, false)
+  await send(outgoing(to, { title: '1', collapseKey: 'eta' }))
+  await send(outgoing(to, { title: '2', collapseKey: 'eta' }))
+  await send(outgoing(to, { title: '3', ttlSeconds: 0 }))
+  service.setOnline(device.id, true)
+  t.same(
+    shownTo(device.id).map((message) => message.title),
+    ['2'],
+  )
+})
+
+t.test('a repeated attempt replaces what the browser shows already', async (t) => {
+  const device = service.registerDevice()
+  const one = outgoing(addressOf(device))
+  await send(one)
+  await send({ ...one, attempt: 2 })
+  t.equal(service.device(device.id)?.screen.length, 1)
+})
+
+t.test('a provider that can not be reached or is not who it says is safe to try again', async (t) => {
+  const { ca: _none, ...untrusting } = simulators.settingsForChannels
+  const away = await startSimulators({ allow: 'development' })
+  await away[Symbol.asyncDispose]()
+  const toPhone: Address = { kind: 'fcm', token: simulators.fcm.registerDevice().token }
+  const toIphone: Address = { kind: 'apns', token: simulators.apns.registerDevice().token }
+  const fcmToken = simulators.fcm.tokenUrl
+  const cases = {
+    untrusted: { ...untrusting, timeouts: PATIENT },
+    'not there': { ...away.settingsForChannels, timeouts: PATIENT },
+    'not there but for OAuth': {
+      ...away.settingsForChannels,
+      endpoints: { ...away.settingsForChannels.endpoints, fcmToken },
+      ca: simulators.ca,
+      timeouts: PATIENT,
+    },
+  }
+  for (const [name, reach] of Object.entries(cases)) {
+    const other = createRegistry({ settings: reach })
+    t.teardown(() => other[Symbol.asyncDispose]())
+    const verdictOf = async (provider: 'fcm' | 'apns' | 'webpush', address: Address) => {
+      const opened = other.open(provider, 'x', simulators.credentials[provider])
+      return opened.send([outgoing(address)], never())
+    }
+    const reason = name.endsWith('OAuth') ? 'ECONNREFUSED' : 'OAUTH_UNREACHABLE'
+    t.match(await verdictOf('fcm', toPhone), [{ kind: 'retry', reason }], `${name}: FCM`)
+    t.match(await verdictOf('apns', toIphone), [{ kind: 'retry' }], `${name}: APNs`)
+    if (name === 'untrusted') t.match(await verdictOf('webpush', toBrowser()), [{ kind: 'retry' }], name)
+  }
+})
