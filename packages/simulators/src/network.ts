@@ -1,3 +1,4 @@
+import { createFollowHub } from './follow-hub.js'
 import type { SimulatedMessage, SimulatedProvider } from './inbox.js'
 import type { Receiver } from './receiver.js'
 import type { Simulators } from './start.js'
@@ -58,12 +59,16 @@ export interface PushNetwork {
   /** Undefined when there is no such device. */
   changeDevice(kind: PushKind, to: string, change: DeviceChange): Promise<DeviceView | undefined>
   device(kind: PushKind, to: string): Promise<DeviceView | undefined>
-  /** Calls for each arrival on any device from now on, until disposed. */
-  follow(listener: (message: SimulatedMessage) => void): Promise<AsyncDisposable>
+  /** Calls for each arrival on any device, or on that one, from now on, until disposed. */
+  follow(listener: (message: SimulatedMessage) => void, to?: string): Promise<AsyncDisposable>
 }
 
 /** The network of simulators in this process. */
 export function networkOf(simulators: Simulators): PushNetwork {
+  const hub = createFollowHub(async (listener) => {
+    const stop = simulators.inbox.onMessage(listener)
+    return { [Symbol.asyncDispose]: async () => stop() }
+  })
   const find = (kind: PushKind, to: string) => simulators[kind].device(to)
   return {
     async registerDevice(kind, options = {}) {
@@ -81,10 +86,7 @@ export function networkOf(simulators: Simulators): PushNetwork {
       const device = find(kind, to)
       return device && viewOf(kind, device)
     },
-    async follow(listener) {
-      const stop = simulators.inbox.onMessage(listener)
-      return { [Symbol.asyncDispose]: async () => stop() }
-    },
+    follow: hub.follow,
   }
 }
 

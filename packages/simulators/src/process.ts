@@ -39,6 +39,7 @@ export async function startSimulatorsProcess(
 ): Promise<SimulatorsProcess> {
   const args = argumentsOf(options)
   let { child, connection } = await launch(args)
+  let control = connectControl(connection.control)
   const end = async (signal: NodeJS.Signals) => {
     if (child.exitCode !== null || child.signalCode !== null) return
     const exited = once(child, 'exit')
@@ -50,7 +51,7 @@ export async function startSimulatorsProcess(
       return connection
     },
     get control() {
-      return connectControl(connection.control)
+      return control
     },
     get pid() {
       return child.exitCode === null && child.signalCode === null ? child.pid : undefined
@@ -62,6 +63,8 @@ export async function startSimulatorsProcess(
       const again = await launch(args)
       child = again.child
       connection = again.connection
+      // with a state file the address is the same, and who follows goes on
+      if (connection.control !== control.url) control = connectControl(connection.control)
     },
     [Symbol.asyncDispose]: () => end('SIGTERM'),
   }

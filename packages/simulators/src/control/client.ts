@@ -1,6 +1,7 @@
 import type { SimulatorCounters } from '../counters.js'
 import type { FaultRuleData } from '../fault-rules.js'
 import type { FaultReply } from '../faults.js'
+import { createFollowHub } from '../follow-hub.js'
 import type { SimulatedMessage, SimulatedProvider } from '../inbox.js'
 import type { DeviceView, PushNetwork } from '../network.js'
 import type { SimulatorsConnection } from './connection.js'
@@ -47,6 +48,7 @@ export interface ControlClient extends PushNetwork {
 
 /** Speaks to a control server; nothing is kept open but by `follow()`. */
 export function connectControl(url: string): ControlClient {
+  const hub = createFollowHub((listener) => followMessages(url, listener))
   const call = async (method: string, path: string, body?: unknown): Promise<Response> => {
     try {
       const json = { 'content-type': 'application/json' }
@@ -85,7 +87,7 @@ export function connectControl(url: string): ControlClient {
     device: (kind, to) => orUndefined(ask('GET', `/devices/${kind}?${new URLSearchParams({ to })}`)),
     registerDevice: (kind, options = {}) => ask('POST', `/devices/${kind}`, options),
     changeDevice: (kind, to, change) => orUndefined(ask('PATCH', `/devices/${kind}`, { to, ...change })),
-    follow: (listener) => followMessages(url, listener),
+    follow: hub.follow,
     faults: (provider) => ask('GET', `/faults/${provider}`),
     addFaults: (provider, ...rules) => ask('POST', `/faults/${provider}`, rules),
     clearFaults: (provider, id) =>
