@@ -22,10 +22,10 @@ const overrides = (...providers: readonly string[]) => {
   return Type.Optional(Type.Object(Object.fromEntries(each), { ...strict, description }))
 }
 
-export const PRIORITIES = ['high', 'normal'] as const
-export const INTERRUPTIONS = ['passive', 'active', 'time-sensitive', 'critical'] as const
-export const BADGES = ['unread', 'none'] as const
-export const LIVE_ACTIVITY_EVENTS = ['start', 'update', 'end'] as const
+const PRIORITIES = ['high', 'normal'] as const
+const INTERRUPTIONS = ['passive', 'active', 'time-sensitive', 'critical'] as const
+const BADGES = ['unread', 'none'] as const
+const LIVE_ACTIVITY_EVENTS = ['start', 'update', 'end'] as const
 
 /** A Live Activity of iOS. */
 const LiveActivitySchema = Type.Object(

@@ -34,7 +34,7 @@ export const ActionSchema = Type.Object(
 )
 
 /** A key that every provider carries. */
-export const DATA_KEY_PATTERN = '^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$'
+const DATA_KEY_PATTERN = '^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$'
 
 /** Texts of one locale. Liquid templates over `data`, `user`, `event`, `digest`. */
 export const ContentSchema = Type.Object(

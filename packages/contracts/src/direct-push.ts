@@ -1,4 +1,4 @@
-import { type Static, Type } from 'typebox'
+import { Type } from 'typebox'
 import { CHANNEL_OPTIONS } from './channel-options.js'
 import { strict } from './shapes.js'
 
@@ -25,4 +25,3 @@ export const DirectPushSchema = Type.Object(
   },
   { ...strict, description: 'How its push is sent.' },
 )
-export type DirectPush = Static<typeof DirectPushSchema>
