@@ -82,8 +82,8 @@ class Carillon(
     /**
      * First in onMessageReceived, which is a background thread: waits for the gateway, about ten seconds at most, since
      * the phone may stop the app once onMessageReceived returns. `draw` is called unless this notification was here
-     * before or takes another off the screen; notify(tag, NOTIFICATION_ID, …) with the tag it gets, so that a later one
-     * of the same collapse key replaces it and clearing finds it. Give `message.collapseKey` when you use collapse keys.
+     * before or takes another off the screen; notify(tag, NOTIFICATION_ID, ...) with the tag it gets, so that a later
+     * one of the same collapse key replaces it and clearing finds it. Give `message.collapseKey` if you use such keys.
      */
     fun received(data: Map<String, String>, collapseKey: String? = null, draw: (tag: String) -> Unit = {}) {
         val nid = data["nid"]
