@@ -10,6 +10,7 @@ import { sendEach, wrongAddress } from '../send-each.js'
 import type { Sender } from '../sender.js'
 import { type ChannelSettings, timeoutsOf } from '../settings.js'
 import type { Verdict } from '../verdict.js'
+import { isHidden, SILENT_NOT_POSSIBLE } from '../visibility.js'
 import { isPhoneNumber, readSmsCredentials } from './credentials.js'
 import { SMS_MAX_UNITS, smsMeasured, smsPayload, smsText } from './payload.js'
 import { smsVerdict } from './verdict.js'
@@ -35,6 +36,7 @@ export function openSmsSender(value: unknown, settings: ChannelSettings): Sender
   const one = async (outgoing: Outgoing, signal: AbortSignal): Promise<Verdict> => {
     if (outgoing.address.kind !== 'sms') return wrongAddress(outgoing, 'sms')
     if (isExpired(outgoing.message, Date.now())) return { kind: 'message', reason: 'EXPIRED' }
+    if (isHidden(outgoing.message)) return { kind: 'message', reason: SILENT_NOT_POSSIBLE }
     if (!isPhoneNumber(outgoing.address.phone)) return { kind: 'address', reason: 'INVALID_NUMBER' }
     const to = outgoing as OutgoingTo<'sms'>
     try {
