@@ -34,6 +34,9 @@ export interface SimulatedMessage {
   raw: unknown
 }
 
+/** A message as a screen keeps it. */
+export type ShownMessage = Omit<SimulatedMessage, 'raw' | 'html'>
+
 /** A message on its way to a device. */
 export type Arriving = Omit<SimulatedMessage, 'id' | 'at'>
 

@@ -1,5 +1,5 @@
 import { createFollowHub } from './follow-hub.js'
-import type { SimulatedMessage, SimulatedProvider } from './inbox.js'
+import type { ShownMessage, SimulatedMessage, SimulatedProvider } from './inbox.js'
 import type { Receiver } from './receiver.js'
 import type { Simulators } from './start.js'
 import type { PushSubscriptionJson } from './webpush/device.js'
@@ -20,7 +20,13 @@ export interface RegisterOptions {
 }
 
 /** A device as data. */
-export interface DeviceView {
+export interface DeviceView extends DeviceSummary {
+  /** What is on the screen, oldest first. */
+  screen: readonly ShownMessage[]
+}
+
+/** A device without what it shows. */
+export interface DeviceSummary {
   provider: SimulatedProvider
   /** Token, subscription id, mail address, number or path. */
   to: string
@@ -32,8 +38,8 @@ export interface DeviceView {
   received: number
   repeated: number
   shownTwice: number
-  /** What is on the screen, oldest first. */
-  screen: readonly SimulatedMessage[]
+  /** Cards on the screen. */
+  shown: number
   /** Web Push. */
   subscription?: PushSubscriptionJson
   /** FCM. */
@@ -125,5 +131,5 @@ function addressView(provider: SimulatedProvider, to: string, receiver: Receiver
 }
 
 function got({ received, repeated, shownTwice, screen }: Receiver) {
-  return { received, repeated, shownTwice, screen: [...screen] }
+  return { received, repeated, shownTwice, shown: screen.length, screen: [...screen] }
 }

@@ -1,4 +1,4 @@
-import type { SimulatedMessage } from './inbox.js'
+import type { ShownMessage, SimulatedMessage } from './inbox.js'
 
 /** What one device, mailbox or number got, and what it shows now. */
 export interface Receiver {
@@ -9,7 +9,7 @@ export interface Receiver {
   /** Those of them that left two cards of one notification on the screen. */
   shownTwice: number
   /** What is on the screen, oldest first: a later message with the same tag replaces, a clear push removes. */
-  screen: SimulatedMessage[]
+  screen: ShownMessage[]
   /** How often each notification arrived; the newest 20 000. */
   seen: Map<string, number>
 }
@@ -22,8 +22,8 @@ export interface ArrivalTotals {
 }
 
 const MAX_SEEN = 20_000
-/** Android keeps this many cards of one app; the oldest goes. */
-const MAX_CARDS = 50
+/** Phones keep about as many cards of one app; the oldest goes. */
+const MAX_CARDS = 25
 
 export function createReceiver(): Receiver {
   return { received: 0, repeated: 0, shownTwice: 0, screen: [], seen: new Map() }
@@ -51,7 +51,8 @@ export function receive(receiver: Receiver, message: SimulatedMessage, totals: A
     receiver.shownTwice++
     totals.shownTwice++
   }
-  screen.push(message)
+  const { raw: _payload, html: _html, ...card } = message
+  screen.push(card)
   if (screen.length > MAX_CARDS) screen.shift()
 }
 

@@ -127,6 +127,7 @@ export async function startSimulators(options: StartSimulatorsOptions): Promise<
         one.reset()
       }
       smtp.contentFaults.heal()
+      fcm.tokenFaults.heal()
       inbox.clear()
     },
     save: () => stateOf(all, { authority, messages: inbox.list() }),

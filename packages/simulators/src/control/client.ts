@@ -3,7 +3,7 @@ import type { FaultRuleData } from '../fault-rules.js'
 import type { FaultReply } from '../faults.js'
 import { createFollowHub } from '../follow-hub.js'
 import type { SimulatedMessage, SimulatedProvider } from '../inbox.js'
-import type { DeviceView, PushNetwork } from '../network.js'
+import type { DeviceSummary, PushNetwork } from '../network.js'
 import type { SimulatorsConnection } from './connection.js'
 import { ControlFailed } from './errors.js'
 import { followMessages } from './follow.js'
@@ -33,7 +33,8 @@ export interface ControlClient extends PushNetwork {
   connection(): Promise<SimulatorsConnection>
   counters(): Promise<Record<SimulatedProvider, SimulatorCounters>>
   messages(query?: MessageQuery): Promise<SimulatedMessage[]>
-  devices(provider: SimulatedProvider): Promise<DeviceView[]>
+  /** Without what they show: see `device`. */
+  devices(provider: SimulatedProvider): Promise<DeviceSummary[]>
   faults(provider: SimulatedProvider): Promise<FaultsView>
   addFaults(provider: SimulatedProvider, ...rules: FaultRuleData[]): Promise<FaultsView>
   /** Removes the rules with that id, or all. */
@@ -83,7 +84,7 @@ export function connectControl(url: string): ControlClient {
       return (await ask<{ messages: SimulatedMessage[] }>('GET', `/messages?${search}`)).messages
     },
     devices: async (provider) =>
-      (await ask<{ devices: DeviceView[] }>('GET', `/devices/${provider}`)).devices,
+      (await ask<{ devices: DeviceSummary[] }>('GET', `/devices/${provider}`)).devices,
     device: (kind, to) => orUndefined(ask('GET', `/devices/${kind}?${new URLSearchParams({ to })}`)),
     registerDevice: (kind, options = {}) => ask('POST', `/devices/${kind}`, options),
     changeDevice: (kind, to, change) => orUndefined(ask('PATCH', `/devices/${kind}`, { to, ...change })),

@@ -89,7 +89,9 @@ const PROVIDER_ROUTES: Readonly<Record<string, ProviderRoute>> = {
   },
   'GET devices': async (simulators, provider, { query }) => {
     const to = query.get('to')
-    if (to === null) return { devices: devicesOf(simulators, provider) }
+    if (to === null) {
+      return { devices: devicesOf(simulators, provider).map(({ screen: _cards, ...summary }) => summary) }
+    }
     if (isPush(provider)) return networkOf(simulators).device(provider, to)
     return devicesOf(simulators, provider).find((device) => device.to === to)
   },

@@ -7,6 +7,8 @@ export interface ProviderSettings {
   /** Milliseconds that every answer takes longer. */
   latencyMs?: number
   limits?: Record<string, number | null>
+  /** Web Push: false takes pushes without decrypting them. */
+  decrypts?: boolean
 }
 
 const LIMITS: Readonly<Record<SimulatedProvider, readonly string[]>> = {
@@ -20,7 +22,9 @@ const LIMITS: Readonly<Record<SimulatedProvider, readonly string[]>> = {
 
 export function settingsOf(simulators: Simulators, provider: SimulatedProvider): ProviderSettings {
   const limits = limitsOf(simulators, provider)
-  return { latencyMs: simulators[provider].faults.latencyMs, limits: { ...limits } }
+  const { latencyMs } = simulators[provider].faults
+  const decrypts = provider === 'webpush' ? { decrypts: simulators.webpush.decrypts } : {}
+  return { latencyMs, limits: { ...limits }, ...decrypts }
 }
 
 /** @throws ControlRequestInvalid, before anything is changed */
@@ -29,15 +33,19 @@ export function changeSettings(
   provider: SimulatedProvider,
   change: Record<string, unknown>,
 ): void {
-  const { latencyMs, limits = {} } = change
+  const { latencyMs, limits = {}, decrypts } = change
   if (latencyMs !== undefined && !isCount(latencyMs)) throw new ControlRequestInvalid('latencyMs')
   if (typeof limits !== 'object' || limits === null) throw new ControlRequestInvalid('limits')
+  if (decrypts !== undefined && (provider !== 'webpush' || typeof decrypts !== 'boolean')) {
+    throw new ControlRequestInvalid('decrypts')
+  }
   const given = Object.entries(limits)
   for (const [name, limit] of given) {
     const known = LIMITS[provider].includes(name)
     if (!known || (limit !== null && !isCount(limit))) throw new ControlRequestInvalid(`limits.${name}`)
   }
   if (latencyMs !== undefined) simulators[provider].faults.latencyMs = Number(latencyMs)
+  if (typeof decrypts === 'boolean') simulators.webpush.decrypts = decrypts
   const target = limitsOf(simulators, provider)
   for (const [name, limit] of given) {
     if (limit === null) delete target[name]

@@ -32,7 +32,10 @@ export interface FcmSimulator extends AsyncDisposable {
   readonly port: number
   readonly tokenUrl: string
   readonly server: HttpsServer
+  /** Matched against the token, or the topic or condition. */
   readonly faults: Faults
+  /** Of the token endpoint, matched against its path `/token`. */
+  readonly tokenFaults: Faults
   readonly limits: FcmLimits
   readonly counters: FcmTotals & { sends: number; accepted: number; validated: number; tokensIssued: number }
   /** A service account's JSON, as the provider's console hands it out. */
@@ -80,6 +83,7 @@ export async function startFcm(parts: ProviderParts, saved?: SavedFcm): Promise<
     status: 503,
     body: failure(503, { ...unavailable, code: 'UNAVAILABLE' }),
   })
+  const tokenFaults = createFaults({ status: 503, body: { error: 'internal_failure' } })
   const delivery = () => ({ inbox, totals: counters, now: now() })
 
   const send = async (request: SimulatorRequest, project: string): Promise<Outcome> => {
@@ -134,7 +138,10 @@ export async function startFcm(parts: ProviderParts, saved?: SavedFcm): Promise<
       if (method !== 'POST') return refusal(404, NOT_FOUND)
       const project = /^\/v1\/projects\/([^/]+)\/messages:send$/.exec(path)?.[1]
       if (project) return send(request, project)
-      if (path === '/token') return account.grant(request)
+      if (path === '/token') {
+        const fault = faultOutcome(await tokenFaults.take(path), request, { asReply: faulty })
+        return fault ?? account.grant(request)
+      }
       const how = /^\/iid\/v1:batch(Add|Remove)$/.exec(path)?.[1]
       if (how === undefined) return refusal(404, NOT_FOUND)
       if (!account.authorised(request)) return refusal(401, UNAUTHENTICATED)
@@ -147,6 +154,7 @@ export async function startFcm(parts: ProviderParts, saved?: SavedFcm): Promise<
     tokenUrl: `https://127.0.0.1:${server.port}/token`,
     server,
     faults,
+    tokenFaults,
     limits,
     counters,
     credentials: account.credentials,

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { SimulatedMessage } from '../inbox.js'
+import type { ShownMessage, SimulatedMessage } from '../inbox.js'
 import type { DeviceView, PushKind, PushNetwork } from '../network.js'
 import { PhoneRefused } from './errors.js'
 import { createReceiptSender, type DeviceReceipt, type ReceiptSender } from './receipts.js'
@@ -39,11 +39,11 @@ export interface Phone extends AsyncDisposable {
   /** Offline, the provider keeps what it would keep, and what the person does is told later. */
   setOnline(online: boolean): Promise<void>
   /** What is on the screen, oldest first. */
-  screen(): Promise<readonly SimulatedMessage[]>
+  screen(): Promise<readonly ShownMessage[]>
   /** The person opens a message: it leaves the screen and is acknowledged. */
-  open(message: SimulatedMessage): Promise<void>
-  click(message: SimulatedMessage): Promise<void>
-  dismiss(message: SimulatedMessage): Promise<void>
+  open(message: ShownMessage): Promise<void>
+  click(message: ShownMessage): Promise<void>
+  dismiss(message: ShownMessage): Promise<void>
   /** Tells the gateway that nobody is signed in here. */
   signOut(): Promise<void>
 }
@@ -60,7 +60,7 @@ export async function createPhone(options: PhoneOptions): Promise<Phone> {
   let online = true
   /** Said while it was offline. */
   const held: DeviceReceipt[] = []
-  const say = ({ rt }: SimulatedMessage, status: DeviceReceipt['status']) => {
+  const say = ({ rt }: ShownMessage, status: DeviceReceipt['status']) => {
     if (rt === undefined) return
     const receipt = { token: rt, status, at: new Date().toISOString() }
     if (online) receipts.add(receipt)
@@ -74,7 +74,7 @@ export async function createPhone(options: PhoneOptions): Promise<Phone> {
     const device = await network.registerDevice(kind, { name: options.name ?? installation })
     return { device, following: await network.follow(arrived, device.to) }
   }
-  const leave = async (message: SimulatedMessage, status: DeviceReceipt['status']) => {
+  const leave = async (message: ShownMessage, status: DeviceReceipt['status']) => {
     say(message, status)
     if (message.nid !== undefined) await network.changeDevice(kind, message.to, { dismiss: message.nid })
   }

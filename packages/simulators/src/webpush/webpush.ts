@@ -31,6 +31,11 @@ export interface WebPushSimulator extends AsyncDisposable {
   readonly server: HttpsServer
   readonly faults: Faults
   readonly limits: WebPushLimits
+  /**
+   * False takes pushes without decrypting them, which costs most of the time: they are counted as accepted and shown
+   * nowhere. For benchmarks. Default true.
+   */
+  decrypts: boolean
   readonly counters: WebPushTotals & {
     pushes: number
     accepted: number
@@ -54,6 +59,7 @@ export interface WebPushSimulator extends AsyncDisposable {
 export interface SavedWebPush {
   port: number
   privateKey: string
+  decrypts: boolean
   devices: SavedWebPushDevice[]
   counters: Omit<WebPushSimulator['counters'], 'jwts'>
 }
@@ -113,6 +119,7 @@ export async function startWebPush(parts: ProviderParts, saved?: SavedWebPush): 
     counters.accepted++
     const location = `${origin}/message/${started}${counters.accepted.toString(36)}`
     const answer = { status: 201, headers: { location, ttl: String(headers.ttl) } }
+    if (!simulator.decrypts) return answer
     const plain = body.length === 0 ? '' : decryptPush(device, body)
     if (plain === undefined) {
       // The push service can't see it: the browser drops what it can't decrypt.
@@ -132,9 +139,10 @@ export async function startWebPush(parts: ProviderParts, saved?: SavedWebPush): 
     handle,
   })
   origin = `https://127.0.0.1:${server.port}`
-  return {
+  const simulator: WebPushSimulator = {
     port: server.port,
     origin,
+    decrypts: saved?.decrypts ?? true,
     server,
     faults,
     limits,
@@ -169,10 +177,12 @@ export async function startWebPush(parts: ProviderParts, saved?: SavedWebPush): 
     save() {
       const { jwts: _tokens, ...counted } = counters
       const held = [...devices.values()].map(saveWebPushDevice)
-      return { port: server.port, privateKey, devices: held, counters: counted }
+      const { decrypts } = simulator
+      return { port: server.port, privateKey, decrypts, devices: held, counters: counted }
     },
     [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
   }
+  return simulator
 }
 
 function emptyCounters(): SavedWebPush['counters'] {
