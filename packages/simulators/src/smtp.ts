@@ -1,21 +1,18 @@
 import { randomBytes } from 'node:crypto'
 import type { AddressInfo, Socket } from 'node:net'
-import type { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
-import PostalMime from 'postal-mime'
 import { SMTPServer } from 'smtp-server'
 import { createFaults, type Faults } from './faults.js'
-import type { Arriving } from './inbox.js'
 import type { ProviderParts } from './provider-parts.js'
 import { createQuota } from './quota.js'
 import {
   type ArrivalTotals,
   createReceivers,
   type Receivers,
-  receive,
   type SavedReceiver,
   saveReceiver,
 } from './receiver.js'
+import { keepMail } from './smtp-mail.js'
 
 export interface SmtpLimits {
   /** Connections in a minute of the clock; more are greeted with 421. Absent: any. */
@@ -179,54 +176,6 @@ export async function startSmtp(parts: ProviderParts, saved?: SavedSmtp): Promis
 
 function emptyCounters(): SmtpSimulator['counters'] {
   return { connections: 0, mails: 0, byStatus: {}, received: 0, repeated: 0, shownTwice: 0 }
-}
-
-interface ArrivingMail {
-  stream: Readable
-  session: { envelope: { rcptTo: { address: string }[]; mailFrom: false | { address: string } } }
-  parts: ProviderParts
-  mailboxes: Receivers
-  counters: ArrivalTotals
-}
-
-async function keepMail({
-  stream,
-  session,
-  parts: { inbox },
-  mailboxes,
-  counters,
-}: ArrivingMail): Promise<void> {
-  const read: Buffer[] = []
-  for await (const part of stream) read.push(part as Buffer)
-  const source = Buffer.concat(read)
-  const mail = await PostalMime.parse(source)
-  const headers = Object.fromEntries(mail.headers.map(({ key, value }) => [key, value]))
-  const { mailFrom, rcptTo } = session.envelope
-  for (const { address } of rcptTo) {
-    const message: Arriving = {
-      provider: 'smtp',
-      device: address,
-      to: address,
-      title: mail.subject ?? '',
-      body: mail.text ?? '',
-      ...(mail.html === undefined ? {} : { html: mail.html }),
-      ...optional('nid', headers['x-carillon-notification']),
-      ...optional('did', headers['x-carillon-delivery']),
-      ...optional('rt', headers['x-carillon-receipt']),
-      silent: false,
-      raw: {
-        headers,
-        from: mailFrom ? mailFrom.address : '',
-        messageId: mail.messageId ?? '',
-        source: source.toString('utf8'),
-      },
-    }
-    inbox.add(message, (arrived) => receive(mailboxes.of(address), arrived, counters))
-  }
-}
-
-function optional(key: string, value: string | undefined): Record<string, string> {
-  return value === undefined ? {} : { [key]: value }
 }
 
 async function problemWith(faults: Faults, address: string): Promise<SmtpError | 'hang' | 'cut' | null> {

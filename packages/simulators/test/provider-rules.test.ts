@@ -1,8 +1,6 @@
-import { connect as connectTcp } from 'node:net'
-import { createInterface } from 'node:readline'
 import t, { type Test } from 'tap'
 import { startSimulators } from '../src/index.js'
-import { openApns, openFcm, openWebPush } from './raw-clients.js'
+import { openApns, openFcm, openSmtp, openWebPush } from './raw-clients.js'
 
 async function start(t: Test, options: Parameters<typeof startSimulators>[0] = { allow: 'development' }) {
   const simulators = await startSimulators(options)
@@ -75,21 +73,32 @@ t.test('quotas are counted by the minute, each in its own place', async (t) => {
 })
 
 t.test('a mail server counts connections and mails', async (t) => {
-  const { now } = clock()
+  const { now, pass } = clock()
   const simulators = await start(t, {
     allow: 'development',
     now,
-    limits: { smtp: { connectionsPerMinute: 1, mailsPerMinute: 0 } },
+    limits: { smtp: { connectionsPerMinute: 2, mailsPerMinute: 2 } },
   })
-  const greeting = async () => {
-    const socket = connectTcp(simulators.smtp.port, '127.0.0.1')
-    t.teardown(() => socket.destroy())
-    for await (const line of createInterface({ input: socket })) return line
-    return ''
+  const { smtp } = simulators
+  const mail = async (over: Awaited<ReturnType<typeof openSmtp>>) => {
+    const begun = await over.say('MAIL FROM:<bells@carillon.example>')
+    if (!begun.startsWith('250')) return begun
+    await over.say('RCPT TO:<ada@example.com>')
+    await over.say('DATA')
+    return over.say('Subject: x\r\nX-Carillon-Notification: n1\r\n\r\nhello\r\n.')
   }
-  t.match(await greeting(), /^220 /)
-  t.match(await greeting(), /^421 4\.7\.0 /)
-  t.match(simulators.counters().smtp, { connections: 2, accepted: 0, byStatus: { 421: 1 } })
+  using first = await openSmtp(simulators)
+  using second = await openSmtp(simulators)
+  using third = await openSmtp(simulators)
+  t.match([first.greeting, second.greeting, third.greeting], [/^220 /, /^220 /, /^421 4\.7\.0 /])
+  t.match([await mail(first), await mail(first), await mail(second)], [/^250 /, /^250 /, /^450 4\.2\.1 /])
+  t.match(smtp.mailboxes.of('ada@example.com'), { received: 2, repeated: 1 })
+  t.match(simulators.counters().smtp, {
+    ...{ requests: 4, connections: 3, accepted: 2, repeated: 1 },
+    byStatus: { 250: 2, 421: 1, 450: 1 },
+  })
+  pass(40_000)
+  t.match(await mail(first), /^250 /, 'the next minute begins anew')
 })
 
 t.test('a dry run answers like the real thing and shows nothing', async (t) => {

@@ -1,5 +1,8 @@
 import { createCipheriv, createECDH, hkdfSync, randomBytes, sign } from 'node:crypto'
 import { type ClientHttp2Session, connect } from 'node:http2'
+import { connect as connectTcp, type Socket } from 'node:net'
+import { createInterface } from 'node:readline'
+import { connect as connectTls } from 'node:tls'
 import type { FcmDevice, Simulators, SimulatorsConnection, WebPushDevice } from '../src/index.js'
 
 /** What came back for one request. */
@@ -161,6 +164,33 @@ export function openWebPush({ webpush, ca }: Pick<Reach, 'ca' | 'webpush'>) {
         encrypt(device.subscription.keys, JSON.stringify(payload)),
       ),
   }
+}
+
+/** A mail session after STARTTLS and a login. `say` resolves to the last line of the answer. */
+export async function openSmtp({ smtp, ca }: Pick<Simulators, 'smtp' | 'ca'>) {
+  let socket: Socket = connectTcp(smtp.port, '127.0.0.1')
+  let lines = createInterface({ input: socket })[Symbol.asyncIterator]()
+  const answer = async (): Promise<string> => {
+    for (;;) {
+      const { value, done } = await lines.next()
+      if (done || / /.test(value[3] ?? '')) return value ?? ''
+    }
+  }
+  const say = (line: string) => {
+    socket.write(`${line}\r\n`)
+    return answer()
+  }
+  const greeting = await answer()
+  if (greeting.startsWith('220')) {
+    await say('EHLO test')
+    await say('STARTTLS')
+    socket = connectTls({ socket, ca, servername: 'localhost' })
+    lines = createInterface({ input: socket })[Symbol.asyncIterator]()
+    await say('EHLO test')
+    const { user, password } = smtp.credentials
+    await say(`AUTH PLAIN ${Buffer.from(`\0${user}\0${password}`).toString('base64')}`)
+  }
+  return { greeting, say, [Symbol.dispose]: () => void socket.destroy() }
 }
 
 function jws(header: object, claims: object, signing: (text: string) => Buffer): string {
