@@ -147,6 +147,43 @@ t.test('a provider that is down, away, silent or busy says nothing about the cre
   })
 })
 
+t.test('an answer about the made-up phone lets in, one about the project or the app does not', async (t) => {
+  const { fcm, apns } = simulators
+  const details = [
+    { '@type': 'type.googleapis.com/google.firebase.fcm.v1.FcmError', errorCode: 'UNREGISTERED' },
+  ]
+  const notFound = (more: object) => ({
+    status: 404,
+    body: { error: { code: 404, status: 'NOT_FOUND', message: 'Requested entity was not found.', ...more } },
+  })
+  const answers: ['fcm' | 'apns', { status: number; body: unknown }, object][] = [
+    ['fcm', notFound({ details }), { ok: true, tried: true }],
+    ['fcm', notFound({}), { ok: false, reason: 'PROJECT_NOT_FOUND', temporary: false }],
+    ['apns', { status: 410, body: { reason: 'Unregistered' } }, { ok: true, tried: true }],
+    [
+      'apns',
+      { status: 400, body: { reason: 'DeviceTokenNotForTopic' } },
+      { ok: false, reason: 'DeviceTokenNotForTopic', remedy: /bundleId/, temporary: false },
+    ],
+    [
+      'apns',
+      { status: 403, body: { reason: 'BadEnvironmentKeyIdInToken' } },
+      { ok: false, remedy: /environment/, temporary: false },
+    ],
+    ['apns', { status: 403, body: { reason: 'NewWordOfApple' } }, { ok: false, temporary: false }],
+    [
+      'apns',
+      { status: 429, body: { reason: 'TooManyProviderTokenUpdates' } },
+      { ok: false, temporary: true },
+    ],
+  ]
+  for (const [provider, reply, expected] of answers) {
+    const { faults } = provider === 'fcm' ? fcm : apns
+    faults.rules.push({ times: 1, reply })
+    t.match(await check(provider), expected, `${provider} ${JSON.stringify(reply.body)}`)
+  }
+})
+
 t.test('is told to stop, and does', async (t) => {
   const silent = await listen(() => undefined)
   const patient = { ...settings, timeouts: { connectMs: 30_000, requestMs: 30_000, batchMs: 300 } }

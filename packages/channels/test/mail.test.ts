@@ -3,7 +3,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { startSimulators } from '@carillon/simulators'
 import t from 'tap'
-import { bounceLocalPart, createRegistry, readBounceAddress } from '../src/index.js'
+import { bounceLocalPart, createRegistry, openSender, readBounceAddress } from '../src/index.js'
 import { verifyDkim } from './dkim.js'
 import { never, outgoing, words } from './fixtures.js'
 
@@ -230,6 +230,10 @@ t.test('e-mail', async (t) => {
     const credentials = simulators.smtp.credentials
     const wrong = registry.open('smtp', 'smtp-wrong', { ...credentials, password: 'no' })
     t.match(words(await wrong.send([to('ana@mail.example')], never())), [/^config SMTP_535/])
+    const { ca: _none, ...settings } = simulators.settingsForChannels
+    const untrusting = openSender('smtp', credentials, { ...settings, timeouts })
+    t.teardown(() => untrusting[Symbol.asyncDispose]())
+    t.same(words(await untrusting.send([to('ana@mail.example')], never())), ['config TLS_FAILED'])
     const away = registry.open('smtp', 'smtp-away', { ...credentials, port: await closedPort() })
     t.match(await away.send([to('ana@mail.example')], never()), [{ kind: 'retry' }])
   })
