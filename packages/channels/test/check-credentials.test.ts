@@ -50,6 +50,7 @@ t.test('wrong credentials are called wrong, with the provider’s word and what 
     ['apns', { key: ecKey() }, 'InvalidProviderToken', /keyId and teamId/],
     ['apns', { teamId: 'OTHERTEAM1' }, 'InvalidProviderToken', /teamId/],
     ['apns', { bundleId: 'dev.carillon.other' }, 'TopicDisallowed', /bundleId/],
+    ['smtp', { secure: true }, 'TLS_FAILED', /port and secure/],
     ['smtp', { password: 'no' }, 'SMTP_535 5.7.8', /user and password/],
     ['sms', { authToken: 'f'.repeat(32) }, 'TWILIO_20003', /authToken/],
     ['sms', { accountSid: `AC${'0'.repeat(32)}` }, 'TWILIO_20003', /accountSid/],
@@ -72,7 +73,7 @@ t.test(
     const shapes: [Provider, unknown, RegExp][] = [
       ['fcm', { project_id: 'p', private_key: 'secret-value' }, /client_email.*private_key/],
       ['apns', null, /object/],
-      ['smtp', { host: 'h', from: 'Ana <a@b.example>', user: 'u' }, /from.*password/],
+      ['smtp', { host: 'h', port: 0.5, from: 'Ana <a@b.example>', user: 'u' }, /port.*from.*password/],
       [
         'smtp',
         {

@@ -4,7 +4,7 @@ import { readCredentials } from '../credentials-fields.js'
 export interface SmtpCredentials {
   host: string
   port: number
-  /** TLS from the first byte (port 465); otherwise STARTTLS is demanded. */
+  /** TLS from the first byte, which is usual at port 465; otherwise STARTTLS is demanded. */
   secure: boolean
   /** Sends without TLS. Only for a server on the same machine. */
   plaintext: boolean
@@ -23,11 +23,12 @@ export interface SmtpCredentials {
  */
 export function readSmtpCredentials(value: unknown): SmtpCredentials {
   return readCredentials('smtp', value, (fields) => {
-    const secure = fields.optionalBoolean('secure') ?? false
+    const port = fields.optionalNumber('port')
+    const secure = fields.optionalBoolean('secure') ?? port === 465
     const dkimDomain = fields.optionalText('dkimDomain')
     const credentials: SmtpCredentials = {
       host: fields.text('host'),
-      port: fields.optionalNumber('port') ?? (secure ? 465 : 587),
+      port: port ?? (secure ? 465 : 587),
       secure,
       plaintext: fields.optionalBoolean('plaintext') ?? false,
       user: fields.optionalText('user'),
@@ -46,6 +47,9 @@ export function readSmtpCredentials(value: unknown): SmtpCredentials {
     }
     // Read here, since the signer would fail each mail with a key that is none.
     if (dkimDomain !== undefined) fields.privateKey('dkimPrivateKey', 'rsa')
+    if (!Number.isInteger(credentials.port) || credentials.port < 1 || credentials.port > 65_535) {
+      fields.refuse('port', 'must be a port number')
+    }
     if (!isMailAddress(credentials.from)) fields.refuse('from', 'must be a bare mail address')
     const { bounceDomain } = credentials
     if (bounceDomain !== undefined && !isMailAddress(`bounce@${bounceDomain}`)) {

@@ -27,7 +27,7 @@ const OUTAGE_WAIT_MS = 30_000
  */
 export function smtpVerdict(failure: SmtpFailure): Verdict {
   const { code, responseCode, command, response } = failure
-  if (isCertificateCode(failure.systemCode)) return { kind: 'config', reason: 'TLS_FAILED' }
+  if (isTlsCode(failure.systemCode)) return { kind: 'config', reason: 'TLS_FAILED' }
   const enhanced = /\b([245]\.\d{1,3}\.\d{1,3})\b/.exec(response)?.[1] ?? ''
   const reason = responseCode === undefined ? code : `SMTP_${responseCode}${enhanced ? ` ${enhanced}` : ''}`
   if (code === 'EAUTH' || code === 'ENOAUTH' || responseCode === 530 || responseCode === 535) {
@@ -81,7 +81,7 @@ function withoutAnswer(code: string, contentBegun: boolean): Verdict {
     : { kind: 'retry', reason: code, afterMs: OUTAGE_WAIT_MS }
 }
 
-/** True when the server's certificate was refused: not trusted, expired, for another name. */
-function isCertificateCode(code: string): boolean {
-  return /CERT|SELF_SIGNED|UNABLE_TO_(GET|VERIFY)|HOSTNAME_MISMATCH/.test(code)
+/** True when the server's certificate was refused (not trusted, expired, for another name), or it speaks no TLS here. */
+function isTlsCode(code: string): boolean {
+  return /CERT|SELF_SIGNED|UNABLE_TO_(GET|VERIFY)|HOSTNAME_MISMATCH|WRONG_VERSION_NUMBER/.test(code)
 }
