@@ -384,6 +384,7 @@ t.test(
     t.match(text(document.openapi), /^3\.1/)
     t.equal((await edge.call(undefined, 'GET /docs/')).status, 200)
     await edge.call(admin, 'PUT /v1/templates/welcome', { locales: { en: { title: 'Welcome' } } })
+    const parts: Record<string, string> = { kind: 'email', address: 'ada@example.com' }
     let examples = 0
     for (const [path, methods] of Object.entries(document.paths ?? {})) {
       for (const [method, operation] of Object.entries(methods)) {
@@ -399,7 +400,7 @@ t.test(
             '/v1/providers/{kind}': 'smtp?check=false',
             '/v1/templates/{key}/publish': 'welcome',
           }
-          const url = path.replace(/\{\w+\}/g, () => names[path] ?? 'ada')
+          const url = path.replace(/\{(\w+)\}/g, (_, name) => names[path] ?? parts[name as string] ?? 'ada')
           const mine = path.startsWith('/v1/me')
           const credential = mine
             ? text((await edge.call(admin, 'POST /v1/users/ada/token', {})).body.token)
