@@ -120,6 +120,30 @@ t.test('acknowledgements need nothing but the token of the payload, and may come
   t.match(forged.headers['content-type'], /^application\/problem\+json/, 'which helpers take for a last word')
 })
 
+t.test('the commands of the guides do what they say', async (t) => {
+  const values: Record<string, string> = { CARILLON_API_KEY: admin, USER_TOKEN: ada }
+  for (const guide of ['android', 'ios']) {
+    const file = new URL(`../../../../docs/guides/${guide}.md`, import.meta.url)
+    const [, commands = ''] =
+      /<!-- played: curl -->\n```sh\n([\s\S]*?)```/.exec(await readFile(file, 'utf8')) ?? []
+    const statuses: number[] = []
+    for (const command of commands.trim().split('\n')) {
+      const filled = command.replace(/\$([A-Z_]+)(?!\w)/g, (all, name: string) => values[name] ?? all)
+      const method = /-X (\w+)/.exec(filled)?.[1] ?? 'GET'
+      const path = /\$CARILLON_URL(\S+)/.exec(filled)?.[1]
+      const headers = [...filled.matchAll(/-H (["'])([\w-]+): (.*?)\1/g)].map(([, , name, value]) => [
+        name,
+        value,
+      ])
+      const body = /-d '(.*)'$/.exec(filled)?.[1]
+      const answer = await edge.call(undefined, `${method} ${path}`, body, Object.fromEntries(headers))
+      statuses.push(answer.status)
+      if (method === 'GET') t.match(list(answer.body.devices), [{ kind: 'fcm', app: 'driver' }])
+    }
+    t.same(statuses, guide === 'android' ? [200, 201, 200, 204] : [201, 204], guide)
+  }
+})
+
 t.test('every request of the helpers was sent', async (t) => {
   t.same([...played].sort(), [...exchanges.keys()].sort())
 })

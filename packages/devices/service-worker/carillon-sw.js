@@ -24,6 +24,7 @@ const RECEIPTS_KEPT = 500
 const TOKEN_CHARS = 256
 /** As long as a push service may keep a push for a device that is off. */
 const SEEN_MS = 28 * 86_400_000
+const OPENED = ['https:', 'http:', 'tel:', 'sms:', 'mailto:']
 /** Handed to the browser as they are, when their type is right. */
 const TAKEN_OVER = {
   string: ['body', 'tag', 'icon', 'badge', 'image', 'lang', 'dir'],
@@ -167,14 +168,14 @@ async function onClick({ notification, action }) {
 }
 
 /**
- * Only what a browser loads as a page; anything else (`javascript:`, `data:`, …) becomes the site's start page.
+ * Pages, telephone numbers and addresses of mail; anything else (`javascript:`, `data:`, …) becomes the start page.
  * @param {unknown} wanted
  */
 function targetOf(wanted) {
   const start = new URL('/', worker.location.origin)
   if (typeof wanted !== 'string' || !URL.canParse(wanted, start)) return start
   const target = new URL(wanted, start)
-  return target.protocol === 'https:' || target.protocol === 'http:' ? target : start
+  return OPENED.includes(target.protocol) ? target : start
 }
 
 /**

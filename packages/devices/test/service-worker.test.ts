@@ -169,6 +169,9 @@ async function acting(t: Test, site: Site, { push, shown, act, worker, page }: O
     t.same(await windows(), ['https://rides.example/4711/call'], 'elsewhere is a window of its own')
     t.same(of(site, 'a3'), ['delivered', 'clicked'])
     t.equal(page.url(), `${site.origin}/rides/4711`)
+    await ring('a5', 'tel:+4366012345')
+    await act('notificationclick', 'a5')
+    t.same(await windows(), ['tel:+4366012345'])
   })
 
   await t.test('an address that is no page opens the start page', async (t) => {

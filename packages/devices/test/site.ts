@@ -27,6 +27,7 @@ const PARTS = new Map([
 /** A site with the worker and, below /v1, what the gateway's schemas say: it refuses what they would. */
 export async function startSite(t: Test) {
   const calls: Call[] = []
+  const pages = new Map<string, string>()
   const state = { fault: undefined as undefined | 'cut' | number, own: true, faults: 0 }
   const server = createServer((request, response) => {
     const path = request.url?.split('?')[0] ?? '/'
@@ -39,8 +40,9 @@ export async function startSite(t: Test) {
   })
   const page = async (path: string, response: ServerResponse) => {
     const file = PARTS.get(path)
-    response.setHeader('content-type', file === undefined ? 'text/html' : 'text/javascript')
-    response.end(file === undefined ? '<!doctype html><title>A site</title>' : await readFile(file))
+    const text = pages.get(path) ?? '<!doctype html><title>A site</title>'
+    response.setHeader('content-type', file || path.endsWith('.js') ? 'text/javascript' : 'text/html')
+    response.end(file === undefined ? text : await readFile(file))
   }
   const api = async (request: IncomingMessage, response: ServerResponse) => {
     const chunks: Buffer[] = []
@@ -78,7 +80,13 @@ export async function startSite(t: Test) {
       }),
   )
   const receipts = () => calls.filter(({ line }) => line === 'POST /v1/receipts').flatMap(receiptsOf)
-  return { origin: `http://localhost:${(server.address() as AddressInfo).port}`, calls, state, receipts }
+  return {
+    origin: `http://localhost:${(server.address() as AddressInfo).port}`,
+    calls,
+    pages,
+    state,
+    receipts,
+  }
 }
 
 export type Site = Awaited<ReturnType<typeof startSite>>

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import { useChromium } from '@carillon/testkit'
 import type { Test } from 'tap'
 import t from 'tap'
@@ -171,16 +172,53 @@ t.test('signing a browser in and out', async (t) => {
     t.same(fresh(), [], 'and stays out')
   })
 
-  await t.test('the worker acknowledges to the gateway, not to the site', async (t) => {
-    const [worker] = context.serviceWorkers()
-    await worker?.evaluate(`(async () => {
-      const event = Object.defineProperty(new PushEvent('push', { data: JSON.stringify(
-        { notification: { title: 'x', data: { nid: 'g1', rt: 'rt-g1' } } }) }), 'waitUntil', { value: () => undefined })
-      self.dispatchEvent(event)
-    })()`)
-    await until(t, 'there', () => gateway.receipts().some(({ token }) => token === 'rt-g1'))
-    t.same(site.calls, [])
-  })
+  await t.test(
+    'the worker acknowledges to the gateway, not to the site, also inside another worker',
+    async (t) => {
+      const ring = (nid: string) =>
+        context
+          .serviceWorkers()
+          .at(-1)
+          ?.evaluate(`(async () => {
+        const data = JSON.stringify({ notification: { title: 'x', data: { nid: '${nid}', rt: 'rt-${nid}' } } })
+        const event = new PushEvent('push', { data })
+        self.dispatchEvent(Object.defineProperty(event, 'waitUntil', { value: () => undefined }))
+      })()`)
+      await ring('g1')
+      await until(t, 'there', () => gateway.receipts().some(({ token }) => token === 'rt-g1'))
+      site.pages.set(
+        '/its-own.js',
+        `importScripts('/carillon-sw.js'); self.addEventListener('install', () => skipWaiting())`,
+      )
+      await Promise.all([context.waitForEvent('serviceworker'), register({ worker: '/its-own.js' })])
+      await until(t, 'it runs', async () => (await ring('g2')) === undefined)
+      await until(t, 'there', () => gateway.receipts().some(({ token }) => token === 'rt-g2'))
+      t.same(site.calls, [])
+    },
+  )
+})
+
+t.test('the page of the guide', async (t) => {
+  const guide = await readFile(new URL('../../../../docs/guides/web-push.md', import.meta.url), 'utf8')
+  const code = /<!-- played: page -->\n```js\n([\s\S]*?)```/.exec(guide)?.[1] ?? ''
+  const site = await startSite(t)
+  const gateway = await startSite(t)
+  const opened = await openPage(t, site, gateway, ['notifications'])
+  if (opened === undefined) return
+  const { page } = opened
+  site.pages.set('/my/carillon-token', 'a-token')
+  site.pages.set(
+    '/',
+    `<!doctype html><title>x</title><button id="notify-me">Notify me</button><button id="sign-out">Sign out</button>
+    <script type="module">${code.replace('https://carillon.example', gateway.origin)}; self.ready = true</script>`,
+  )
+  await page.goto(site.origin)
+  await until(t, 'it runs', async () => (await page.evaluate('self.ready')) === true)
+  await page.click('#notify-me')
+  await until(t, 'registered', () => gateway.calls.length === 1)
+  await page.click('#sign-out')
+  await until(t, 'signed out', () => gateway.calls.length === 2)
+  t.match(gateway.calls, [{ authorization: 'Bearer a-token' }, { line: /^DELETE / }])
 })
 
 t.test('a person who does not want it', async (t) => {
