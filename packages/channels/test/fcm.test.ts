@@ -321,6 +321,15 @@ t.test('topics', async (t) => {
     t.same(kinds(await manage('subscribe', 'rides', [toPhone().token])), { accepted: 1 })
   })
 
+  t.test('can be changed once more when nobody knows whether they were', async (t) => {
+    fcm.faults.latencyMs = 2000
+    const { requests } = fcm.server.counters
+    const verdicts = manage('subscribe', 'rides', [toPhone().token, toPhone().token])
+    await until(() => fcm.server.counters.requests > requests)
+    fcm.server.cut('rst')
+    t.same(kinds(await verdicts), { retry: 2 })
+  })
+
   t.test('clip to half of what a device gets, and refuse what Google would', async (t) => {
     const topic = { kind: 'fcm-topic', topic: 'rain' } as const
     const six = times(6, (index) => `'t${index}' in topics`).join(' || ')

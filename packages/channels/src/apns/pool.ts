@@ -37,13 +37,25 @@ interface Slot {
   timeouts: number
 }
 
+/** What the wire showed of one attempt. */
+interface Seen {
+  headers: IncomingHttpHeaders | undefined
+  lost: { written: boolean; rstCode: number } | undefined
+}
+
 export function createApnsPool(options: ApnsPoolOptions): ApnsPool {
   const { credentials, dial, timeouts } = options
-  const headersOf = new Map<string, IncomingHttpHeaders>()
-  const lostOf = new Map<string, { written: boolean; rstCode: number }>()
+  // Only of attempts under way: a stream that timed out closes after its attempt is over.
+  const seenOf = new Map<string, Seen>()
   const Client = loadApnClient({
-    onResponse: (attemptId, headers) => headersOf.set(attemptId, headers),
-    onLost: (attemptId, lost) => lostOf.set(attemptId, lost),
+    onResponse(attemptId, headers) {
+      const seen = seenOf.get(attemptId)
+      if (seen) seen.headers = headers
+    },
+    onLost(attemptId, lost) {
+      const seen = seenOf.get(attemptId)
+      if (seen) seen.lost = lost
+    },
   })
   const ca = trusted(options.ca)
   const open = (): Slot => ({
@@ -108,16 +120,17 @@ export function createApnsPool(options: ApnsPoolOptions): ApnsPool {
       const slot = await waiting.enter(signal)
       if (!slot) return { kind: 'not-sent', reason: 'NOT_SENT' }
       const attemptId = String(payload.headers['apns-id'])
+      const seen: Seen = { headers: undefined, lost: undefined }
+      seenOf.set(attemptId, seen)
       try {
         const result = await slot.client
           .write(payload, token, 'device', 'post')
           .catch((error: ApnResult) => error)
-        const answer = read(result, { headers: headersOf.get(attemptId), lost: lostOf.get(attemptId) })
+        const answer = read(result, seen)
         watchdog(slot, answer)
         return answer
       } finally {
-        headersOf.delete(attemptId)
-        lostOf.delete(attemptId)
+        seenOf.delete(attemptId)
         slot.inFlight--
         waiting.serve()
       }
@@ -129,10 +142,7 @@ export function createApnsPool(options: ApnsPoolOptions): ApnsPool {
   }
 }
 
-function read(
-  result: ApnResult,
-  seen: { headers: IncomingHttpHeaders | undefined; lost: { written: boolean; rstCode: number } | undefined },
-): ApnsAnswer {
+function read(result: ApnResult, seen: Seen): ApnsAnswer {
   const { headers, lost } = seen
   const status = Number(headers?.[':status'] ?? 0)
   if (headers && status === 200)
