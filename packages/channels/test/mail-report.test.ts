@@ -2,99 +2,21 @@ import { randomBytes } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import t from 'tap'
-import { type MailReport, provenDelivery, readMailReport, tenantMark } from '../src/index.js'
+import {
+  type MailReport,
+  provenDelivery,
+  readMailReport,
+  signReceiptToken,
+  tenantMark,
+} from '../src/index.js'
+import { meet, to } from './mail-server.js'
+import { ANA, DELIVERY, EXPECTED, NOTIFICATION } from './mails.js'
 
 const KEY = Buffer.alloc(32, 7)
 const FOLDER = new URL('../../test/mails/', import.meta.url)
-const NOTIFICATION = '0198c0de-0000-8000-8000-00000000aaaa'
-const DELIVERY = '0198c0de-0000-8000-8000-00000000dddd'
 const PROVEN = { tenantMark: tenantMark('acme'), notificationId: NOTIFICATION, deliveryId: DELIVERY }
 const mailOf = (name: string) => readFileSync(new URL(`${name}.eml`, FOLDER))
 const withCrlf = (raw: Buffer) => Buffer.from(raw.toString('latin1').replace(/\r?\n/g, '\r\n'), 'latin1')
-
-const ANA = 'ana@mail.example'
-const gone = { kind: 'bounce', permanent: true, cause: 'address', recipient: ANA, deliveryId: DELIVERY }
-/** What each mail in `test/mails` tells, and whether it proves which delivery it is about. */
-const EXPECTED: Record<string, { report: object; proven: boolean }> = {
-  'postfix-unknown-user': {
-    report: { ...gone, status: '5.1.1', diagnostic: /^550 5\.1\.1 .*User unknown in virtual/ },
-    proven: true,
-  },
-  'postfix-delayed': {
-    report: {
-      kind: 'delayed',
-      status: '4.4.1',
-      diagnostic: /timed out/,
-      recipient: ANA,
-      deliveryId: DELIVERY,
-    },
-    proven: true,
-  },
-  'postfix-delivered': {
-    report: {
-      kind: 'delivered',
-      status: '2.0.0',
-      diagnostic: /queued/,
-      recipient: ANA,
-      deliveryId: DELIVERY,
-    },
-    proven: true,
-  },
-  'exim-plain': { report: { ...gone, status: '5.1.1', diagnostic: '550 No such user here' }, proven: true },
-  'exim-delayed-plain': { report: { kind: 'delayed', status: '4.3.2', recipient: ANA }, proven: true },
-  'exchange-online': { report: { ...gone, status: '5.1.10', diagnostic: /RecipientNotFound/ }, proven: true },
-  'exchange-plain': { report: { ...gone, status: '5.1.1' }, proven: true },
-  qmail: { report: { ...gone, status: '5.1.1', diagnostic: /^Remote host said: 550/ }, proven: true },
-  'gmail-address-not-found': {
-    report: { ...gone, status: '5.1.1', diagnostic: /unnecessary spaces/ },
-    proven: true,
-  },
-  'mailbox-full': {
-    report: { ...gone, cause: 'mailbox-full', status: '5.2.2', diagnostic: /over quota/ },
-    proven: true,
-  },
-  'gave-up-after-days': {
-    report: { ...gone, permanent: false, cause: 'unavailable', status: '4.4.1' },
-    proven: true,
-  },
-  'refused-by-policy': { report: { ...gone, cause: 'rejected', status: '5.7.1' }, proven: true },
-  'forwarder-reached-one': {
-    report: { kind: 'bounce', permanent: false, status: '5.1.1', recipient: 'team+ana@mail.example' },
-    proven: true,
-  },
-  'status-in-base64': { report: { ...gone, status: '5.4.4' }, proven: true },
-  'only-the-receipt': { report: { ...gone, status: '5.1.1', bounceAddress: undefined }, proven: true },
-  forged: { report: { kind: 'bounce', permanent: true, status: '5.1.1' }, proven: false },
-  'arf-abuse': {
-    report: { kind: 'complaint', feedbackType: 'abuse', recipient: ANA, deliveryId: DELIVERY },
-    proven: true,
-  },
-  'arf-redacted': {
-    report: { kind: 'complaint', feedbackType: 'abuse', deliveryId: DELIVERY },
-    proven: true,
-  },
-  'arf-not-spam': { report: { kind: 'other' }, proven: false },
-  'dmarc-failure': { report: { kind: 'other' }, proven: false },
-  'out-of-office': { report: { kind: 'auto-reply' }, proven: false },
-  vacation: { report: { kind: 'auto-reply' }, proven: false },
-  'vacation-that-sounds-like-a-bounce': { report: { kind: 'auto-reply' }, proven: false },
-  smtputf8: { report: { ...gone, status: '5.1.1', recipient: 'bücher@mail.example' }, proven: true },
-  'exchange-access-denied': { report: { ...gone, status: '5.4.1' }, proven: true },
-  'sendmail-no-blank-line': { report: { ...gone, status: '5.1.1' }, proven: true },
-  'a-person-about-a-bounce': { report: { kind: 'other' }, proven: false },
-  'a-bounce-forwarded': { report: { kind: 'other' }, proven: false },
-  'read-receipt': { report: { kind: 'other' }, proven: false },
-  truncated: { report: { ...gone, status: '5.1.1' }, proven: true },
-  'truncated-early': { report: { ...gone, status: '5.1.1' }, proven: true },
-  'no-boundary': {
-    report: { kind: 'bounce', permanent: false, cause: 'unavailable', status: '5.0.0', deliveryId: DELIVERY },
-    proven: true,
-  },
-  'binary-in-the-status': {
-    report: { kind: 'bounce', status: '5.1.1', diagnostic: /^550 \[31mred %s \S+ <script>$/ },
-    proven: true,
-  },
-}
 
 const proof = (report: MailReport) => provenDelivery(KEY, report)
 
@@ -135,6 +57,31 @@ t.test('nothing proves a delivery but our signature', async (t) => {
   t.match(provenDelivery(KEY, token), { ...PROVEN, tenant: 'acme' })
   t.equal(provenDelivery(KEY, token, Date.UTC(2101, 0)), undefined, 'a token ends')
   t.equal(provenDelivery(KEY, {}), undefined)
+})
+
+t.test('a mail of ours that is returned in any wrapping proves its delivery', async (t) => {
+  const { server, send } = await meet(t, () => undefined, { bounceDomain: 'bounce.example' })
+  const ids = { tenant: 't'.repeat(64), notificationId: NOTIFICATION, deliveryId: DELIVERY }
+  const receiptToken = signReceiptToken(KEY, { ...ids, expiresAt: Date.now() + 60_000 })
+  t.match(await send({ ...to(ANA), ...ids, receiptToken }), [{ kind: 'accepted' }])
+  const returned = server.mails[0]?.content ?? ''
+  const head = `From: MAILER-DAEMON@a.example\r\nTo: bells@a.example\r\nSubject: failure notice\r\n`
+  const said = '<ana@mail.example>: 550 5.1.1 User unknown\r\n'
+  const wrapped = (type: string, body: string) =>
+    `${head}Content-Type: multipart/report; boundary=b\r\n\r\n--b\r\n\r\n${said}\r\n--b\r\nContent-Type: ${type}\r\n\r\n${body}\r\n--b--\r\n`
+  const base64 = Buffer.from(returned).toString('base64').replace(/.{76}/g, '$&\r\n')
+  for (const mail of [
+    `${head}\r\n${said}\r\n--- Below this line is a copy of the message.\r\n\r\n${returned}`,
+    `${head}\r\n${said}\r\n${returned.replace(/^/gm, '> ')}`,
+    wrapped('message/rfc822', returned),
+    wrapped('message/rfc822\r\nContent-Disposition: attachment', returned),
+    wrapped('message/rfc822\r\nContent-Transfer-Encoding: base64', base64),
+    wrapped('text/rfc822-headers', returned.split('\r\n\r\n')[0] ?? ''),
+  ]) {
+    const report = await readMailReport(Buffer.from(mail))
+    t.match(report, { kind: 'bounce', status: '5.1.1', deliveryId: DELIVERY }, mail.slice(0, 400))
+    t.match(provenDelivery(KEY, report), ids)
+  }
 })
 
 t.test('no mail, however hostile, is thrown at or waited for', async (t) => {

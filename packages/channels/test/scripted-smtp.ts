@@ -22,7 +22,7 @@ export interface ScriptedSmtp extends AsyncDisposable {
   /** Every line that was read outside of a mail's content. */
   readonly commands: string[]
   /** Mails that were read to their end, and how many recipients each had. `taken` also when the answer was lost. */
-  readonly mails: { messageId: string; recipients: number; taken: boolean }[]
+  readonly mails: { messageId: string; recipients: number; taken: boolean; content: string }[]
 }
 
 const USUAL: Record<Asked, string> = {
@@ -80,6 +80,7 @@ export async function startScriptedSmtp(
         else if (line !== '.') content += `${line}\r\n`
         else {
           const mail = {
+            content,
             messageId: /^Message-ID: (\S+)/im.exec(content)?.[1] ?? '',
             recipients,
             taken: false,

@@ -3,17 +3,18 @@ import type { ReportSubject } from './report.js'
 
 const BOUNCE_ADDRESS = /(?<![a-z0-9.+_-])b[a-z2-7]{63}@[a-z0-9.-]{1,255}/gi
 const UUID = '[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}'
-const DELIVERY = new RegExp(`^[> \\t]*X-Carillon-Delivery:\\s*(${UUID})`, 'im')
-const MESSAGE_ID = new RegExp(`^[> \\t]*Message-ID:\\s*<(${UUID})@`, 'im')
+const DELIVERY = new RegExp(`^X-Carillon-Delivery:\\s*(${UUID})`, 'im')
+const MESSAGE_ID = new RegExp(`^Message-ID:\\s*<(${UUID})@`, 'im')
 const PLAIN_VERP = new RegExp(`bounce\\+(${UUID})@`, 'i')
-const RECEIPT = /^[> \t]*X-Carillon-Receipt:\s*([\w-]{60,256})/im
+const RECEIPT = /^X-Carillon-Receipt:\s*([\w-]{60,256})/im
 
 /**
  * Which delivery a report is about: by the address it was sent to, looked for in `places` in their order, else by the
  * headers of the returned mail in `returned`.
  */
 export function reportSubject(places: readonly string[], returned: string): ReportSubject {
-  const unfolded = returned.replace(/\r?\n[ \t]+/g, ' ')
+  // a mail returned in words may be quoted
+  const unfolded = returned.replace(/^> ?/gm, '').replace(/\r?\n[ \t]+/g, ' ')
   const bounceAddress = [...places, unfolded]
     .flatMap((place) => place.match(BOUNCE_ADDRESS) ?? [])
     .find((address) => claimedBounce(address) !== undefined)
