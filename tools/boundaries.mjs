@@ -33,7 +33,7 @@ const drivers = [
 ]
 
 /** These also run in a browser: nothing of Node in them. */
-const forBrowsers = ['packages/contracts', 'packages/client', 'packages/react']
+const forBrowsers = ['packages/contracts', 'packages/client', 'packages/devices', 'packages/react']
 
 /**
  * Reads every import of a workspace and says which break a rule.
