@@ -2,12 +2,12 @@ import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import pc from 'picocolors'
 import { EXIT } from '../terminal/failure.js'
 import { createProgress } from '../terminal/progress.js'
 import { listFaults } from './faults.js'
-import { checkInvariants, type Invariant } from './invariants.js'
+import { checkInvariants, type Invariant, tellInvariants } from './invariants.js'
 import { startLoad } from './load.js'
+import { arrangePeople } from './people.js'
 import { pick, seededRandom } from './random.js'
 import { quiet, startStage } from './stage.js'
 
@@ -24,6 +24,7 @@ interface Struck {
 }
 
 const MINUTES = 2
+const ROLES = ['dispatcher', 'delivery', 'history', 'audit']
 const PER_SECOND = 100
 /** Between two faults. */
 const PAUSE_MS = 2_000
@@ -38,12 +39,15 @@ export async function chaos(args: ChaosArguments): Promise<number> {
   const folder = await mkdtemp(join(tmpdir(), 'carillon-chaos-'))
   await chmod(folder, 0o711)
   try {
-    await using stage = await startStage(folder, createProgress(out))
+    await using stage = await startStage(folder, createProgress(out), {
+      roles: ROLES,
+      arrange: arrangePeople,
+    })
     const faults = listFaults(stage)
     const load = startLoad(stage.publisher, {
       tenant: stage.tenant,
       perSecond: PER_SECOND,
-      users: stage.users,
+      users: stage.arranged,
     })
     const struck = new Map<string, Struck>()
     const until = performance.now() + minutes * 60_000
@@ -88,9 +92,5 @@ function tell(
 ): void {
   for (const fault of faults)
     out.write(`  ${fault.kind.padEnd(24)} ${fault.count} ×, back after at most ${fault.recoveryMs} ms\n`)
-  for (const { name, checked, broken, examples } of invariants) {
-    out.write(
-      `  ${broken === 0 ? pc.green('✓') : pc.red('✗')} ${name} ${pc.dim(`${checked} checked`)}${broken === 0 ? '' : ` ${broken} broken: ${examples.join(', ')}`}\n`,
-    )
-  }
+  tellInvariants(invariants, out)
 }

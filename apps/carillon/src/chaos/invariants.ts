@@ -1,4 +1,5 @@
 import { type Database, verifyAudit } from '@carillon/postgres'
+import pc from 'picocolors'
 import type { Journal } from './load.js'
 
 /** One thing that must hold after every fault (the numbers are those of the design's list of invariants). */
@@ -130,6 +131,18 @@ async function chainHolds({ database, journal, tenant }: Observed): Promise<Inva
 
 const EXAMPLES = 5
 
-function invariant(name: string, checked: number, broken: readonly string[]): Invariant {
+/** The first few of what breaks it are kept. */
+export function invariant(name: string, checked: number, broken: readonly string[]): Invariant {
   return { name, checked, broken: broken.length, examples: broken.slice(0, EXAMPLES) }
+}
+
+export function tellInvariants(
+  invariants: readonly Invariant[],
+  out: { write(text: string): unknown },
+): void {
+  for (const { name, checked, broken, examples } of invariants) {
+    out.write(
+      `  ${broken === 0 ? pc.green('✓') : pc.red('✗')} ${name} ${pc.dim(`${checked} checked`)}${broken === 0 ? '' : ` ${broken} broken: ${examples.join(', ')}`}\n`,
+    )
+  }
 }

@@ -1,8 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { sealCredentials } from '@carillon/channels'
-import { deviceId, dispatcherDurable, userId, type WorkflowDefinition } from '@carillon/contracts'
+import { dispatcherDurable } from '@carillon/contracts'
 import { type EngineServer, startNats, startPostgres, startRedis } from '@carillon/engines'
 import {
   applyTopology,
@@ -13,28 +12,17 @@ import {
   type Publisher,
   streamState,
 } from '@carillon/jetstream'
-import {
-  createLogins,
-  createTenant,
-  type Database,
-  migrate,
-  openDatabase,
-  putDevice,
-  putProvider,
-  putUser,
-  putWorkflow,
-} from '@carillon/postgres'
-import { sha256 } from '@carillon/service'
+import { createLogins, type Database, maintain, migrate, openDatabase } from '@carillon/postgres'
 import { type Simulators, startSimulators } from '@carillon/simulators'
 import { Disposal } from '../mesh/disposal.js'
 import { readTopology } from '../mesh/topology-files.js'
 import type { Progress } from '../terminal/progress.js'
 import { createRoleProcess, type RoleProcess } from './role-process.js'
 
-/** Everything that is under fire: engines, roles as processes, providers, one tenant with its people. */
-export interface Stage extends AsyncDisposable {
+/** Everything that is under fire: engines, roles as processes, providers, one tenant with what was arranged for it. */
+export interface Stage<A = unknown> extends AsyncDisposable {
   tenant: string
-  users: string[]
+  arranged: A
   roles: RoleProcess[]
   engines: { name: string; server: EngineServer }[]
   simulators: Simulators
@@ -46,13 +34,23 @@ export interface Stage extends AsyncDisposable {
   connection: Connection
 }
 
+/** What tenants are arranged with. */
+export interface Arranging {
+  database: Database
+  simulators: Simulators
+  masterKey: Buffer
+  tenant: string
+}
+
 const TENANT = 'chaos'
-const USERS = 50
-const ROLES = ['dispatcher', 'delivery', 'history', 'audit']
 /** What a dead worker held comes again after this, so that a short run sees recovery too. */
 const ACK_WAIT = 'defaults: { consumer: { ack_wait: 5s } }'
 
-export async function startStage(folder: string, progress: Progress): Promise<Stage> {
+export async function startStage<A>(
+  folder: string,
+  progress: Progress,
+  plan: { roles: readonly string[]; arrange(arranging: Arranging): Promise<A> },
+): Promise<Stage<A>> {
   await using parts = new Disposal()
   const nats = await progress.step('NATS', () =>
     startNats({ dataDir: join(folder, 'nats'), maxStore: '20G' }),
@@ -79,7 +77,8 @@ export async function startStage(folder: string, progress: Progress): Promise<St
   })
   const database = parts.use(openDatabase({ url: postgres.url, max: 2, applicationName: 'chaos' }))
   const masterKey = randomBytes(32)
-  const users = await arrange(database, simulators, masterKey)
+  await maintain(database, { daysAhead: 1, retainDays: 30 })
+  const arranged = await plan.arrange({ database, simulators, masterKey, tenant: TENANT })
   const env = {
     NATS_URL: nats.url,
     REDIS_URL: redis.url,
@@ -95,14 +94,14 @@ export async function startStage(folder: string, progress: Progress): Promise<St
     CARILLON_RETRY_BASE_MS: '500',
     CARILLON_MAX_ATTEMPTS: '10',
   }
-  const roles = ROLES.map((role) => createRoleProcess(role, env))
+  const roles = plan.roles.map((role) => createRoleProcess(role, env))
   parts.defer(() => Promise.all(roles.map((role) => role.stop())))
   await progress.step('roles', () => Promise.all(roles.map((role) => role.start())))
   const publisher = parts.use(createPublisher(connection, { giveUpMs: 20_000 }))
   const owned = parts.move()
   return {
     tenant: TENANT,
-    users,
+    arranged,
     roles,
     engines: [
       { name: 'nats', server: nats },
@@ -118,64 +117,14 @@ export async function startStage(folder: string, progress: Progress): Promise<St
   }
 }
 
-/** A tenant with people, phones and mailboxes, a workflow that rings all of them, and one that gathers. */
-async function arrange(database: Database, simulators: Simulators, masterKey: Buffer): Promise<string[]> {
-  const users = Array.from({ length: USERS }, (_, index) => `u${index}`)
-  await database.inTenant(TENANT, async (tx) => {
-    await createTenant(tx, { id: TENANT, name: 'Chaos' })
-    for (const kind of ['fcm', 'smtp'] as const) {
-      await putProvider(tx, {
-        tenant: TENANT,
-        channel: kind === 'fcm' ? 'push' : 'email',
-        kind,
-        credentials: sealCredentials(masterKey, simulators.credentials[kind], {
-          tenant: TENANT,
-          provider: kind,
-        }),
-      })
-    }
-    for (const name of users) {
-      const id = userId(sha256, TENANT, name)
-      await putUser(tx, { tenant: TENANT, id, externalId: name }, { email: `${name}@example.com` })
-      const { token } = simulators.fcm.registerDevice({ name })
-      await putDevice(tx, {
-        tenant: TENANT,
-        id: deviceId(sha256, TENANT, 'fcm', token),
-        userId: id,
-        kind: 'fcm',
-        address: { token },
-        addressHash: sha256(token),
-      })
-    }
-    for (const definition of WORKFLOWS) await putWorkflow(tx, { tenant: TENANT, definition, awaits: [] })
-  })
-  return users
-}
-
-const WORKFLOWS: readonly WorkflowDefinition[] = [
-  {
-    key: 'tick',
-    on: 'chaos.tick.v1',
-    to: 'data.user',
-    content: { title: 'Tick {{ data.n }}', body: 'for {{ user.id }}' },
-    steps: ['inbox', 'push', 'email'],
-  },
-  {
-    key: 'gather',
-    on: 'chaos.tick.v1',
-    to: 'data.user',
-    content: { title: '{{ digest.count }} ticks', body: "{{ digest.items | map: 'n' | join: ' ' }}" },
-    steps: [{ wait: '200ms' }, { digest: { window: '3s', maxItems: 20 } }, 'inbox'],
-  },
-]
-
 const QUIET_WITHIN_MS = 120_000
 
 /** Waits until nothing is on its way any more: no event unhandled, no delivery open, no receipt missing. */
 export async function quiet(
   stage: Pick<Stage, 'connection' | 'database' | 'tenant'>,
+  withinMs = QUIET_WITHIN_MS,
 ): Promise<{ ok: boolean; left: string[] }> {
-  const until = performance.now() + QUIET_WITHIN_MS
+  const until = performance.now() + withinMs
   for (;;) {
     const left = await whatIsLeft(stage).catch((error: unknown) => [String(error)])
     if (left.length === 0) return { ok: true, left }
