@@ -33,10 +33,45 @@ export interface Closed {
   attempt: ClosedAttempt
 }
 
+/** Verdicts that come within this are written together. */
+const GATHER_MS = 10
 const CLOSE_AGAIN_MS = 100
 
+/** Writes verdicts down while others are still awaited. */
+export interface Closing {
+  add(judged: readonly Judged[]): void
+  /** Waits until all is written, and gives what was. Throws what kept one of them from being written. */
+  end(): Promise<Closed[]>
+}
+
 /** What was sent is written down as long as the lease lasts: to give up sooner would ring everybody twice. */
-export async function closeWithinLease(
+export function startClosing(began: number, deps: ClosingDeps, signal: AbortSignal): Closing {
+  const waiting: Judged[] = []
+  const closed: Closed[] = []
+  let gathering = false
+  let written: Promise<void> = Promise.resolve()
+  const write = async () => {
+    await sleep(GATHER_MS)
+    gathering = false
+    closed.push(...(await closeWithinLease(waiting.splice(0), began, deps, signal)))
+  }
+  return {
+    add(judged) {
+      waiting.push(...judged)
+      if (gathering) return
+      gathering = true
+      written = written.then(write)
+      // end() throws it; until then nobody listens
+      written.catch(() => undefined)
+    },
+    async end() {
+      await written
+      return closed
+    },
+  }
+}
+
+async function closeWithinLease(
   judged: readonly Judged[],
   began: number,
   deps: ClosingDeps,

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import {
   ContractError,
   type DeliveryChannel,
@@ -25,7 +26,7 @@ import {
 } from '@carillon/postgres'
 import type { Failpoint } from '@carillon/service'
 import { type AccountDeps, readAccounts } from './accounts.js'
-import { type Closed, type ClosingDeps, closeWithinLease } from './close-attempts.js'
+import { type Closed, type ClosingDeps, startClosing } from './close-attempts.js'
 import { receiptOf, receiptOfEnded } from './receipts.js'
 import { type Judged, sendClaimed } from './send-claimed.js'
 
@@ -48,8 +49,8 @@ interface PlacedJob {
 const AGAIN_MS = 1_000
 
 /**
- * Handles a batch of jobs of one channel: claim the rows → send → close the rows → publish receipts → acknowledge. A
- * job is only a hint: a row that is not claimable was sent, withdrawn or taken by somebody else, and the job is done.
+ * Handles a batch of jobs of one channel: claim the rows → send, closing rows as verdicts come in → publish receipts →
+ * acknowledge. A job is only a hint: a row that is not claimable was sent, withdrawn or taken by somebody else, and the job is done.
  */
 export function createOnJobs(
   channel: DeliveryChannel,
@@ -82,9 +83,17 @@ export function createOnJobs(
     const sending = claimed.filter((delivery) => delivery.status === 'sending')
     const repeated = sending.filter((delivery) => delivery.unknowns > 0)
     if (repeated.length > 0) deps.events.repeated(channel, repeated.length)
-    const judged = await send(channel, sending, deps, signal)
+    // every slice of the batch listens
+    setMaxListeners(0, signal)
+    const judged: Judged[] = []
+    const closing = startClosing(began, deps, signal)
+    const tell = (some: readonly Judged[]) => {
+      judged.push(...some)
+      closing.add(some)
+    }
+    await send(channel, sending, deps, tell, signal)
     deps.failpoint('delivery.after-send')
-    const closed = await closeWithinLease(judged, began, deps, signal)
+    const closed = await closing.end()
     deps.failpoint('delivery.after-close')
     const told = await publishReceipts({ claimed, judged, closed, jobs }, deps)
     closeOutcomes(outcomes, jobs, closed, claimed)
@@ -103,9 +112,10 @@ async function send(
   channel: DeliveryChannel,
   sending: readonly ClaimedDelivery[],
   deps: OnJobsDeps,
+  tell: (judged: readonly Judged[]) => void,
   signal: AbortSignal,
-): Promise<Judged[]> {
-  if (sending.length === 0) return []
+): Promise<void> {
+  if (sending.length === 0) return
   const accounts = await whenThere(() =>
     readAccounts(
       sending.map((delivery) => delivery.tenant),
@@ -113,7 +123,7 @@ async function send(
       deps.accounts,
     ),
   )
-  return sendClaimed(
+  await sendClaimed(
     sending,
     {
       accounts,
@@ -129,6 +139,7 @@ async function send(
       publicUrl: deps.publicUrl,
       nowMs: deps.now(),
     },
+    tell,
     signal,
   )
 }

@@ -34,15 +34,20 @@ interface Placed extends Departure {
   left: number
 }
 
+/** So many verdicts are waited for together: a worker that dies repeats what it had not written down. */
+const SLICE = 20
+
 /**
- * Sends a claimed batch, all accounts side by side, and gives one verdict per delivery. Throws only when slots can't be
- * booked, and then nothing was sent.
+ * Sends a claimed batch, all accounts side by side, and tells one verdict per delivery as they come in: a provider that
+ * lets one message hang keeps nobody else's verdict from being written. Dead addresses are told last, when it is known how
+ * many there are. Throws only when slots can't be booked, and then nothing was sent.
  */
 export async function sendClaimed(
   deliveries: readonly ClaimedDelivery[],
   deps: SendDeps,
+  tell: (judged: readonly Judged[]) => void,
   signal: AbortSignal,
-): Promise<Judged[]> {
+): Promise<void> {
   const { judged, placed } = place(deliveries, deps)
   const slots = await bookDepartures(placed, deps)
   const groups = new Map<string, Placed[]>()
@@ -57,22 +62,42 @@ export async function sendClaimed(
     groups.set(departure.account.id, group)
     group.push(departure)
   })
+  if (judged.length > 0) tell(judged)
+  await Promise.all([...groups.values()].map((group) => sendGroup(group, deps, tell, signal)))
+}
+
+/** Sends what goes through one account. */
+async function sendGroup(
+  group: readonly Placed[],
+  { circuits, nowMs }: SendDeps,
+  tell: (judged: readonly Judged[]) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const { account } = group[0] as Placed
+  const dead: Judged[] = []
+  const verdicts: Verdict[] = []
+  const slices: Placed[][] = []
+  for (let first = 0; first < group.length; first += SLICE) slices.push(group.slice(first, first + SLICE))
   await Promise.all(
-    [...groups.values()].map(async (group) => {
-      const { account } = group[0] as Placed
-      const verdicts = await account.sender.send(
-        group.map(({ outgoing }) => outgoing),
+    slices.map(async (slice) => {
+      const given = await account.sender.send(
+        slice.map(({ outgoing }) => outgoing),
         signal,
       )
-      deps.circuits.note(account.id, verdicts, deps.nowMs)
-      const notBeforeMs = deps.circuits.openUntil(account.id, deps.nowMs)
-      group.forEach((departure, index) => {
-        const verdict = verdicts[index] ?? { kind: 'unknown', reason: 'the sender gave no verdict' }
-        judged.push(answered(departure, verdict, notBeforeMs))
+      const notBeforeMs = circuits.openUntil(account.id, nowMs)
+      const told: Judged[] = []
+      slice.forEach((departure, index) => {
+        const verdict = given[index] ?? { kind: 'unknown', reason: 'the sender gave no verdict' }
+        verdicts.push(verdict)
+        const judged = answered(departure, verdict, notBeforeMs)
+        if (verdict.kind === 'address') dead.push(judged)
+        else told.push(judged)
       })
+      if (told.length > 0) tell(told)
     }),
   )
-  return judged
+  circuits.note(account.id, verdicts, nowMs)
+  if (dead.length > 0) tell(dead)
 }
 
 /** Finds the message, the address and the account of each delivery; what lacks one is judged at once. */
