@@ -21,7 +21,14 @@ export interface DeliveryRecord {
   deliveredAt: Date | null
   openedAt: Date | null
   clickedAt: Date | null
+  createdAt: Date
   updatedAt: Date
+  expiresAt: Date | null
+  /** Attempts that may have rung without anybody knowing. */
+  unknowns: number
+  /** How often it was sent off again after it had failed, and when last. */
+  replays: number
+  replayedAt: Date | null
   /** Kind and app of the device, while it is known. */
   device: string | null
 }
@@ -35,7 +42,8 @@ export async function deliveriesOf(
     text: `SELECT l.run_id AS "runId", l.id, l.channel, l.step, l.address_kind AS "addressKind", l.address, l.provider,
         l.status, l.reason, l.detail, l.attempt_no AS "attemptNo", l.max_attempts AS "maxAttempts", l.due_at AS "dueAt",
         l.sent_at AS "sentAt", l.delivered_at AS "deliveredAt", l.opened_at AS "openedAt", l.clicked_at AS "clickedAt",
-        l.updated_at AS "updatedAt", d.kind || ' ' || d.app AS device
+        l.created_at AS "createdAt", l.updated_at AS "updatedAt", l.expires_at AS "expiresAt", l.unknowns, l.replays,
+        l.replayed_at AS "replayedAt", d.kind || ' ' || d.app AS device
       FROM deliveries l LEFT JOIN devices d
         ON l.address_kind = 'device' AND d.tenant_id = l.tenant_id AND d.id::text = l.address
       WHERE l.tenant_id = $1 AND l.run_id = ANY ($2::uuid[]) ORDER BY l.run_id, l.step, l.id`,

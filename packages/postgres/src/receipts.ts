@@ -11,7 +11,10 @@ export interface TenantReceipt extends Receipt {
   tenant: string
 }
 
-/** Stores receipts and gives those that are new: one per delivery and status, however often it is told. */
+/**
+ * Stores receipts and gives those that are new: one per delivery and status, however often it is told. A failure of what
+ * was sent off again replaces the one of before: the attempts keep what came of each.
+ */
 export async function insertReceipts(tx: Tx, receipts: readonly TenantReceipt[]): Promise<TenantReceipt[]> {
   const key = (row: { runId: string; deliveryId: string; status: string }) =>
     `${row.runId} ${row.deliveryId} ${row.status}`
@@ -20,12 +23,15 @@ export async function insertReceipts(tx: Tx, receipts: readonly TenantReceipt[])
   const sorted = [...distinct.values()].sort((a, b) => (key(a) < key(b) ? -1 : 1))
   const { rows } = await tx.query<{ runId: string; deliveryId: string; status: string }>({
     name: 'history-receipts',
-    text: `INSERT INTO receipts (run_id, delivery_id, status, tenant_id, channel, by, at, detail)
+    text: `INSERT INTO receipts AS known (run_id, delivery_id, status, tenant_id, channel, by, at, detail)
       SELECT n.run_id, n.delivery_id, n.status, n.tenant_id, n.channel, n.by, n.at, n.detail
       FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[], $8::text[])
         AS n (run_id, delivery_id, status, tenant_id, channel, by, at, detail)
       WHERE EXISTS (SELECT FROM deliveries d WHERE d.run_id = n.run_id AND d.id = n.delivery_id AND d.tenant_id = n.tenant_id)
-      ON CONFLICT DO NOTHING RETURNING run_id AS "runId", delivery_id AS "deliveryId", status`,
+      ON CONFLICT (run_id, delivery_id, status) DO UPDATE SET by = excluded.by, at = excluded.at, detail = excluded.detail, recorded_at = now()
+        WHERE known.status IN ('failed', 'bounced') AND EXISTS (SELECT FROM deliveries d WHERE d.run_id = known.run_id
+          AND d.id = known.delivery_id AND d.replayed_at > known.recorded_at AND d.replayed_at <= excluded.at)
+      RETURNING run_id AS "runId", delivery_id AS "deliveryId", status`,
     values: [
       plainArray(sorted.map((row) => row.runId)),
       plainArray(sorted.map((row) => row.deliveryId)),
@@ -90,7 +96,9 @@ export async function applyDeliveryNews(tx: Tx, news: readonly DeliveryNews[]): 
         detail = CASE WHEN b.changed THEN n.detail ELSE d.detail END,
         due_at = CASE WHEN b.changed THEN NULL ELSE d.due_at END,
         delivered_at = least(d.delivered_at, n.delivered_at), opened_at = least(d.opened_at, n.opened_at),
-        clicked_at = least(d.clicked_at, n.clicked_at), updated_at = now()
+        clicked_at = least(d.clicked_at, n.clicked_at),
+        -- what failed keeps the time of its failing, by which dead letters are found
+        updated_at = CASE WHEN d.status = 'failed' AND b.changed IS NOT TRUE THEN d.updated_at ELSE now() END
       FROM n JOIN before b USING (run_id, id) WHERE d.run_id = n.run_id AND d.id = n.id
       RETURNING d.run_id AS "runId", d.id, d.tenant_id AS tenant, d.user_id AS "userId", d.channel, d.status,
         greatest(0, extract(epoch FROM d.delivered_at - d.sent_at) * 1000)::float8 AS "answeredAfterMs", coalesce(b.changed, false) AS changed`,
