@@ -189,3 +189,31 @@ t.test('the screen tells rung twice from shown twice', async (t) => {
   const { fcm: counted } = simulators.counters()
   t.match(counted, { accepted: 6, received: 6, repeated: 2, shownTwice: 1, byStatus: { 200: 7 } })
 })
+
+t.test('an app draws what comes as data alone, and a Live Activity has one card', async (t) => {
+  const { simulators } = await start(t)
+  using wire = await openFcm(simulators)
+  const phone = simulators.fcm.registerDevice()
+  const send = (message: object) => wire.send({ token: phone.token, ...message })
+  const cards = () => phone.screen.map(({ title, body }) => [title, body])
+  await send({ data: { nid: 'n1', title: 'Drawn', body: 'by the app' } })
+  await send({ data: { nid: 'n1', title: 'Drawn', body: 'again' } })
+  await send({ data: { nid: 'n2', title: 'ETA' }, android: { collapse_key: 'eta' } })
+  await send({ data: { nid: 'n3', title: 'ETA', body: 'sooner' }, android: { collapse_key: 'eta' } })
+  await send({ data: { nid: 'n4', badge: '3' } })
+  t.same(cards(), [
+    ['Drawn', 'again'],
+    ['ETA', 'sooner'],
+  ])
+  t.match(phone, { received: 5, repeated: 1, shownTwice: 0 })
+  await send({ data: { clear: 'n1', nid: 'n1' } })
+  const minutes = (left: number) => ({
+    apns: { live_activity_token: 'a1', payload: { aps: { 'content-state': { left } } } },
+  })
+  await send(minutes(5))
+  await send(minutes(4))
+  t.same(cards(), [
+    ['ETA', 'sooner'],
+    ['Live Activity', '{"left":4}'],
+  ])
+})

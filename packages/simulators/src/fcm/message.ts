@@ -49,24 +49,59 @@ export function wrongMessage(message: Record<string, unknown>, target: FcmTarget
   return undefined
 }
 
-/** What the phone shows of it. A notification replaces another on the screen only by its Android tag. */
+/**
+ * What the phone shows of it. Firebase draws a notification, which replaces another only by its Android tag; of data
+ * alone with words in it the app draws one, under its collapse key or `nid`, as Carillon's helper for Android does.
+ */
 export function messageFrom(message: Record<string, unknown>, device: FcmDevice): Arriving {
   const data = record(message.data)
-  const notification = record(message.notification)
   const android = record(message.android)
-  const shown = record(android.notification)
-  return {
-    provider: 'fcm',
+  const ours = fromData(data)
+  const collapseKey = android.collapse_key ? String(android.collapse_key) : undefined
+  const common = {
+    provider: 'fcm' as const,
     device: device.name,
     to: device.token,
-    title: String(shown.title ?? notification.title ?? ''),
-    body: String(shown.body ?? notification.body ?? ''),
-    ...(notification.image ? { imageUrl: String(notification.image) } : {}),
     ...actionsFrom(data),
-    ...fromData(data),
-    silent: message.notification === undefined && shown.title === undefined && shown.body === undefined,
-    ...(android.collapse_key ? { collapseKey: String(android.collapse_key) } : {}),
-    ...(shown.tag ? { tag: String(shown.tag) } : {}),
+    ...ours,
+    ...(collapseKey === undefined ? {} : { collapseKey }),
     raw: message,
   }
+  const activity = activityIn(message)
+  if (activity) return { ...common, ...activity }
+  const byFirebase = message.notification !== undefined || android.notification !== undefined
+  const byApp = !byFirebase && ours.clears === undefined && (isText(data.title) || isText(data.body))
+  const shown = { ...record(message.notification), ...record(android.notification) }
+  const words = byApp ? data : shown
+  const tag = byApp ? (collapseKey ?? ours.nid) : shown.tag
+  return {
+    ...common,
+    title: String(words.title ?? ''),
+    body: String(words.body ?? ''),
+    ...(byApp && isText(data.subtitle) ? { subtitle: data.subtitle } : {}),
+    ...(words.image ? { imageUrl: String(words.image) } : {}),
+    silent: !byFirebase && !byApp,
+    ...(tag ? { tag: String(tag) } : {}),
+  }
+}
+
+/** A Live Activity that FCM hands on to APNs: one card for each activity token. */
+function activityIn(
+  message: Record<string, unknown>,
+): Pick<Arriving, 'title' | 'body' | 'silent' | 'tag'> | undefined {
+  const apns = record(message.apns)
+  const token = apns.live_activity_token ?? apns.liveActivityToken
+  if (!isText(token)) return undefined
+  const aps = record(record(apns.payload).aps)
+  const alert = record(aps.alert)
+  return {
+    title: String(alert.title ?? 'Live Activity'),
+    body: String(alert.body ?? JSON.stringify(aps['content-state'] ?? {})),
+    silent: false,
+    tag: `activity:${token}`,
+  }
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string' && value !== ''
 }
