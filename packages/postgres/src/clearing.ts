@@ -1,4 +1,5 @@
 import { plainArray } from './arrays.js'
+import { NO_ROOM } from './due-deliveries.js'
 import type { Queryable } from './tx.js'
 
 /** A push older than this has left the screen on its own or is too far down to matter. */
@@ -16,9 +17,9 @@ export async function clearShown(tx: Queryable, runIds: readonly string[]): Prom
   const { rowCount } = await tx.query({
     name: 'delivery-clear',
     text: `INSERT INTO deliveries (run_id, id, tenant_id, user_id, channel, lane, step, address_kind, address, purpose, max_attempts,
-        due_at, expires_at, created_at, updated_at)
+        detail, due_at, expires_at, created_at, updated_at)
       SELECT d.run_id, md5(d.id::text || ' clear')::uuid, d.tenant_id, d.user_id, d.channel, 'normal', d.step, d.address_kind, d.address,
-        'clear', 2, now(), now() + interval '1 day', now(), now()
+        'clear', 2, $2, now(), now() + interval '1 day', now(), now()
       FROM deliveries d JOIN runs r ON r.id = d.run_id
         JOIN devices v ON v.tenant_id = d.tenant_id AND v.id = CASE WHEN d.address_kind = 'device' THEN d.address::uuid END
       WHERE d.run_id = ANY ($1::uuid[]) AND d.channel = 'push' AND d.purpose = 'notify' AND d.status IN ('sent', 'delivered')
@@ -29,7 +30,7 @@ export async function clearShown(tx: Queryable, runIds: readonly string[]): Prom
         AND NOT EXISTS (SELECT FROM receipts c WHERE c.run_id = d.run_id AND c.delivery_id = d.id AND c.status = 'dismissed')
       ORDER BY d.run_id DESC, d.id LIMIT ${MOST}
       ON CONFLICT DO NOTHING`,
-    values: [plainArray(runIds)],
+    values: [plainArray(runIds), NO_ROOM],
   })
   return rowCount
 }

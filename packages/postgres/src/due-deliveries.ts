@@ -15,8 +15,8 @@ export interface DueDelivery {
   refused: boolean
 }
 
-/** Marks deliveries whose job found no room, so that the waker brings it as soon as there is some. */
-export const NO_ROOM = 'no room in the queue'
+/** Marks deliveries that have no job in the stream, so that the waker brings it as soon as there is room. */
+export const NO_ROOM = 'waits for room in the queue'
 
 /**
  * Takes deliveries of one lane whose time has come: retries, lapsed leases (the attempt's outcome is unknown then, and the row

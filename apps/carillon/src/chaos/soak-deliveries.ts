@@ -1,6 +1,6 @@
 import { sealCredentials } from '@carillon/channels'
 import { deliveryId, deviceId, timedUuid, userId } from '@carillon/contracts'
-import { createTenant, type Database, plainArray, putProvider, textArray } from '@carillon/postgres'
+import { createTenant, type Database, NO_ROOM, plainArray, putProvider, textArray } from '@carillon/postgres'
 import { sha256 } from '@carillon/service'
 import type { Simulators } from '@carillon/simulators'
 import type { Arranging } from './stage.js'
@@ -101,9 +101,9 @@ async function addDeliveries(
     values: [tenant, runs, users, JSON.stringify({ inbox: { title: 'Soak', body: 'Until all are there.' } })],
   })
   await database.query({
-    text: `INSERT INTO deliveries (run_id, id, tenant_id, user_id, channel, lane, step, address_kind, address, max_attempts, due_at, created_at, updated_at)
+    text: `INSERT INTO deliveries (run_id, id, tenant_id, user_id, channel, lane, step, address_kind, address, max_attempts, detail, due_at, created_at, updated_at)
       SELECT run, id, $1, person, CASE WHEN mail THEN 'email' ELSE 'push' END, 'normal', 1,
-        CASE WHEN mail THEN 'email' ELSE 'device' END, address, $7, now(), now(), now()
+        CASE WHEN mail THEN 'email' ELSE 'device' END, address, $7, $8, now(), now(), now()
       FROM unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::boolean[], $6::text[]) AS n (run, id, person, mail, address)`,
     values: [
       tenant,
@@ -113,6 +113,7 @@ async function addDeliveries(
       plainArray(rows.map(({ mail }) => mail)),
       textArray(rows.map(({ address }) => address)),
       MAX_ATTEMPTS,
+      NO_ROOM,
     ],
   })
 }
