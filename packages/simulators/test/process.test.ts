@@ -84,3 +84,27 @@ t.test('it refuses production and says why it does not start', async (t) => {
   t.match(await said(['--keep', 'many']), /^1 --keep must be a whole number$/)
   await t.rejects(startSimulatorsProcess({ state: '/' }), { code: 'SIMULATORS_REFUSED' })
 })
+
+t.test('it ends with the process that started it, however that ends', async (t) => {
+  const index = new URL('../src/index.js', import.meta.url).href
+  const script = `import { startSimulatorsProcess } from '${index}'
+    const own = await startSimulatorsProcess()
+    process.stdout.write(own.pid + '\\n')
+    setInterval(() => own, 1000)`
+  const starter = spawn(process.execPath, ['--input-type=module', '-e', script])
+  t.teardown(() => starter.kill('SIGKILL'))
+  const [said] = await once(starter.stdout, 'data')
+  const pid = Number(said)
+  t.ok(runs(pid))
+  starter.kill('SIGKILL')
+  await eventually(() => !runs(pid))
+})
+
+/** A process that ended and was not yet collected doesn't run. */
+function runs(pid: number): boolean {
+  try {
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))
+  } catch {
+    return false
+  }
+}
