@@ -37,6 +37,11 @@ interface Slot {
   timeouts: number
 }
 
+/** What Apple allows on this session now, and we find bearable: more would wait inside of Node on the library's time. */
+function streamsOf(session: ApnClient['session']): number {
+  return Math.min(PER_SESSION, session?.remoteSettings?.maxConcurrentStreams ?? PER_SESSION)
+}
+
 /** What the wire showed of one attempt. */
 interface Seen {
   headers: IncomingHttpHeaders | undefined
@@ -89,7 +94,7 @@ export function createApnsPool(options: ApnsPoolOptions): ApnsPool {
       slot.session = session
       slot.warm = false
     }
-    return (slot.warm ? PER_SESSION : 1) - slot.inFlight
+    return (slot.warm ? streamsOf(session) : 1) - slot.inFlight
   }
   const take = (): Slot | undefined => {
     let best: Slot | undefined
