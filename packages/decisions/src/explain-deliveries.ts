@@ -20,6 +20,11 @@ export interface ExplainedDelivery {
   }[]
   receipts: readonly { status: string; at: number }[]
   nextAttemptAt?: number | null
+  /** Attempts that may have rung without anybody knowing. */
+  unknowns?: number
+  /** How often it was sent off again after it had failed, and when last. */
+  replays?: number
+  replayedAt?: number | null
 }
 
 /** What became of one delivery: its attempts, what was reported back, and where it stands. */
@@ -37,8 +42,15 @@ export function explainDelivery(delivery: ExplainedDelivery, plannedAt: number):
     if (receipt.status !== 'accepted')
       story.push({ at: receipt.at, what: `${name}: ${receipt.status}`, why: 'it was reported back' })
   }
+  if (delivery.replayedAt) {
+    const times = delivery.replays ?? 1
+    const why =
+      times > 1 ? `it had failed; ${times} times by now` : 'it had failed, and somebody wanted it sent'
+    story.push({ at: delivery.replayedAt, what: `${name}: sent again on ${iso(delivery.replayedAt)}`, why })
+  }
   const last = story.reduce((latest, entry) => Math.max(latest, entry.at), plannedAt)
   const why = [
+    doubtOf(delivery),
     delivery.reason ?? undefined,
     delivery.detail ?? undefined,
     delivery.nextAttemptAt ? `next attempt at ${iso(delivery.nextAttemptAt)}` : undefined,
@@ -50,4 +62,12 @@ export function explainDelivery(delivery: ExplainedDelivery, plannedAt: number):
     ...(delivery.reason == null ? {} : { reason: delivery.reason }),
   })
   return story
+}
+
+/** Whoever was asked and gave no answer may have brought it all the same. */
+function doubtOf({ unknowns = 0, attempts }: ExplainedDelivery): string | undefined {
+  if (unknowns === 0) return undefined
+  const accepted = attempts.filter(({ verdict }) => verdict === 'accepted').length
+  const many = unknowns === 1 ? '1 attempt' : `${unknowns} attempts`
+  return `${many} of unknown outcome: it may have rung${unknowns + accepted > 1 ? ' more than once' : ' all the same'}`
 }

@@ -9,6 +9,7 @@ const DATA = {
   minutes: 4,
   phone: '+431',
   note: ' two\nlines ',
+  long: 'x'.repeat(3_000),
 }
 const EVENT = eventOf(DATA)
 const contentOf = (workflow: CompiledWorkflow, changes: Partial<Parameters<typeof planned>[0]> = {}) =>
@@ -111,7 +112,7 @@ t.test(
       fails({ title }, { push: { overrides: { apns: { aps: { alert: '{{ data.gone }}' } } } } }),
       'VARIABLE_MISSING steps.1.push.overrides.apns.aps.alert',
     )
-    const many = '{% for i in (1..3000) %}x{% endfor %}'
+    const many = '{{ data.long }}'
     t.equal(fails({ title, data: { a: many, b: many } }), undefined)
     t.equal(fails({ title, data: { a: many, b: many, c: many } }), 'LIMIT content.data', 'all of it together')
     const slow = '{% for a in (1..9999) %}{% for b in (1..9999) %}x{% endfor %}{% endfor %}'
