@@ -21,8 +21,8 @@ const AUTO_SUBJECT =
 
 /**
  * What a mail to the bounce address tells: RFC 3464 delivery status, RFC 5965 abuse report, a bounce in words, or
- * neither. Never throws, for any bytes, and reads at most 256 KB and 4000 lines of them. `envelopeRecipient` is the address it was
- * handed in for (`RCPT TO`), the surest sign of the delivery it is about.
+ * neither. Never throws, for any bytes, and reads at most 256 KB and 4000 lines of them. `envelopeRecipient` is the
+ * address it was handed in for (`RCPT TO`), the surest sign of the delivery it is about.
  */
 export async function readMailReport(raw: Buffer, envelopeRecipient?: string): Promise<MailReport> {
   const mail = await parse(frontOf(raw))
