@@ -13,6 +13,7 @@ import { addAdministrationRoutes } from './routes/administration.js'
 import { addAttentionRoutes } from './routes/attention.js'
 import { addCallbackRoutes } from './routes/callbacks.js'
 import { addCancelRoutes } from './routes/cancels.js'
+import { addDeadLetterRoutes } from './routes/dead-letters.js'
 import { addDeviceRoutes } from './routes/devices.js'
 import { addEffectivePreferenceRoutes } from './routes/effective-preferences.js'
 import { addEventRoutes } from './routes/events.js'
@@ -53,6 +54,7 @@ const ROUTES = [
   addProviderRoutes,
   addTenantRoutes,
   addSuppressionRoutes,
+  addDeadLetterRoutes,
   addReceiptRoutes,
   addCallbackRoutes,
   addMailReportRoutes,

@@ -5,6 +5,8 @@ export interface GatewayEvents {
   accepted(kind: 'event' | 'trigger' | 'notification' | 'receipt', count: number): void
   refused(why: 'limit' | 'scope' | 'broker'): void
   changed(action: string, tenant: string, correlationId: string): void
+  /** Dead letters that were sent off again, and how many were not, by why. */
+  redriven(count: number, refused: Readonly<Record<string, number>>): void
   leftForRelay(count: number, error: unknown): void
   auditLost(action: string, error: unknown): void
 }
@@ -31,6 +33,11 @@ export function createGatewayEvents({
     help: 'Management calls that changed something.',
     labels: ['action'],
   })
+  const redriven = metrics.counter({
+    name: 'gateway_redriven_total',
+    help: 'Dead letters that somebody wanted sent off again, by what came of it.',
+    labels: ['outcome'],
+  })
   const failures = metrics.counter({
     name: 'gateway_failures_total',
     help: 'Trouble that the gateway went around.',
@@ -46,6 +53,11 @@ export function createGatewayEvents({
     changed(action, tenant, correlationId) {
       changed.inc({ action })
       logger.info({ action, tenant, correlationId }, 'change.made')
+    },
+    redriven(count, refused) {
+      redriven.inc({ outcome: 'queued' }, count)
+      for (const [outcome, many] of Object.entries(refused)) redriven.inc({ outcome }, many)
+      logger.info({ redriven: count, ...refused }, 'dead-letters.redriven')
     },
     leftForRelay(count, error) {
       failures.inc({ what: 'outbox' })

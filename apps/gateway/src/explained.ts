@@ -17,6 +17,7 @@ import {
   runsById,
   type Tx,
 } from '@carillon/postgres'
+import { deadLetterId } from './dead-letter-id.js'
 import {
   awaitedNow,
   cancelledBy,
@@ -72,6 +73,10 @@ export function deliverySummary(delivery: DeliveryRecord): Record<string, unknow
     deliveredAt: iso(delivery.deliveredAt),
     openedAt: iso(delivery.openedAt),
     clickedAt: iso(delivery.clickedAt),
+    unknowns: delivery.unknowns,
+    replays: delivery.replays,
+    replayedAt: iso(delivery.replayedAt),
+    ...(delivery.status === 'failed' ? { deadLetter: deadLetterId(delivery) } : {}),
     updatedAt: delivery.updatedAt.toISOString(),
   }
 }
@@ -209,6 +214,9 @@ function explainedDelivery(
     receipts: facts.receipts
       .filter((receipt) => receipt.deliveryId === delivery.id)
       .map((receipt) => ({ status: receipt.status, at: receipt.at.getTime() })),
+    unknowns: delivery.unknowns,
+    replays: delivery.replays,
+    replayedAt: ms(delivery.replayedAt),
     nextAttemptAt: delivery.status === 'retrying' ? ms(delivery.dueAt) : null,
   }
 }

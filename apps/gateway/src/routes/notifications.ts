@@ -1,10 +1,19 @@
 import { STREAMS } from '@carillon/contracts'
 import { createCelCompiler } from '@carillon/decisions'
-import { deliveriesOf, findRun, isPublished, listCategories, type RunRecord } from '@carillon/postgres'
+import {
+  attemptsOf,
+  deliveriesOf,
+  findRun,
+  isPublished,
+  listCategories,
+  type RunRecord,
+  receiptsOf,
+} from '@carillon/postgres'
 import { HttpProblem } from '@carillon/service'
 import type { FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { arrivalOf } from '../arrival.js'
+import { timelineOf } from '../delivery-timeline.js'
 import type { EdgeDeps } from '../edge-deps.js'
 import { NOTIFICATION_TYPE, TRIGGER_TYPE } from '../event-types.js'
 import { deliverySummary, explainRuns, runSummary } from '../explained.js'
@@ -183,6 +192,32 @@ export function addNotificationRoutes(app: Edge, deps: EdgeDeps): void {
         reason: run.reason,
         deliveries: (await deliveriesOf(tx, { tenant, ids: [run.id] })).map(deliverySummary),
       })),
+  )
+
+  app.get(
+    '/notifications/:id/deliveries',
+    {
+      schema: {
+        summary: 'Each delivery in the order of time',
+        description: 'Queued, each attempt, what came back, sent again, how it ended.',
+        tags: ['notifications'],
+        params: Id,
+        response: answers({ 200: anything }),
+      },
+    },
+    (request) =>
+      view(request, request.params.id, async (run, tx, tenant) => {
+        const of = { tenant, ids: [run.id] }
+        const deliveries = await deliveriesOf(tx, of)
+        const facts = { attempts: await attemptsOf(tx, of), receipts: await receiptsOf(tx, of) }
+        return {
+          id: run.id,
+          deliveries: deliveries.map((delivery) => ({
+            ...deliverySummary(delivery),
+            timeline: timelineOf(delivery, facts),
+          })),
+        }
+      }),
   )
 
   app.get(
