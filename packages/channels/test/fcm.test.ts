@@ -75,14 +75,15 @@ t.test('gives each message of a batch its own verdict, in order', async (t) => {
 
 t.test('what the app alone is to get shows nothing', async (t) => {
   const to = toPhone()
-  await send(
-    outgoing(to, { silent: true, data: { sync: '1' } }),
-    outgoing(to, { dataOnly: true, title: 'Drawn by the app' }),
-    outgoing(to, { clear: 'an-earlier-one' }),
-  )
+  const messages = [
+    { silent: true, data: { sync: '1' } },
+    { dataOnly: true, title: 'Drawn by the app' },
+    { clear: 'an-earlier-one' },
+  ]
+  for (const message of messages) t.same(words(await send(outgoing(to, message))), ['accepted'])
   t.match(shownTo(to.token), [
     { silent: true, raw: { data: { sync: '1' } } },
-    { silent: true, raw: { data: { title: 'Drawn by the app' } } },
+    { raw: { data: { title: 'Drawn by the app' }, notification: undefined } },
     { silent: true, raw: { data: { clear: 'an-earlier-one' } } },
   ])
 })
@@ -261,6 +262,18 @@ t.test('keeps for an offline phone what its collapse key leaves', async (t) => {
     shownTo(to.token).map((message) => message.title),
     ['2', '3'],
   )
+})
+
+t.test('a key that names one notification alone pushes nothing out of what waits for a phone', async (t) => {
+  const to = toPhone()
+  fcm.setOnline(to.token, false)
+  const batch = times(6, () => outgoing(to)).map((one) => ({
+    ...one,
+    message: { ...one.message, collapseKey: one.notificationId },
+  }))
+  t.same(kinds(await send(...batch)), { accepted: 6 })
+  fcm.setOnline(to.token, true)
+  t.equal(shownTo(to.token).length, 6, 'FCM keeps four keys')
 })
 
 t.test('a repeated attempt replaces what the phone shows already', async (t) => {

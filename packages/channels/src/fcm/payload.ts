@@ -50,7 +50,11 @@ function forDevices(outgoing: ForFcm, nowMs: number, seconds: number): Record<st
   const data = deviceData(outgoing, drawn)
   for (const key of Object.keys(data)) if (RESERVED.test(key)) delete data[key]
   const android: Record<string, unknown> = { priority: message.priority, ttl: seconds * 1000 }
-  if (message.collapseKey !== undefined) android.collapseKey = message.collapseKey
+  // FCM keeps four keys for an offline device and holds back bursts of what collapses: a key that names this one
+  // notification alone would push others out, and the tag replaces a repetition already.
+  if (message.collapseKey !== undefined && message.collapseKey !== outgoing.notificationId) {
+    android.collapseKey = message.collapseKey
+  }
   const built: Record<string, unknown> = { data, android, apns: fcmApplePart(outgoing, nowMs, seconds) }
   if (!drawn && !isHidden(message)) {
     android.notification = androidNotification(outgoing)
