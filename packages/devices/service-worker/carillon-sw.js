@@ -215,17 +215,19 @@ async function acknowledge(token, status) {
 }
 
 /** Sends what is waiting, oldest first; one at a time, whichever events ask for it. */
-function flush() {
-  return worker.navigator.locks.request(RETRY_TAG, async () => {
+async function flush() {
+  const finished = await worker.navigator.locks.request(RETRY_TAG, async () => {
     for (;;) {
       const waiting = await oldestReceipts()
-      if (waiting.length === 0) return
-      if (!(await post(waiting))) return retryWhenOnline()
+      if (waiting.length === 0) return true
+      if (!(await post(waiting))) return false
       await within('receipts', 'readwrite', (receipts) => {
         for (const { id } of waiting) if (id !== undefined) receipts.delete(id)
       })
     }
   })
+  // after the lock: a browser may take its time to answer
+  if (!finished) await retryWhenOnline()
 }
 
 /**

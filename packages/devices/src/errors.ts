@@ -1,9 +1,14 @@
 /**
  * `UNSUPPORTED`: no service worker, push or notifications here (an iPhone's browser before the site is on the home
- * screen). `PERMISSION_DENIED`: the person said no, and only they can change it. `GATEWAY_REFUSED`: `status` says how.
- * `GATEWAY_UNREACHABLE`: try again later.
+ * screen). `NO_WORKER`: the site does not serve the worker, or what it serves is not ours. `PERMISSION_DENIED`: the
+ * person said no, and only they can change it. `GATEWAY_REFUSED`: `status` says how. `GATEWAY_UNREACHABLE`: try later.
  */
-export type WebPushErrorCode = 'UNSUPPORTED' | 'PERMISSION_DENIED' | 'GATEWAY_REFUSED' | 'GATEWAY_UNREACHABLE'
+export type WebPushErrorCode =
+  | 'UNSUPPORTED'
+  | 'NO_WORKER'
+  | 'PERMISSION_DENIED'
+  | 'GATEWAY_REFUSED'
+  | 'GATEWAY_UNREACHABLE'
 
 /** Why this browser is not signed in for push. */
 export class WebPushError extends Error {

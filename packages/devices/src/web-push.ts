@@ -7,7 +7,7 @@ import {
   type Registered,
   rememberRegistered,
 } from './registration-memory.js'
-import { subscribed, type WorkerWords, wordsTo } from './worker.js'
+import { startWorker, subscribed, type WorkerWords, wordsTo } from './worker.js'
 
 export interface WebPushOptions {
   /** Who is signed in, as your server calls them. Another one than last time starts without the other's pushes. */
@@ -53,7 +53,7 @@ export interface WebPush {
 /**
  * Starts the service worker and, where this person's browser is registered already, brings the gateway up to date: a
  * subscription that changed, another key, or a day gone by. Never asks for permission.
- * @throws WebPushError `GATEWAY_REFUSED`, `GATEWAY_UNREACHABLE`
+ * @throws WebPushError `NO_WORKER`, `GATEWAY_REFUSED`, `GATEWAY_UNREACHABLE`
  */
 export async function registerWebPush(options: WebPushOptions): Promise<WebPush> {
   if (!('serviceWorker' in navigator && 'PushManager' in window && 'Notification' in window)) return nowhere()
@@ -61,8 +61,7 @@ export async function registerWebPush(options: WebPushOptions): Promise<WebPush>
   const worker = new URL(options.worker ?? '/carillon-sw.js', location.href)
   if (gateway !== location.origin) worker.searchParams.set('gateway', gateway)
   if (options.fallbackTitle !== undefined) worker.searchParams.set('title', options.fallbackTitle)
-  await navigator.serviceWorker.register(worker)
-  const registration = await navigator.serviceWorker.ready
+  const registration = await startWorker(worker)
   const storage = localStorage
   const installation = installationId(storage)
   const calls = createDeviceCalls({ gateway, installation, token: options.token })

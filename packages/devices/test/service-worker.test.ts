@@ -36,7 +36,7 @@ t.test('in a browser', async (t) => {
   t.same(opened.errors, [], 'nothing was thrown in the worker')
 })
 
-async function showing(t: Test, site: Site, { push, shown, act, worker, dispatch }: Opened) {
+async function showing(t: Test, site: Site, { push, shown, showings, act, worker, dispatch }: Opened) {
   const one = async (id: string) => (await shown()).find(({ data }) => data.nid === id)
 
   await t.test('shows all that was said, counts on the icon and acknowledges', async (t) => {
@@ -55,9 +55,11 @@ async function showing(t: Test, site: Site, { push, shown, act, worker, dispatch
     })
     t.same(await worker.evaluate('self.badges'), [3])
     await push(await golden('critical', 'n2'))
-    await until(t, 'a critical one stays', async () => (await one('n2'))?.requireInteraction === true)
+    await until(t, 'delivered', () => of(site, 'n2').includes('delivered'))
+    t.equal((await one('n2'))?.requireInteraction, true, 'a critical one stays')
     await push(await golden('overrides', 'n3'))
-    await until(t, 'overrides count', async () => (await one('n3'))?.icon === 'https://img.example/i.png')
+    await until(t, 'delivered', () => of(site, 'n3').includes('delivered'))
+    t.equal((await one('n3'))?.icon, 'https://img.example/i.png', 'overrides count')
   })
 
   await t.test('one of the same tag takes the place of the one before', async (t) => {
@@ -99,7 +101,7 @@ async function showing(t: Test, site: Site, { push, shown, act, worker, dispatch
   await t.test('a push that can not be read still says that it came', async (t) => {
     const receipts = site.receipts().length
     for (const text of ['not JSON', 'null', '[1]', '{"notification":"x"}']) await push(text)
-    await until(t, 'shown', async () => (await shown()).some(({ tag }) => tag === 'carillon-unreadable'))
+    await until(t, 'all were shown', async () => (await showings('carillon-unreadable')) === 4)
     const titles = (await shown())
       .filter(({ tag }) => tag === 'carillon-unreadable')
       .map(({ title }) => title)
@@ -139,7 +141,7 @@ async function acting(t: Test, site: Site, { push, shown, act, worker, page }: O
     const payload = await golden('rich', id)
     Object.assign(payload.notification, { tag: id, navigate })
     await push(payload)
-    await until(t, 'shown', async () => (await shown()).some(({ data }) => data.nid === id))
+    await until(t, 'delivered', () => of(site, id).includes('delivered'))
   }
 
   await t.test('a press takes an open page there and is acknowledged', async (t) => {
@@ -200,7 +202,7 @@ async function acting(t: Test, site: Site, { push, shown, act, worker, page }: O
   })
 }
 
-async function away(t: Test, site: Site, { push, shown, online, stopWorker, worker }: Opened) {
+async function away(t: Test, site: Site, { push, showings, online, stopWorker, worker }: Opened) {
   const waiting = () =>
     worker.evaluate(`new Promise((resolve) => {
       const open = indexedDB.open('carillon')
@@ -212,7 +214,7 @@ async function away(t: Test, site: Site, { push, shown, online, stopWorker, work
   const ring = async (id: string) => {
     const { faults } = site.state
     await push(await golden('plain', id))
-    await until(t, 'shown', async () => (await shown()).some(({ data }) => data.nid === id))
+    await until(t, 'shown', async () => (await showings(id)) === 1)
     await until(t, 'tried', () => site.state.faults > faults)
     await until(t, 'kept', async () => (await waiting()).includes(`rt-${id}`))
   }
@@ -247,7 +249,7 @@ async function away(t: Test, site: Site, { push, shown, online, stopWorker, work
   await t.test('what the gateway itself refuses is not sent for ever', async (t) => {
     site.state.fault = 401
     await push(await golden('plain', 'w4'))
-    await until(t, 'shown', async () => (await shown()).some(({ data }) => data.nid === 'w4'))
+    await until(t, 'shown', async () => (await showings('w4')) === 1)
     await until(t, 'given up', async () => (await waiting()).length === 0)
     site.state.fault = undefined
   })

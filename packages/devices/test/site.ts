@@ -132,6 +132,7 @@ export async function openSite(t: Test, site: Site, query = '') {
     page.evaluate(`navigator.serviceWorker.register('/carillon-sw.js${query}')
       .then(() => navigator.serviceWorker.ready).then(() => undefined)`),
   ])
+  await worker.evaluate(WITNESS)
   const { origin } = site
   return {
     context,
@@ -159,7 +160,10 @@ export async function openSite(t: Test, site: Site, query = '') {
     stopWorker: async () => {
       await devTools.send('ServiceWorker.stopAllWorkers')
     },
-    /** What is on the screen. */
+    /** How often it was shown, by its `nid` or tag. */
+    showings: (id: string) =>
+      worker.evaluate(`self.showings.filter((one) => one === '${id}').length`) as Promise<number>,
+    /** What is on the screen. Chromium forgets one that is asked for before it is drawn: wait for something else first. */
     shown: () =>
       worker.evaluate(`registration.getNotifications().then((all) => all.map(
         ({ title, body, tag, data, actions, silent, requireInteraction, image, icon }) =>
@@ -189,6 +193,16 @@ export interface Shown {
   data: Record<string, unknown>
   actions: { action: string; title: string }[]
 }
+
+/** Writes down what was shown. */
+const WITNESS = `{
+  self.showings = []
+  const { showNotification } = ServiceWorkerRegistration.prototype
+  ServiceWorkerRegistration.prototype.showNotification = async function (title, options) {
+    await showNotification.call(this, title, options)
+    self.showings.push(options.data?.nid ?? options.tag)
+  }
+}`
 
 /** An event made by a script can't be waited for: this one hands its promise to the test. */
 const DISPATCH = `const dispatch = (event) => {

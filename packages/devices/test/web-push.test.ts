@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { useChromium } from '@carillon/testkit'
-import type { Test } from 'tap'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { type Call, type Site, startSite, until } from './site.js'
 
 const KEY = 'BDd3_hVL9fZi9Ybo2UUzA284WG5FZR30_95YeZJsiApwXKpNcF1rRPF3foIiBHXRdJI2Qhumhf6_LFTeZaNndIo'
@@ -35,9 +34,9 @@ interface Outcome {
   status?: number
 }
 
-async function openPage(t: Test, site: Site, gateway: Site, permissions: string[]) {
-  const browser = await useChromium(t)
-  if (browser === undefined) return undefined
+type Browser = NonNullable<Awaited<ReturnType<typeof useChromium>>>
+
+async function openPage(browser: Browser, site: Site, gateway: Site, permissions: string[]) {
   const context = await browser.newContext({ permissions })
   await context.addInitScript(PUSH_SERVICE)
   const page = await context.newPage()
@@ -58,12 +57,19 @@ async function openPage(t: Test, site: Site, gateway: Site, permissions: string[
 
 const lines = (calls: readonly Call[]) => calls.map(({ line }) => line.split(' ')[0])
 
-t.test('signing a browser in and out', async (t) => {
+t.test('in a browser', async (t) => {
+  const browser = await useChromium(t)
+  if (browser === undefined) return
+  await t.test('signing a browser in and out', (t) => inAndOut(t, browser))
+  await t.test('the page of the guide', (t) => guidePage(t, browser))
+  await t.test('a person who does not want it', (t) => unwilling(t, browser))
+  await t.test('a site without our worker', (t) => withoutWorker(t, browser))
+})
+
+async function inAndOut(t: Test, browser: Browser) {
   const site = await startSite(t)
   const gateway = await startSite(t)
-  const opened = await openPage(t, site, gateway, ['notifications'])
-  if (opened === undefined) return
-  const { context, page, register, ask, state } = opened
+  const { context, page, register, ask, state } = await openPage(browser, site, gateway, ['notifications'])
   const { calls } = gateway
   const fresh = () => calls.splice(0)
 
@@ -83,6 +89,13 @@ t.test('signing a browser in and out', async (t) => {
       authorization: 'Bearer ada-token',
       contentType: 'application/json',
     })
+    const fixture = new URL('../../test/requests/register-browser.json', import.meta.url)
+    const { request } = JSON.parse(await readFile(fixture, 'utf8'))
+    t.same(
+      Object.keys({ ...put?.body, locale: '' }),
+      Object.keys(request.body),
+      'as the gateway is tested with',
+    )
     t.same(put?.body, {
       kind: 'webpush',
       endpoint: (await page.evaluate(`JSON.parse(localStorage.getItem('push-service')).endpoint`)) as string,
@@ -119,6 +132,19 @@ t.test('signing a browser in and out', async (t) => {
       .then(([page]) => page.postMessage({ type: 'carillon.subscription-changed' }))`)
     await until(t, 'registered', () => calls.length === 1)
     t.match(fresh(), [{ body: { endpoint: 'https://push.example/by-worker' } }])
+    await register({ locale: 'de-AT', publicKey: OTHER_KEY, rememberToken: true })
+    await worker?.evaluate(`{
+      const changed = new Event('pushsubscriptionchange')
+      const subscription = { toJSON: () => ({ endpoint: 'https://push.example/alone', keys: {} }) }
+      Object.defineProperty(changed, 'waitUntil', { value: () => undefined })
+      self.dispatchEvent(Object.defineProperty(changed, 'newSubscription', { value: subscription }))
+    }`)
+    await until(t, 'the worker did it with the token that it may remember', () => calls.length === 1)
+    const [put] = fresh()
+    t.match(put, {
+      authorization: 'Bearer ada-token',
+      body: { endpoint: 'https://push.example/alone', locale: 'de-AT' },
+    })
   })
 
   await t.test('a refusal says how', async (t) => {
@@ -196,16 +222,14 @@ t.test('signing a browser in and out', async (t) => {
       t.same(site.calls, [])
     },
   )
-})
+}
 
-t.test('the page of the guide', async (t) => {
+async function guidePage(t: Test, browser: Browser) {
   const guide = await readFile(new URL('../../../../docs/guides/web-push.md', import.meta.url), 'utf8')
   const code = /<!-- played: page -->\n```js\n([\s\S]*?)```/.exec(guide)?.[1] ?? ''
   const site = await startSite(t)
   const gateway = await startSite(t)
-  const opened = await openPage(t, site, gateway, ['notifications'])
-  if (opened === undefined) return
-  const { page } = opened
+  const { page } = await openPage(browser, site, gateway, ['notifications'])
   site.pages.set('/my/carillon-token', 'a-token')
   site.pages.set(
     '/',
@@ -219,15 +243,21 @@ t.test('the page of the guide', async (t) => {
   await page.click('#sign-out')
   await until(t, 'signed out', () => gateway.calls.length === 2)
   t.match(gateway.calls, [{ authorization: 'Bearer a-token' }, { line: /^DELETE / }])
-})
+}
 
-t.test('a person who does not want it', async (t) => {
+async function unwilling(t: Test, browser: Browser) {
   const site = await startSite(t)
-  const opened = await openPage(t, site, site, [])
-  if (opened === undefined) return
-  const { register, ask, state } = opened
+  const { register, ask, state } = await openPage(browser, site, site, [])
   t.same(await register(), {})
   t.match(await ask('enable()'), { code: 'PERMISSION_DENIED' })
   t.equal(await state(), 'denied')
   t.same(site.calls, [])
-})
+}
+
+async function withoutWorker(t: Test, browser: Browser) {
+  const site = await startSite(t)
+  const { register } = await openPage(browser, site, site, [])
+  t.match(await register({ worker: '/missing' }), { code: 'NO_WORKER' }, 'it serves none')
+  site.pages.set('/other.js', `self.addEventListener('push', () => undefined)`)
+  t.match(await register({ worker: '/other.js' }), { code: 'NO_WORKER' }, 'it has another')
+}
