@@ -42,10 +42,12 @@ export interface AccountDeps {
   database: Database
   registry: Registry
   masterKey: Buffer
+  /** The version of each account whose sender is open, by the account's id. */
+  versions: Map<string, { name: string; updatedMs: number }>
   now: () => number
 }
 
-/** New credentials are another account version: the old sender is closed when it is met again. */
+/** New credentials are another version of an account: its sender opens when it is first met, and the old one's closes. */
 export async function readAccounts(
   tenants: readonly string[],
   channel: DeliveryChannel,
@@ -94,6 +96,7 @@ function openAccount(row: ProviderAccount, provider: Provider, deps: AccountDeps
   try {
     const known = deps.registry.get(provider, version)
     const sender = known ?? deps.registry.open(provider, version, unseal(row, deps.masterKey))
+    if (known === undefined) closeOlder(row, { provider, version }, deps)
     const { tenant, updatedAt, settings } = row
     return { kind: 'ready', id, tenant, provider, updatedAt, settings, quota: sender.quota ?? id, sender }
   } catch (error) {
@@ -104,6 +107,19 @@ function openAccount(row: ProviderAccount, provider: Provider, deps: AccountDeps
       reason: `the ${provider} credentials can't be used: ${messageOf(error)}`,
     }
   }
+}
+
+/** What it has in flight ends first. A batch that read the old row a moment ago is told to try again. */
+function closeOlder(
+  row: ProviderAccount,
+  { provider, version }: { provider: Provider; version: string },
+  { registry, versions }: AccountDeps,
+): void {
+  const updatedMs = row.updatedAt.getTime()
+  const older = versions.get(row.id)
+  if (older !== undefined && older.updatedMs > updatedMs) return
+  versions.set(row.id, { name: version, updatedMs })
+  if (older !== undefined) void registry.close(provider, older.name)
 }
 
 /** None when the credentials don't open: asking for the account then says why. */

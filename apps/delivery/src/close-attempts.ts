@@ -182,7 +182,15 @@ async function retireDead(judged: readonly Judged[], nowMs: number, deps: Closin
   const refused = dead.flatMap(({ verdict, delivery: { tenant, addressKind: kind, address } }) =>
     kind === 'device' || verdict.suspend === true
       ? []
-      : [{ tenant, kind, address, reason: 'refused' as const, detail: verdict.reason }],
+      : [
+          {
+            tenant,
+            kind,
+            address,
+            reason: verdict.stopped === true ? ('stopped' as const) : ('refused' as const),
+            detail: verdict.reason,
+          },
+        ],
   )
   if (activities.length > 0) await forgetLiveActivities(deps.database, activities)
   if (devices.length > 0) deps.events.retired(await retireDevices(deps.database, devices))

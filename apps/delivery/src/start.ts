@@ -50,7 +50,13 @@ export async function start(config: DeliveryConfig, deps: DeliveryDeps): Promise
   const now = Date.now
   const jobs: OnJobsDeps = {
     database,
-    accounts: { database, registry, masterKey: Buffer.from(config.masterKey, 'base64url'), now },
+    accounts: {
+      database,
+      registry,
+      masterKey: Buffer.from(config.masterKey, 'base64url'),
+      versions: new Map(),
+      now,
+    },
     circuits: createCircuits(),
     publishReceipts: (stream, messages) => publisher.publishAll(stream, messages),
     events,

@@ -64,6 +64,10 @@ t.test('each refusal ends its own text and says why; Retry-After is waited for',
     )[0]
   t.match(await stateOf(wrong), { reason: 'ADDRESS_INVALID', detail: 'TWILIO_21211' })
   t.match(await stateOf(stopped), { reason: 'ADDRESS_INVALID', detail: 'TWILIO_21610' })
+  const after = await world.text('acme', '+436600000001')
+  await world.job(after)
+  await world.becomes(after, 'skipped')
+  t.match(await stateOf(after), { detail: /^suppressed since .*: stopped$/ }, 'nobody asks again')
   t.match(await stateOf(typed), { reason: 'ADDRESS_INVALID', detail: 'INVALID_NUMBER' })
   t.match(await stateOf(empty), { reason: 'PAYLOAD_INVALID', detail: 'NO_TEXT' })
   t.match(await stateOf(busy), { reason: 'PROVIDER_UNAVAILABLE', detail: 'TWILIO_20429', much_later: true })

@@ -3,7 +3,8 @@
  * provider has one.
  *
  * - `accepted`: the provider took it. It says nothing about a screen.
- * - `address`: this address is dead. With `suspend`, hold it instead of removing it. `at` is the provider's moment
+ * - `address`: this address is dead. With `suspend`, hold it instead of removing it; with `stopped`, its person asked for
+ *   no more. `at` is the provider's moment
  *   in milliseconds: remove only an address that was registered before.
  * - `message`: this content can never be sent. Dead letter; the address is fine.
  * - `config`: these credentials or this app are wrong. Hold (provider, credentials) and alert.
@@ -12,7 +13,7 @@
  */
 export type Verdict =
   | { kind: 'accepted'; providerId?: string }
-  | { kind: 'address'; reason: string; suspend?: boolean; at?: number }
+  | { kind: 'address'; reason: string; suspend?: boolean; stopped?: boolean; at?: number }
   | { kind: 'message'; reason: string }
   | { kind: 'config'; reason: string }
   | { kind: 'retry'; reason: string; afterMs?: number }

@@ -4,8 +4,10 @@ import type { Verdict } from '../verdict.js'
 
 /** No such number, not a mobile one. */
 const DEAD = new Set([21211, 21214, 21217, 21401, 21407, 21421, 21614, 21635])
-/** The person answered STOP, or this account can't reach that number or country: true today, maybe not for ever. */
-const SUSPENDED = new Set([21408, 21608, 21610, 21612])
+/** The person answered STOP. */
+const STOPPED = 21610
+/** This account can't reach that number or country: true today, maybe not for ever. */
+const SUSPENDED = new Set([21408, 21608, 21612])
 /** This sender, service or account; the recipient has no part in it. */
 const CONFIG = new Set([
   10001, 20003, 20005, 20006, 20008, 20404, 21212, 21601, 21603, 21606, 21607, 21609, 21620, 21659, 21660,
@@ -38,6 +40,7 @@ export function smsVerdict(outcome: HttpOutcome, nowMs: number): Verdict {
     return { kind: 'retry', reason, afterMs: retryAfterMs(headers['retry-after'], nowMs) ?? BUSY_WAIT_MS }
   }
   if (code !== undefined && DEAD.has(code)) return { kind: 'address', reason }
+  if (code === STOPPED) return { kind: 'address', reason, stopped: true }
   if (code !== undefined && SUSPENDED.has(code)) return { kind: 'address', reason, suspend: true }
   if (code !== undefined && CONFIG.has(code)) return { kind: 'config', reason }
   if (status >= 500) return { kind: 'unknown', reason }
