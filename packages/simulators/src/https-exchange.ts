@@ -36,7 +36,10 @@ export function overHttp2(
       if (stream.destroyed) return
       const endStream = !reply.body
       stream.respond({ ':status': reply.status, ...reply.headers }, { endStream })
-      if (!endStream) write(stream, reply.body, dripMs)
+      if (endStream) return
+      if (dripMs !== undefined) write(stream, reply.body, dripMs)
+      // ended with its last write, Node makes an error of each stream that closes before the write is reported
+      else stream.write(reply.body, () => stream.end())
     },
     abandon(how) {
       if (how === 'reset') session.destroy()

@@ -100,7 +100,7 @@ export async function startFcm(parts: ProviderParts, saved?: SavedFcm): Promise<
     if (wait !== undefined) return quotaExceeded(wait, 'project')
     const target = targetOf(message)
     if ('refused' in target) return target.refused
-    const wrong = wrongMessage(message, target)
+    const wrong = wrongMessage(message, target, request.body.length)
     if (wrong) return wrong
     const dry = body.validate_only === true
     if (target.kind !== 'token') {

@@ -32,21 +32,30 @@ export function targetOf(message: Record<string, unknown>): FcmTarget | { refuse
   return { kind: 'token', token: String(message.token ?? '') }
 }
 
-/** Why FCM refuses what the message carries; undefined when it takes it. */
-export function wrongMessage(message: Record<string, unknown>, target: FcmTarget): Outcome | undefined {
+/** Why FCM refuses what the message carries in a request of `bytes`; undefined when it takes it. */
+export function wrongMessage(
+  message: Record<string, unknown>,
+  target: FcmTarget,
+  bytes: number,
+): Outcome | undefined {
   const data = record(message.data)
   for (const [key, value] of Object.entries(data)) {
     if (typeof value !== 'string' || /^(from|message_type)$|^(google|gcm)\./.test(key)) {
       return badRequest('message.data', `Invalid data payload key: ${key}`)
     }
   }
-  const counted = { data, notification: message.notification, android: record(message.android).notification }
   const limit = target.kind === 'token' ? MAX_BYTES : MAX_TOPIC_BYTES
-  if (Buffer.byteLength(JSON.stringify(counted)) > limit) return badRequest('message', 'Message is too big')
+  // a part is not larger than the whole, which is known without writing it again
+  if (bytes > limit && sizeOf(message, data) > limit) return badRequest('message', 'Message is too big')
   if (target.kind === 'token' && (target.token.length < 20 || /\s/.test(target.token))) {
     return badRequest('message.token', 'The registration token is not a valid FCM registration token')
   }
   return undefined
+}
+
+function sizeOf(message: Record<string, unknown>, data: Record<string, unknown>): number {
+  const counted = { data, notification: message.notification, android: record(message.android).notification }
+  return Buffer.byteLength(JSON.stringify(counted))
 }
 
 /**
