@@ -87,6 +87,8 @@ export const HEADERS = {
   originalSequence: 'Carillon-Sequence',
   originalDeliveries: 'Carillon-Deliveries',
   deadAt: 'Carillon-At',
+  /** On what was a dead letter: `<sequence of the letter> <when it was published again>`. */
+  replayed: 'Carillon-Replayed',
   correlationId: 'Carillon-Correlation',
   traceparent: 'traceparent',
 } as const

@@ -31,10 +31,7 @@ export function tenantOf(subject: string): string {
  * whoever writes it, so that a crash before the termination leaves one letter, not two.
  */
 export function deadLetter(corpse: Corpse, at: Date): OutgoingMessage {
-  const headers: Record<string, string> = {}
-  for (const [name, value] of corpse.headers) {
-    if (!isOurs(name.toLowerCase())) headers[name] = value
-  }
+  const headers = withoutOwnHeaders(corpse.headers)
   headers[HEADERS.reason] = oneLine(corpse.reason)
   headers[HEADERS.originalSubject] = corpse.subject
   headers[HEADERS.originalStream] = corpse.stream
@@ -47,6 +44,15 @@ export function deadLetter(corpse: Corpse, at: Date): OutgoingMessage {
     headers,
     messageId: `${corpse.stream}:${corpse.durable}:${corpse.sequence}`,
   }
+}
+
+/** The headers that a message came with. */
+export function withoutOwnHeaders(
+  headers: Iterable<readonly [name: string, value: string]>,
+): Record<string, string> {
+  const own: Record<string, string> = {}
+  for (const [name, value] of headers) if (!isOurs(name.toLowerCase())) own[name] = value
+  return own
 }
 
 /** Headers that tell of the message's way, not of its content: the server's, and an earlier dead letter's. */
