@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util'
-import type { SimulatorLimits } from './start.js'
+import { record } from './inbox.js'
 
 /** The command line or the environment asks for what can't be. */
 export class SimulatorsRefused extends Error {
@@ -18,7 +18,8 @@ export interface MainOptions {
   port: number | undefined
   keep: number | undefined
   latencyMs: number | undefined
-  limits: SimulatorLimits
+  /** By provider; not yet looked at. */
+  limits: Record<string, unknown>
   /** Ends when standard input does, so that it doesn't outlive who started it. */
   leash: boolean
 }
@@ -58,10 +59,10 @@ function wholeNumber(value: string | undefined, name: string): number | undefine
   return Number(value)
 }
 
-function limitsFrom(text: string | undefined): SimulatorLimits {
+function limitsFrom(text: string | undefined): Record<string, unknown> {
   if (text === undefined) return {}
   try {
-    return JSON.parse(text) as SimulatorLimits
+    return record(JSON.parse(text))
   } catch (error) {
     throw new SimulatorsRefused('--limits must be JSON', { cause: error })
   }

@@ -1,6 +1,8 @@
 #!/usr/bin/env node
 import { connectionOf } from './control/connection.js'
+import { isProvider } from './control/routes.js'
 import { startControl } from './control/server.js'
+import { changeSettings } from './control/settings.js'
 import { readMainOptions, SimulatorsRefused } from './main-options.js'
 import { startSimulators } from './start.js'
 import { keepState, readState, type StateKeeper } from './state-file.js'
@@ -13,11 +15,14 @@ async function run(): Promise<void> {
   {
     await using simulators = await startSimulators({
       allow: 'development',
-      limits: options.limits,
       ...(options.keep === undefined ? {} : { keep: options.keep }),
       ...(options.latencyMs === undefined ? {} : { latencyMs: options.latencyMs }),
       ...(file === undefined ? {} : { state: file.simulators }),
     })
+    for (const [provider, limits] of Object.entries(options.limits)) {
+      if (!isProvider(provider)) throw new SimulatorsRefused(`--limits: ${provider} is no provider`)
+      changeSettings(simulators, provider, { limits })
+    }
     const port = options.port ?? file?.controlPort
     await using control = await startControl(simulators, port === undefined ? {} : { port })
     const ended = whenEnded(options.leash)

@@ -2,6 +2,7 @@ import { type ApnsLimits, type ApnsSimulator, startApns } from './apns/apns.js'
 import { createAuthority } from './authority.js'
 import { countersOf, type SimulatorCounters } from './counters.js'
 import { type FcmLimits, type FcmSimulator, startFcm } from './fcm/fcm.js'
+import { emptyCounters } from './https-server.js'
 import { createInbox, type Inbox, type SimulatedMessage, type SimulatedProvider } from './inbox.js'
 import { type SmsLimits, type SmsSimulator, startSms } from './sms.js'
 import { type SmtpLimits, type SmtpSimulator, startSmtp } from './smtp.js'
@@ -125,6 +126,7 @@ export async function startSimulators(options: StartSimulatorsOptions): Promise<
       for (const one of Object.values(all)) {
         one.faults.heal()
         one.reset()
+        if ('server' in one) Object.assign(one.server.counters, emptyCounters())
       }
       smtp.contentFaults.heal()
       fcm.tokenFaults.heal()

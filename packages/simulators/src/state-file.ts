@@ -1,5 +1,6 @@
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { rename, writeFile } from 'node:fs/promises'
+import { SimulatorsRefused } from './main-options.js'
 import type { SimulatorsState } from './state.js'
 
 /** What the file holds: the simulators and the port they are steered by. */
@@ -8,14 +9,19 @@ export interface StateFile {
   simulators: SimulatorsState
 }
 
-/** Undefined when there is no such file. Throws what reading or parsing throws. */
+/**
+ * Undefined when there is no such file.
+ * @throws SimulatorsRefused for a file that is none of this version
+ */
 export function readState(path: string): StateFile | undefined {
   try {
-    return JSON.parse(readFileSync(path, 'utf8')) as StateFile
+    const file = JSON.parse(readFileSync(path, 'utf8')) as StateFile
+    if (file.simulators?.version === 1) return file
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
-    throw error
+    throw new SimulatorsRefused(`${path} can't be read: ${String(error)}`, { cause: error })
   }
+  throw new SimulatorsRefused(`${path} is no state of these simulators`)
 }
 
 /**

@@ -3,6 +3,7 @@ import type { Authority } from './authority.js'
 import type { FaultRuleData } from './fault-rules.js'
 import type { Faults } from './faults.js'
 import type { FcmSimulator, SavedFcm } from './fcm/fcm.js'
+import type { HttpsCounters } from './https-server.js'
 import type { SimulatedMessage, SimulatedProvider } from './inbox.js'
 import type { SavedSms, SmsSimulator } from './sms.js'
 import type { SavedSmtp, SmtpSimulator } from './smtp.js'
@@ -28,6 +29,8 @@ interface SavedSettings {
   broken: boolean
   latencyMs: number
   limits: object
+  /** Of the HTTPS server; absent for SMTP. */
+  server?: HttpsCounters
 }
 
 interface Providers {
@@ -64,7 +67,7 @@ export function stateOf(
   }
 }
 
-/** Fault rules, outages, latency and limits as they were. */
+/** Fault rules, outages, latency, limits and the servers' counters as they were. */
 export function applyState(all: Providers, { settings }: SimulatorsState): void {
   for (const [name, saved] of Object.entries(settings)) {
     const one: Adjustable = all[name as SimulatedProvider]
@@ -72,19 +75,22 @@ export function applyState(all: Providers, { settings }: SimulatorsState): void 
     one.faults.latencyMs = saved.latencyMs
     if (saved.broken) one.faults.break()
     if (one.limits) Object.assign(one.limits, saved.limits)
+    if (one.server) Object.assign(one.server.counters, saved.server)
   }
 }
 
 interface Adjustable {
   faults: Faults
   limits?: object
+  server?: { counters: HttpsCounters }
 }
 
-function settingsOf({ faults, limits = {} }: Adjustable): SavedSettings {
+function settingsOf({ faults, limits = {}, server }: Adjustable): SavedSettings {
   return {
     rules: faults.rules.filter((rule): rule is FaultRuleData => typeof rule.match !== 'function'),
     broken: faults.broken,
     latencyMs: faults.latencyMs,
     limits,
+    ...(server === undefined ? {} : { server: server.counters }),
   }
 }

@@ -165,7 +165,7 @@ t.test('devices, messages and settings are steered from outside', async (t) => {
     sms: { requests: 0 },
   })
   await control.reset()
-  t.match(await control.counters(), { fcm: { accepted: 0, received: 0 } })
+  t.match(await control.counters(), { fcm: { accepted: 0, received: 0, requests: 0, byStatus: {} } })
   t.same(await control.messages(), [])
   t.match(await control.device('fcm', device.to), { state: 'unregistered', screen: [], received: 0 })
 

@@ -61,7 +61,7 @@ t.test('a process of its own goes on after kill -9 under the same ports and keys
     t.match(await control.device(kind, to), { received: 3, repeated: 1, shownTwice: 1 }, kind)
   }
   t.match(await control.faults('sms'), { rules: [{ id: 'kept', match: { prefix: '+43' } }] })
-  t.equal((await control.counters()).fcm.accepted, 3)
+  t.match((await control.counters()).fcm, { accepted: 3, requests: 6, byStatus: { 200: 6 } })
   await own.stop()
   await own.start()
   t.equal((await control.messages()).length, 9, 'a stop loses nothing')
@@ -82,6 +82,8 @@ t.test('it refuses production and says why it does not start', async (t) => {
   t.equal(await said([], { NODE_ENV: 'production' }), no)
   t.equal(await said([], { CARILLON_ENVIRONMENT: 'production' }), no)
   t.match(await said(['--keep', 'many']), /^1 --keep must be a whole number$/)
+  t.match(await said(['--limits', '{"fcm":{"strange":1}}']), /^1 .*limits\.strange is not valid$/)
+  t.match(await said(['--limits', '{"pigeon":{}}']), /^1 --limits: pigeon is no provider$/)
   await t.rejects(startSimulatorsProcess({ state: '/' }), { code: 'SIMULATORS_REFUSED' })
 })
 

@@ -33,8 +33,12 @@ type ProviderRoute = (simulators: Simulators, provider: SimulatedProvider, reque
 export async function answerControl(simulators: Simulators, request: ControlRequest): Promise<unknown> {
   const { method, resource, provider } = request
   if (provider === undefined) return ROUTES[`${method} ${resource}`]?.(simulators, request)
-  if (!PROVIDERS.includes(provider as SimulatedProvider)) return undefined
-  return PROVIDER_ROUTES[`${method} ${resource}`]?.(simulators, provider as SimulatedProvider, request)
+  if (!isProvider(provider)) return undefined
+  return PROVIDER_ROUTES[`${method} ${resource}`]?.(simulators, provider, request)
+}
+
+export function isProvider(name: string): name is SimulatedProvider {
+  return (PROVIDERS as readonly string[]).includes(name)
 }
 
 const ROUTES: Readonly<Record<string, Route>> = {
