@@ -1,4 +1,6 @@
 import { createECDH } from 'node:crypto'
+import { once } from 'node:events'
+import { type AddressInfo, createServer } from 'node:net'
 import { startSimulators } from '@carillon/simulators'
 import t from 'tap'
 import webpush from 'web-push'
@@ -167,6 +169,37 @@ t.test('a repeated attempt replaces what the browser shows already', async (t) =
   await send(one)
   await send({ ...one, attempt: 2 })
   t.equal(service.device(device.id)?.screen.length, 1)
+})
+
+t.test('a provider that takes a connection and says nothing on it got no message', async (t) => {
+  const mute = createServer(() => undefined)
+  mute.listen(0, '127.0.0.1')
+  await once(mute, 'listening')
+  const dial = { host: '127.0.0.1', port: (mute.address() as AddressInfo).port }
+  const muted = createRegistry({
+    settings: {
+      ...settings,
+      timeouts: { connectMs: 500, requestMs: 500, batchMs: 10_000 },
+      endpoints: { fcm: dial, apns: dial, fcmToken: simulators.fcm.tokenUrl },
+    },
+  })
+  t.teardown(async () => {
+    await muted[Symbol.asyncDispose]()
+    mute.close()
+  })
+  const addresses: Record<'fcm' | 'apns' | 'webpush', Address> = {
+    fcm: { kind: 'fcm', token: simulators.fcm.registerDevice().token },
+    apns: { kind: 'apns', token: simulators.apns.registerDevice().token },
+    webpush: { ...toBrowser(), endpoint: `https://127.0.0.1:${dial.port}/push/x` },
+  }
+  for (const provider of ['fcm', 'apns', 'webpush'] as const) {
+    const opened = muted.open(provider, 'x', simulators.credentials[provider])
+    const verdicts = await opened.send(
+      times(3, () => outgoing(addresses[provider])),
+      never(),
+    )
+    t.same(kinds(verdicts), { retry: 3 }, `${provider}: ${words(verdicts).join()}`)
+  }
 })
 
 t.test('a provider that can not be reached or is not who it says is safe to try again', async (t) => {

@@ -22,10 +22,10 @@ export interface ApnResult {
 }
 
 export interface LibraryHooks {
-  /** Every response's headers, beside the attempt's own `apns-id`; the library forgets Retry-After. */
+  /** The stream of each attempt, by the attempt's own `apns-id`, and the session that it is one of. */
+  onStream(attemptId: string, stream: ClientHttp2Stream, session: ClientHttp2Session): void
+  /** The headers of each response; the library forgets Retry-After. */
   onResponse(attemptId: string, headers: IncomingHttpHeaders): void
-  /** How a stream without a response closed. `written` is false when its headers never left. */
-  onLost(attemptId: string, lost: { written: boolean; rstCode: number }): void
 }
 
 type ClientConstructor = new (options: Record<string, unknown>) => ApnClient
@@ -33,9 +33,9 @@ type ClientConstructor = new (options: Record<string, unknown>) => ApnClient
 const DRAIN_MS = 10_000
 
 /**
- * node-apn's client, built through its own dependency injection with an `http2` that mends three things: a graceful
- * GOAWAY lets what is in flight finish (the library destroys the session at once), response headers are seen, and a
- * lost stream says whether it was ever written.
+ * node-apn's client, built through its own dependency injection with an `http2` that mends two things: a graceful
+ * GOAWAY lets what is in flight finish (the library destroys the session at once), and streams and response headers
+ * are seen, so that a lost stream tells whether it was ever written.
  */
 export function loadApnClient(hooks: LibraryHooks): ClientConstructor {
   const require = createRequire(import.meta.url)
@@ -75,24 +75,10 @@ function watched(session: ClientHttp2Session, hooks: LibraryHooks): ClientHttp2S
   const request = session.request.bind(session)
   session.request = (headers, options) => {
     const stream = request(headers, options)
-    watchStream(stream, String((headers as Record<string, unknown>)['apns-id'] ?? ''), hooks)
+    const attemptId = String((headers as Record<string, unknown>)['apns-id'] ?? '')
+    hooks.onStream(attemptId, stream, session)
+    stream.on('response', (answered) => hooks.onResponse(attemptId, answered))
     return stream
   }
   return session
-}
-
-function watchStream(stream: ClientHttp2Stream, attemptId: string, hooks: LibraryHooks): void {
-  let answered = false
-  stream.on('response', (headers) => {
-    answered = true
-    hooks.onResponse(attemptId, headers)
-  })
-  const lost = () => {
-    // Without an id it never became a stream of the session.
-    if (!answered) hooks.onLost(attemptId, { written: stream.id !== undefined, rstCode: stream.rstCode ?? 0 })
-  }
-  // Before the library's own listeners, so that the outcome is known when its promise settles.
-  stream.prependListener('aborted', lost)
-  stream.prependListener('error', lost)
-  stream.prependListener('close', lost)
 }

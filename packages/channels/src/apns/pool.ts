@@ -1,4 +1,4 @@
-import { constants, type IncomingHttpHeaders } from 'node:http2'
+import { type ClientHttp2Stream, constants, type IncomingHttpHeaders } from 'node:http2'
 import { trusted } from '../egress/agent.js'
 import { retryAfterMs } from '../retry-after.js'
 import type { DialAddress, Timeouts } from '../settings.js'
@@ -45,7 +45,8 @@ function streamsOf(session: ApnClient['session']): number {
 /** What the wire showed of one attempt. */
 interface Seen {
   headers: IncomingHttpHeaders | undefined
-  lost: { written: boolean; rstCode: number } | undefined
+  stream: ClientHttp2Stream | undefined
+  session: ApnClient['session']
 }
 
 export function createApnsPool(options: ApnsPoolOptions): ApnsPool {
@@ -53,13 +54,13 @@ export function createApnsPool(options: ApnsPoolOptions): ApnsPool {
   // Only of attempts under way: a stream that timed out closes after its attempt is over.
   const seenOf = new Map<string, Seen>()
   const Client = loadApnClient({
+    onStream(attemptId, stream, session) {
+      const seen = seenOf.get(attemptId)
+      if (seen) Object.assign(seen, { stream, session })
+    },
     onResponse(attemptId, headers) {
       const seen = seenOf.get(attemptId)
       if (seen) seen.headers = headers
-    },
-    onLost(attemptId, lost) {
-      const seen = seenOf.get(attemptId)
-      if (seen) seen.lost = lost
     },
   })
   const ca = trusted(options.ca)
@@ -105,17 +106,19 @@ export function createApnsPool(options: ApnsPoolOptions): ApnsPool {
     return best
   }
   const waiting = createWaitingRoom(take)
-  const watchdog = (slot: Slot, answer: ApnsAnswer) => {
+  const watchdog = (slot: Slot, answer: ApnsAnswer, session: ApnClient['session']) => {
+    // What an earlier session answered says nothing about this one.
+    if (!session || session !== slot.client.session) return
     if (answer.kind === 'answer') {
       slot.timeouts = 0
       // 401 and 403 don't lift Apple's limit of one stream.
-      if (answer.status !== 401 && answer.status !== 403) {
-        slot.warm = true
-        slot.session = slot.client.session
-      }
-    } else if (answer.reason === 'TIMEOUT' && ++slot.timeouts >= DEAD_AFTER_TIMEOUTS) {
-      // A peer that vanished without a FIN: pings are not acted upon, so the session would be used for ever.
-      slot.client.session?.destroy()
+      if (answer.status === 401 || answer.status === 403) return
+      slot.warm = true
+      slot.session = session
+    } else if (answer.reason === 'TIMEOUT') {
+      if (!session.connecting && ++slot.timeouts < DEAD_AFTER_TIMEOUTS) return
+      // A peer that vanished without a FIN, or never greeted: the library would use the session for ever.
+      session.destroy()
       slot.timeouts = 0
     }
   }
@@ -125,14 +128,14 @@ export function createApnsPool(options: ApnsPoolOptions): ApnsPool {
       const slot = await waiting.enter(signal)
       if (!slot) return { kind: 'not-sent', reason: 'NOT_SENT' }
       const attemptId = String(payload.headers['apns-id'])
-      const seen: Seen = { headers: undefined, lost: undefined }
+      const seen: Seen = { headers: undefined, stream: undefined, session: undefined }
       seenOf.set(attemptId, seen)
       try {
         const result = await slot.client
           .write(payload, token, 'device', 'post')
           .catch((error: ApnResult) => error)
         const answer = read(result, seen)
-        watchdog(slot, answer)
+        watchdog(slot, answer, seen.session)
         return answer
       } finally {
         seenOf.delete(attemptId)
@@ -148,7 +151,7 @@ export function createApnsPool(options: ApnsPoolOptions): ApnsPool {
 }
 
 function read(result: ApnResult, seen: Seen): ApnsAnswer {
-  const { headers, lost } = seen
+  const { headers, stream } = seen
   const status = Number(headers?.[':status'] ?? 0)
   if (headers && status === 200)
     return { kind: 'answer', status, reason: 'OK', apnsId: String(headers['apns-id']) }
@@ -166,17 +169,13 @@ function read(result: ApnResult, seen: Seen): ApnsAnswer {
       ...(after === undefined ? {} : { retryAfterMs: after }),
     }
   }
-  if (!lost) {
-    const timedOut = reason === 'apn write timeout'
-    // No stream was ever made, so nothing left this process.
-    return timedOut
-      ? { kind: 'no-answer', reason: 'TIMEOUT' }
-      : { kind: 'not-sent', reason: 'CONNECTION_FAILED' }
-  }
-  if (!lost.written || lost.rstCode === constants.NGHTTP2_REFUSED_STREAM) {
-    return { kind: 'not-sent', reason: lost.written ? 'REFUSED_STREAM' : 'CONNECTION_FAILED' }
-  }
-  return { kind: 'no-answer', reason: reason === 'apn write timeout' ? 'TIMEOUT' : 'CONNECTION_LOST' }
+  const timedOut = reason === 'apn write timeout'
+  // Without an id it never became a stream of the session: nothing left this process.
+  if (stream?.id === undefined)
+    return { kind: 'not-sent', reason: timedOut ? 'TIMEOUT' : 'CONNECTION_FAILED' }
+  if (stream.rstCode === constants.NGHTTP2_REFUSED_STREAM)
+    return { kind: 'not-sent', reason: 'REFUSED_STREAM' }
+  return { kind: 'no-answer', reason: timedOut ? 'TIMEOUT' : 'CONNECTION_LOST' }
 }
 
 function knownReason(reason: string, status: number): string {
