@@ -33,7 +33,7 @@ export function overHttp2(
     body: readBody(stream),
     remotePort: () => session.socket?.remotePort ?? 0,
     answer(reply, dripMs) {
-      if (stream.destroyed) return
+      if (stream.destroyed || stream.headersSent) return
       const endStream = !reply.body
       stream.respond({ ':status': reply.status, ...reply.headers }, { endStream })
       if (endStream) return
@@ -57,7 +57,7 @@ export function overHttp1(request: IncomingMessage, response: ServerResponse): E
     body: readBody(request),
     remotePort: () => request.socket.remotePort ?? 0,
     answer(reply, dripMs) {
-      if (response.destroyed) return
+      if (response.destroyed || response.headersSent) return
       response.writeHead(reply.status, reply.headers ?? {})
       write(response, reply.body, dripMs)
     },

@@ -94,7 +94,21 @@ export async function startHttpsServer(options: HttpsServerOptions): Promise<Htt
   }
   const serve = (exchange: Exchange) => {
     counters.requests++
-    void answer(exchange, { options, counters, finish, goAway })
+    const reply = (outcome: SimulatorReply, dripMs?: number) => {
+      try {
+        exchange.answer(outcome, dripMs)
+        counters.byStatus[outcome.status] = (counters.byStatus[outcome.status] ?? 0) + 1
+        outcome.after?.()
+      } catch (error) {
+        fail(error)
+      }
+    }
+    // a defect of ours, or a fault rule that no HTTP can say: seen as a failure of the provider
+    const fail = (error: unknown) => {
+      counters.byStatus[500] = (counters.byStatus[500] ?? 0) + 1
+      exchange.answer({ status: 500, body: `simulator: ${String(error)}` }, undefined)
+    }
+    answer(exchange, { options, reply, finish, goAway }).catch(fail)
   }
   const http2 = createHttp2Server({
     maxSessionMemory: 1000,
@@ -176,13 +190,13 @@ function ignore(): undefined {
 
 interface Answering {
   options: HttpsServerOptions
-  counters: HttpsCounters
+  reply(outcome: SimulatorReply, dripMs?: number): void
   /** Ends the connection from that port of the client. */
   finish(remotePort: number): void
   goAway(session: Http2Session, last?: Buffer): void
 }
 
-async function answer(exchange: Exchange, { options, counters, finish, goAway }: Answering): Promise<void> {
+async function answer(exchange: Exchange, { options, reply, finish, goAway }: Answering): Promise<void> {
   const body = await exchange.body
   // The client left before its request was whole: nobody waits for an answer.
   if (body === undefined) return
@@ -196,12 +210,7 @@ async function answer(exchange: Exchange, { options, counters, finish, goAway }:
   if (outcome === 'fin') return finish(exchange.remotePort())
   if (typeof outcome === 'string') return exchange.abandon(outcome)
   const wait = options.latencyMs?.() ?? 0
-  const reply = () => {
-    counters.byStatus[outcome.status] = (counters.byStatus[outcome.status] ?? 0) + 1
-    exchange.answer(outcome, request.dripMs)
-    outcome.after?.()
-  }
   // timers of one duration share a list in Node: this costs the same at ten thousand waiting answers
-  if (wait > 0) setTimeout(reply, wait)
-  else reply()
+  if (wait > 0) setTimeout(() => reply(outcome, request.dripMs), wait)
+  else reply(outcome, request.dripMs)
 }

@@ -51,6 +51,9 @@ t.test('fault rules are data: whom, how many, after how many, how often, and wha
   t.match(await control.heal('fcm'), { broken: false, rules: [] })
   t.equal(await status(bob), 200)
 
+  await control.addFaults('fcm', { times: 1, reply: { status: 503, headers: { 'no header': 'x' } } })
+  t.match(await wire.send({ token: bob }), { status: 500 }, 'what no HTTP can say is a failure, not the end')
+  await control.clearFaults('fcm')
   for (const wrong of [
     { reply: 'explode' },
     { reply: { status: 42 } },

@@ -30,8 +30,10 @@ export async function startControl(
   let changes = 0
   const streams = new Set<ServerResponse>()
   const server = createServer((request, response) => {
-    const served = serve({ request, response, simulators, streams, url })
-    if (request.method !== 'GET') void served.finally(() => changes++)
+    void serve({ request, response, simulators, streams, url }).then(
+      () => request.method !== 'GET' && changes++,
+      () => response.destroy(),
+    )
   })
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
