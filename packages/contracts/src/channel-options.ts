@@ -24,7 +24,6 @@ const overrides = (...providers: readonly string[]) => {
 
 const PRIORITIES = ['high', 'normal'] as const
 const INTERRUPTIONS = ['passive', 'active', 'time-sensitive', 'critical'] as const
-const BADGES = ['unread', 'none'] as const
 const LIVE_ACTIVITY_EVENTS = ['start', 'update', 'end'] as const
 
 /** A Live Activity of iOS. */
@@ -67,7 +66,7 @@ const push = {
   collapseKey: Type.Optional(cel("CEL; for this step in place of the workflow's `collapse`.")),
   badge: Type.Optional(
     Type.Union(
-      [...BADGES.map((value) => Type.Literal(value)), Type.Integer({ minimum: 0, maximum: 99_999 })],
+      [Type.Literal('unread'), Type.Literal('none'), Type.Integer({ minimum: 0, maximum: 99_999 })],
       { description: 'Number on the icon of the app. Default: unread.' },
     ),
   ),
@@ -142,7 +141,7 @@ export interface SaidOptions {
   /** 0: now or never. */
   ttlSeconds?: number
   collapseKey?: string
-  badge?: (typeof BADGES)[number] | number
+  badge?: 'unread' | 'none' | number
   sound?: string
   channelId?: string
   threadId?: string

@@ -82,7 +82,8 @@ export function compileWorkflow(
         const { default: content, ...locales } = template
         layers.push({ content, locales })
       }
-      return compileContent(texts, [...layers, { content: own.content }], { at: path, channel: type })
+      const at = own.content === undefined ? path : `${path}.content`
+      return compileContent(texts, [...layers, { content: own.content }], { at, channel: type })
     },
   })
   return {

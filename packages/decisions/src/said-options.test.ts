@@ -102,6 +102,7 @@ t.test('a Live Activity tells its state, when that was so and how long it lasts'
       at: Date.parse(EVENT.time ?? ''),
       staleAt: NOW + 300_000,
     },
+    unlessSeen: false,
   })
   const later = NOW + 600_000
   const woken = contentOf(workflow, { now: later, begunAt: NOW, fromStep: 2, resumeAt: later })
@@ -164,7 +165,10 @@ t.test('what a channel has not is refused, and says which channel has it', async
       /^steps\.0\.push\.liveActivity\.dismissAfter Only what ends/,
     ],
     [activity({ event: 'stop' }), /^steps\.0\.push\.liveActivity .*event: start, update or end/],
-    [{ push: { content: { data: { nid: 'x' } } } }, /^steps\.0\.push\.data\.nid .*"nid" is Carillon's own/],
+    [
+      { push: { content: { data: { nid: 'x' } } } },
+      /^steps\.0\.push\.content\.data\.nid .*"nid" is Carillon's own/,
+    ],
     [{ push: { content: { data: { 'google.x': 'x' } } } }, /"google\.x" is the push services' own/],
     [
       {
@@ -181,7 +185,10 @@ t.test('what a channel has not is refused, and says which channel has it', async
     ],
     [{ push: { content: { data: { a: 'x\u0000' } } } }, /^steps\.0\.push\.content\.data\.a It holds control/],
     [{ push: { overrides: { fcm: { 'a\u0000': 1 } } } }, /control characters/],
-    [{ push: { content: { data: { a: Array(501).fill(0) } } } }, /^steps\.0\.push\.data .*holds too much/],
+    [
+      { push: { content: { data: { a: Array(501).fill(0) } } } },
+      /^steps\.0\.push\.content\.data .*holds too much/,
+    ],
   ]
   for (const [step, problem] of wrong) t.match(problemsOf({ steps: [step] }), [problem], JSON.stringify(step))
   t.match(problemsOf({ content: { title: 'T', actions: Array(6).fill({ id: 'a', title: 'A' }) } }), [

@@ -77,8 +77,11 @@ function valuesOf(
     values.collapseKey = { render: ({ cel }) => keyOf(key, cel) ?? '' }
   }
   if (overrides !== undefined) values.overrides = jsonValue(texts, overrides, `${at}.overrides`)
-  if (liveActivity !== undefined)
+  if (liveActivity !== undefined) {
     values.liveActivity = activityValue(texts, liveActivity, `${at}.liveActivity`)
+    // seen is not over: what is on the screen goes on being told
+    values.unlessSeen ??= { fixed: false }
+  }
   return values
 }
 

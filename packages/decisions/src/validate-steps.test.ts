@@ -188,7 +188,7 @@ const WRONG: readonly [why: string, part: object, path: string][] = [
   [
     'bad Liquid, in a branch',
     { steps: [inBranch({ sms: { content: { body: '{{ x' } } })] },
-    'steps.0.branch.else.1.sms.body',
+    'steps.0.branch.else.1.sms.content.body',
   ],
   [
     'steps too deep in one another',

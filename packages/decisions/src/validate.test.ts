@@ -95,7 +95,7 @@ t.test('texts see their templates when it is said which there are', async (t) =>
   t.ok(validate({ ...GOOD, ...content("{% render 'ho' %}") }).ok, 'not known which there are')
   const mail = (layout: string) => ({ steps: [{ email: { content: { body: 'x', layout } } }] })
   t.strictSame(problems(mail('frame')), [])
-  t.match(problems(mail('door')), [/^steps\.0\.email\.html: .*no layout "door"/])
+  t.match(problems(mail('door')), [/^steps\.0\.email\.content\.html: .*no layout "door"/])
 })
 
 t.test('messages are known to every text of a workflow', async (t) => {
