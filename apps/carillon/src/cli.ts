@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError } from 'commander'
+import { registerDlq } from './commands/dlq-register.js'
 import { registerBounce, registerProvider } from './commands/provider-register.js'
 import { registerWorkflow } from './commands/workflow/register.js'
 import { ROLE_NAMES } from './mesh/role-names.js'
@@ -247,6 +248,7 @@ async function run(argv: readonly string[], context: CommandContext): Promise<nu
 
   registerBounce(program, does, context)
   registerProvider(program, does, context)
+  registerDlq(program, does, context)
   registerWorkflow(program, does, context)
 
   try {

@@ -24,6 +24,7 @@ const COMMANDS = [
   'chaos',
   'provider',
   'bounce',
+  'dlq',
 ]
 
 t.test('help teaches every command and is no failure', async (t) => {
@@ -56,6 +57,12 @@ t.test('a wrong call exits 2 and says what would be right', async (t) => {
     [['provider', 'put', 'smtp', 'nowhere.json'], /nowhere.json can't be read.\n.*standard input/],
     [['provider', 'put', 'smtp', '--settings', 'fast'], /settings are not JSON/],
     [['provider', 'put', 'smtp', '--position', 'first'], /whole number, 0 to 1000/],
+    [['dlq', 'redrive'], /Nothing says which ones.\n.*--all/],
+    [['dlq', 'redrive', '--poison'], /Nothing says which ones.\n.*--stream EVENTS/],
+    [['dlq', 'redrive', 'x', '--channel', 'push'], /ids or a filter, not both/],
+    [['dlq', 'list', '--from', 'noon'], /must be a moment: 14:02/],
+    [['dlq', 'list', '--channel', 'pigeon'], /Allowed choices are push, email/],
+    [['dlq', 'list'], /No mesh runs here.\n.*npm start/],
   ]
   for (const [args, says] of wrong) {
     const { code, stderr } = await runCli(t, args, { directory })
