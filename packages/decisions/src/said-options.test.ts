@@ -201,6 +201,12 @@ t.test('what a channel has not is refused, and says which channel has it', async
   )
 })
 
+t.test('a problem in a late step names that step in its words too', async (t) => {
+  t.match(problemsOf({ steps: ['inbox', { push: { sound: '{{ nope }}' } }] }), [
+    /^steps\.1\.push\.sound steps\.1\.push\.sound names "nope"/,
+  ])
+})
+
 t.test('what shows nothing needs no words', async (t) => {
   for (const step of [
     { push: { silent: true, content: { data: { sync: '1' } } } },

@@ -81,8 +81,16 @@ function compileProblems(
   const problems = parts.flatMap((part) => compileProblem(definition, part, known))
   for (const { step, path } of everyStep(definition.steps)) {
     const bare = withoutInner(step)
-    for (const problem of compileProblem(definition, { ...messages, steps: [bare] }, known))
-      problems.push({ ...problem, path: problem.path.replace(/^steps\.0/, path) })
+    for (const { path: at, message, remedy } of compileProblem(
+      definition,
+      { ...messages, steps: [bare] },
+      known,
+    ))
+      problems.push({
+        path: at.replace(/^steps\.0/, path),
+        message: message.replace(/^steps\.0/, path),
+        remedy,
+      })
   }
   if (problems.length === 0) problems.push(...compileProblem(definition, definition, known))
   return [...new Map(problems.map((problem) => [`${problem.path} ${problem.message}`, problem])).values()]
