@@ -129,6 +129,15 @@ export const NotificationSchema = Type.Object(
   {
     ...strict,
     description: 'Sends without a workflow. Texts are taken as they are.',
-    examples: [{ to: ['ada'], title: 'Hello', body: 'The bells work.', channels: ['inbox', 'push'] }],
+    examples: [
+      {
+        to: ['ada'],
+        title: 'Hello',
+        body: 'The bells work.',
+        actions: [{ id: 'thanks', title: 'Thank you' }],
+        channels: ['inbox', 'push'],
+        push: { ttl: '10m', interruption: 'active' },
+      },
+    ],
   },
 )
