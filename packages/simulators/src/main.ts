@@ -41,7 +41,7 @@ async function run(): Promise<void> {
     await ended
   }
   // what was answered until the end is in it
-  keeper?.[Symbol.dispose]()
+  await keeper?.[Symbol.asyncDispose]()
 }
 
 function whenEnded(leash: boolean): Promise<void> {

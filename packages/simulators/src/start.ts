@@ -67,9 +67,15 @@ export interface Simulators extends AsyncDisposable {
    * stay registered, keys and limits stay as they are.
    */
   reset(): void
-  /** Everything they hold, as JSON for `state`. Fault rules that match by a function are left out. */
+  /**
+   * Everything they hold, as JSON for `state`, but messages beyond the newest 1 000 and fault rules that match by a
+   * function.
+   */
   save(): SimulatorsState
 }
+
+/** However many the inbox keeps: the state is written often. */
+const SAVED_MESSAGES = 1000
 
 /**
  * Starts all simulators on free loopback ports, with keys and certificates made in memory, or with those of `state`.
@@ -132,7 +138,7 @@ export async function startSimulators(options: StartSimulatorsOptions): Promise<
       fcm.tokenFaults.heal()
       inbox.clear()
     },
-    save: () => stateOf(all, { authority, messages: inbox.list() }),
+    save: () => stateOf(all, { authority, messages: inbox.list().slice(-SAVED_MESSAGES) }),
     async [Symbol.asyncDispose]() {
       await Promise.all(Object.values(all).map((one) => one[Symbol.asyncDispose]()))
     },

@@ -1,4 +1,4 @@
-import { readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { rename, writeFile } from 'node:fs/promises'
 import { SimulatorsRefused } from './main-options.js'
 import type { SimulatorsState } from './state.js'
@@ -28,7 +28,7 @@ export function readState(path: string): StateFile | undefined {
  * Writes the file a moment after something changed, whole or not at all, never taking more than a tenth of the time,
  * and once more when it is disposed. After SIGKILL the last moment is missing.
  */
-export interface StateKeeper extends Disposable {
+export interface StateKeeper extends AsyncDisposable {
   /** Resolves once what is there now was written. Rejects when it can't be. */
   saved(): Promise<void>
 }
@@ -52,17 +52,16 @@ export function keepState(
     written = version
   }
   const next = () => {
-    writing = writing.then(write)
-    return writing
+    const done = writing.then(write)
+    // whoever asked hears of a failure; the next write is not kept from trying
+    writing = done.catch(() => undefined)
+    return done
   }
   const schedule = (ms: number) => {
     timer = setTimeout(() => {
       const began = performance.now()
       next()
-        .catch((error: unknown) => {
-          writing = Promise.resolve()
-          onError(error)
-        })
+        .catch(onError)
         .finally(() => {
           if (timer !== undefined) schedule(Math.max(MOMENT_MS, (performance.now() - began) * 10))
         })
@@ -72,11 +71,11 @@ export function keepState(
   schedule(0)
   return {
     saved: next,
-    [Symbol.dispose]() {
+    async [Symbol.asyncDispose]() {
       clearTimeout(timer)
       timer = undefined
-      writeFileSync(`${path}.last`, JSON.stringify(source.state()), { mode: 0o600 })
-      renameSync(`${path}.last`, path)
+      // an older state that is still being written must not come last
+      await next().catch(onError)
     },
   }
 }

@@ -51,6 +51,15 @@ t.test('fault rules are data: whom, how many, after how many, how often, and wha
   t.match(await control.heal('fcm'), { broken: false, rules: [] })
   t.equal(await status(bob), 200)
 
+  await control.break('fcm/token')
+  await t.rejects(
+    openFcm(simulators).then((other) => other.send({})),
+    'no access token, no message',
+  )
+  t.equal(await status(ada), 200, 'the one that was issued goes on')
+  await control.heal('fcm/token')
+  t.equal((await fetch(`${control.url}/faults/fcm/pigeon`)).status, 404)
+
   await control.addFaults('fcm', { times: 1, reply: { status: 503, headers: { 'no header': 'x' } } })
   t.match(await wire.send({ token: bob }), { status: 500 }, 'what no HTTP can say is a failure, not the end')
   await control.clearFaults('fcm')

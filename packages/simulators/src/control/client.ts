@@ -7,6 +7,7 @@ import type { DeviceSummary, PushNetwork } from '../network.js'
 import type { SimulatorsConnection } from './connection.js'
 import { ControlFailed } from './errors.js'
 import { followMessages } from './follow.js'
+import type { FaultPlace } from './routes.js'
 import type { ProviderSettings } from './settings.js'
 
 export interface FaultsView {
@@ -35,12 +36,12 @@ export interface ControlClient extends PushNetwork {
   messages(query?: MessageQuery): Promise<SimulatedMessage[]>
   /** Without what they show: see `device`. */
   devices(provider: SimulatedProvider): Promise<DeviceSummary[]>
-  faults(provider: SimulatedProvider): Promise<FaultsView>
-  addFaults(provider: SimulatedProvider, ...rules: FaultRuleData[]): Promise<FaultsView>
+  faults(place: FaultPlace): Promise<FaultsView>
+  addFaults(place: FaultPlace, ...rules: FaultRuleData[]): Promise<FaultsView>
   /** Removes the rules with that id, or all. */
-  clearFaults(provider: SimulatedProvider, id?: string): Promise<FaultsView>
-  break(provider: SimulatedProvider, reply?: FaultReply): Promise<FaultsView>
-  heal(provider: SimulatedProvider): Promise<FaultsView>
+  clearFaults(place: FaultPlace, id?: string): Promise<FaultsView>
+  break(place: FaultPlace, reply?: FaultReply): Promise<FaultsView>
+  heal(place: FaultPlace): Promise<FaultsView>
   cut(provider: SimulatedProvider, how: 'fin' | 'rst'): Promise<void>
   goAway(provider: Exclude<SimulatedProvider, 'smtp'>): Promise<void>
   settings(provider: SimulatedProvider, change?: ProviderSettings): Promise<ProviderSettings>

@@ -1,4 +1,5 @@
 import { parseFaultReply, parseFaultRule } from '../fault-rules.js'
+import type { Faults } from '../faults.js'
 import type { SimulatedMessage, SimulatedProvider } from '../inbox.js'
 import { record } from '../inbox.js'
 import { devicesOf, networkOf, type PushKind } from '../network.js'
@@ -13,12 +14,17 @@ export interface ControlRequest {
   resource: string
   /** The second part of the path. */
   provider: string | undefined
+  /** The third, which only faults have: see `FaultPlace`. */
+  part: string | undefined
   query: URLSearchParams
   /** JSON; undefined when there was none. */
   body: unknown
   /** The control server's own URL. */
   url: string
 }
+
+/** Where faults happen: to a provider's messages, to Google's token endpoint, or once a mail was read. */
+export type FaultPlace = SimulatedProvider | 'fcm/token' | 'smtp/content'
 
 const PROVIDERS: readonly SimulatedProvider[] = ['fcm', 'apns', 'webpush', 'smtp', 'sms', 'webhook']
 const PUSH_KINDS: readonly string[] = ['fcm', 'apns', 'webpush'] satisfies PushKind[]
@@ -34,6 +40,10 @@ export async function answerControl(simulators: Simulators, request: ControlRequ
   const { method, resource, provider } = request
   if (provider === undefined) return ROUTES[`${method} ${resource}`]?.(simulators, request)
   if (!isProvider(provider)) return undefined
+  const faults = faultsAt(simulators, request.part === undefined ? provider : `${provider}/${request.part}`)
+  const faultRoute = FAULT_ROUTES[`${method} ${resource}`]
+  if (faultRoute) return faults && faultRoute(faults, request)
+  if (request.part !== undefined) return undefined
   return PROVIDER_ROUTES[`${method} ${resource}`]?.(simulators, provider, request)
 }
 
@@ -51,29 +61,31 @@ const ROUTES: Readonly<Record<string, Route>> = {
   },
 }
 
-const PROVIDER_ROUTES: Readonly<Record<string, ProviderRoute>> = {
-  'GET faults': faultsOf,
-  'POST faults': (simulators, provider, { body }) => {
+const FAULT_ROUTES: Readonly<Record<string, (faults: Faults, request: ControlRequest) => unknown>> = {
+  'GET faults': viewOf,
+  'POST faults': (faults, { body }) => {
     const given = Array.isArray(body) ? body : [body]
-    simulators[provider].faults.rules.push(...given.map(parseFaultRule))
-    return faultsOf(simulators, provider)
+    faults.rules.push(...given.map(parseFaultRule))
+    return viewOf(faults)
   },
-  'DELETE faults': (simulators, provider, { query }) => {
-    const { rules } = simulators[provider].faults
+  'DELETE faults': (faults, { query }) => {
     const id = query.get('id')
-    const left = id === null ? [] : rules.filter((rule) => rule.id !== id)
-    rules.splice(0, rules.length, ...left)
-    return faultsOf(simulators, provider)
+    const left = id === null ? [] : faults.rules.filter((rule) => rule.id !== id)
+    faults.rules.splice(0, faults.rules.length, ...left)
+    return viewOf(faults)
   },
-  'POST break': (simulators, provider, { body }) => {
+  'POST break': (faults, { body }) => {
     const { reply } = record(body)
-    simulators[provider].faults.break(reply === undefined ? undefined : parseFaultReply(reply))
-    return faultsOf(simulators, provider)
+    faults.break(reply === undefined ? undefined : parseFaultReply(reply))
+    return viewOf(faults)
   },
-  'POST heal': (simulators, provider) => {
-    simulators.heal(provider)
-    return faultsOf(simulators, provider)
+  'POST heal': (faults) => {
+    faults.heal()
+    return viewOf(faults)
   },
+}
+
+const PROVIDER_ROUTES: Readonly<Record<string, ProviderRoute>> = {
   'POST cut': (simulators, provider, { body }) => {
     const { how = 'fin' } = record(body)
     if (how !== 'fin' && how !== 'rst') throw new ControlRequestInvalid('how')
@@ -108,8 +120,13 @@ const PROVIDER_ROUTES: Readonly<Record<string, ProviderRoute>> = {
   },
 }
 
-function faultsOf(simulators: Simulators, provider: SimulatedProvider) {
-  const { broken, latencyMs, rules } = simulators[provider].faults
+function faultsAt(simulators: Simulators, place: string): Faults | undefined {
+  if (place === 'fcm/token') return simulators.fcm.tokenFaults
+  if (place === 'smtp/content') return simulators.smtp.contentFaults
+  return isProvider(place) ? simulators[place].faults : undefined
+}
+
+function viewOf({ broken, latencyMs, rules }: Faults) {
   const shown = rules.map(({ match, ...rule }) => ({
     ...rule,
     ...(match === undefined ? {} : { match: typeof match === 'function' ? 'function' : match }),

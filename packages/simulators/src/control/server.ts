@@ -89,13 +89,13 @@ async function serve({ request, response, simulators, streams, url }: Serving): 
     response.on('close', () => streams.delete(response))
     return
   }
-  const [resource = '', provider, ...more] = pathname.slice(1).split('/')
+  const [resource = '', provider, part, ...more] = pathname.slice(1).split('/')
   try {
     const body = sends ? await readJson(request) : undefined
     const answer =
       more.length > 0
         ? undefined
-        : await answerControl(simulators, { method, resource, provider, query, body, url })
+        : await answerControl(simulators, { method, resource, provider, part, query, body, url })
     if (answer === undefined) problem(response, 404, `there is no ${method} ${pathname}`)
     else send(response, 200, answer)
   } catch (error) {
