@@ -3,7 +3,7 @@ import { fcmMeasured } from './fcm/payload.js'
 import { type Fitted, fitPayload, fitTo } from './fit.js'
 import { isFor, type Outgoing } from './message.js'
 import { SMS_MAX_UNITS, smsMeasured } from './sms/payload.js'
-import { WEBHOOK_MAX_BYTES, webhookBody } from './webhook/payload.js'
+import { webhookMeasured } from './webhook/payload.js'
 import { webPushMeasured } from './webpush/payload.js'
 
 /** A bundle id stands in a header and doesn't count. */
@@ -18,7 +18,7 @@ export function fit(outgoing: Outgoing, nowMs: number): Fitted {
   if (isFor(outgoing, 'fcm')) return fitted(fitPayload(outgoing, fcmMeasured(outgoing, nowMs)))
   if (isFor(outgoing, 'apns')) return fitted(fitPayload(outgoing, apnsMeasured(ANY_BUNDLE, nowMs)))
   if (isFor(outgoing, 'webpush')) return fitted(fitPayload(outgoing, webPushMeasured(nowMs)))
-  if (isFor(outgoing, 'webhook')) return fitTo(outgoing, WEBHOOK_MAX_BYTES, webhookBody)
+  if (isFor(outgoing, 'webhook')) return fitted(fitPayload(outgoing, webhookMeasured))
   if (isFor(outgoing, 'sms')) return fitTo(outgoing, SMS_MAX_UNITS, smsMeasured)
   return { message: outgoing.message, clipped: [] }
 }

@@ -38,10 +38,14 @@ t.test(
 t.test('shows a message on the phone with its ids and receipt token', async (t) => {
   const actions = [{ id: 'call', title: 'Call' }]
   const to = toPhone()
-  const one = outgoing(to, { url: 'https://rides.example/1', actions })
+  const data = { attempt: '7', ride: '4711' }
+  const one = outgoing(to, { url: 'https://rides.example/1', actions, data })
   t.match(await send(one), [{ kind: 'accepted', providerId: /^projects\// }])
   const ids = { nid: one.notificationId, did: one.deliveryId, rt: one.receiptToken }
   t.match(shownTo(to.token), [{ title: 'Your ride', url: 'https://rides.example/1', actions, ...ids }])
+  const [arrived] = shownTo(to.token)
+  const sent = { ...data, ...ids, url: 'https://rides.example/1', actions: JSON.stringify(actions) }
+  t.same((arrived?.raw as { data: unknown }).data, sent, 'the data is what was given, and our own')
 })
 
 t.test('gives each message of a batch its own verdict, in order', async (t) => {

@@ -24,7 +24,7 @@ const MAX_CONDITION_TOPICS = 5
 /** Where the host begins in what the SDK asks for. */
 const ORIGIN_START = 'https://'.length
 /** Names an attempt while the SDK has it; taken out before anything is written. */
-const ATTEMPT = 'attempt'
+const ATTEMPT = 'carillon:attempt'
 
 /** An attempt that the SDK is busy with, and what came of it. */
 interface Waiting {
@@ -94,11 +94,11 @@ export function openFcmSender(value: unknown, settings: ChannelSettings): Sender
     const now = Date.now()
     const problem = problemOf(outgoing, now)
     if (problem) return problem
+    const { messaging } = await opened()
     const attempt = String(++lastAttempt)
     const waiting: Waiting = { signal }
     attempts.set(attempt, waiting)
     try {
-      const { messaging } = await opened()
       const { payload } = fitPayload(outgoing, fcmMeasured(outgoing, now))
       await messaging.send({ ...payload, data: { ...payload.data, [ATTEMPT]: attempt } })
     } catch (error) {

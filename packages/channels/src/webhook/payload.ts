@@ -1,8 +1,16 @@
 import { Webhook } from 'standardwebhooks'
+import type { Measured } from '../fit.js'
 import { mergeDeep } from '../merge.js'
 import type { OutgoingTo } from '../message.js'
 
-export const WEBHOOK_MAX_BYTES = 262_144
+const MAX_BYTES = 262_144
+
+/** How a webhook is measured: its whole body. */
+export const webhookMeasured: Measured<OutgoingTo<'webhook'>, string> = {
+  maxBytes: MAX_BYTES,
+  build: webhookBody,
+  text: (body) => body,
+}
 
 /** The body: the notification in our words and, when the address carries it, the event behind it. */
 export function webhookBody(outgoing: OutgoingTo<'webhook'>): string {

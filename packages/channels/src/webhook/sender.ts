@@ -2,7 +2,7 @@ import { createEgressAgent } from '../egress/agent.js'
 import { createEgressGuard } from '../egress/guard.js'
 import { post } from '../egress/post.js'
 import { ChannelError } from '../errors.js'
-import { fitTo } from '../fit.js'
+import { fitPayload } from '../fit.js'
 import { createInFlight } from '../in-flight.js'
 import { isExpired } from '../lifetime.js'
 import type { Outgoing, OutgoingTo } from '../message.js'
@@ -11,7 +11,7 @@ import type { Sender } from '../sender.js'
 import { type ChannelSettings, timeoutsOf } from '../settings.js'
 import type { Verdict } from '../verdict.js'
 import { readWebhookCredentials } from './credentials.js'
-import { signWebhook, WEBHOOK_MAX_BYTES, webhookBody } from './payload.js'
+import { signWebhook, webhookMeasured } from './payload.js'
 import { webhookVerdict } from './verdict.js'
 
 const CONCURRENCY = 50
@@ -31,8 +31,7 @@ export function openWebhookSender(value: unknown, settings: ChannelSettings): Se
     const to = outgoing as OutgoingTo<'webhook'>
     try {
       const url = guard.check(to.address.url)
-      const fitted = fitTo(to, WEBHOOK_MAX_BYTES, webhookBody)
-      const body = webhookBody({ ...to, message: fitted.message })
+      const { payload: body } = fitPayload(to, webhookMeasured)
       const headers = signed(to, body)
       if (!headers) return { kind: 'address', reason: 'SECRET_INVALID', suspend: true }
       const outcome = await post({
