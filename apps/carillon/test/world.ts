@@ -40,6 +40,8 @@ export const PEOPLE = ['ada', 'bob', 'eve'] as const
 export interface World {
   /** Address of gateway and realtime. */
   url: string
+  /** Of an administrator. */
+  apiKey: string
   carillon: CarillonClient
   nats: Awaited<ReturnType<typeof useNats>>
   postgres: { restart(): Promise<void> }
@@ -123,6 +125,7 @@ export async function useWorld(t: TestScope, ackWait = '2s'): Promise<World> {
   await introduce(carillon, simulators)
   return {
     url,
+    apiKey,
     carillon,
     nats,
     postgres: { restart: async () => postgres.server?.restart() },
