@@ -20,7 +20,7 @@ const SAME = [
 export function messageOf(delivery: Said): Message {
   const content = contentOf(delivery)
   const options = (content.options ?? {}) as SaidOptions
-  const message: Message = { priority: delivery.lane === 'bulk' ? 'normal' : 'high' }
+  const message: Message = { priority: isPressing(delivery) ? 'high' : 'normal' }
   for (const field of TEXTS) {
     const text = content[field]
     if (typeof text === 'string' && text !== '') message[field] = text
@@ -57,6 +57,11 @@ export function withUnsubscribeLink(message: Message, link: string): Message {
     })
   }
   return filled
+}
+
+/** A push should wake its phone unless it is one of very many; a mail that calls itself urgent had better be. */
+function isPressing({ channel, lane }: Said): boolean {
+  return channel === 'email' ? lane === 'high' : lane !== 'bulk'
 }
 
 /** A step's own texts, which are whole, or the shared ones; and how the step is sent. */

@@ -60,11 +60,15 @@ function messageFor(
 }
 
 /** Read elsewhere: off the screen with it, and the icon's number is what is left. */
-function clearing({ runId, unread, expiresAt }: ClaimedDelivery): Message {
+function clearing(delivery: ClaimedDelivery): Message {
+  const { runId, unread, expiresAt } = delivery
+  // Android draws under the collapse key, and finds it again only by that
+  const { collapseKey: tag = runId } = messageOf(delivery)
   return {
     priority: 'normal',
     silent: true,
     clear: runId,
+    ...(tag === runId ? {} : { data: { tag } }),
     collapseKey: `clear ${runId}`,
     ...(unread === null ? {} : { badge: unread }),
     ...(expiresAt === null ? {} : { expiresAt: expiresAt.getTime() }),

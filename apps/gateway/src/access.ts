@@ -48,6 +48,7 @@ export const ACCESS: Readonly<Record<string, Access>> = {
   'POST /v1/people/members': key('users:read', 'users:write'),
   'GET /v1/rules': key('workflows:write'),
   'GET /v1/me': person(),
+  'GET /v1/me/webpush-key': person(),
   'PUT /v1/me/devices/:installation': person(),
   'DELETE /v1/me/devices/:installation': personWithoutBody(),
   'PUT /v1/me/devices/:installation/live-activities/:activity': person(),

@@ -33,6 +33,7 @@ import { addTenantRoutes } from './routes/tenant.js'
 import { addTopicRoutes } from './routes/topics.js'
 import { addUnsubscribeRoutes } from './routes/unsubscribe.js'
 import { addUserRoutes } from './routes/users.js'
+import { addWebPushKeyRoute } from './routes/webpush-key.js'
 import { addWorkflowRoutes } from './routes/workflows.js'
 
 const ROUTES = [
@@ -44,6 +45,7 @@ const ROUTES = [
   addUserRoutes,
   addDeviceRoutes,
   addLiveActivityRoutes,
+  addWebPushKeyRoute,
   addSettingsRoutes,
   addAttentionRoutes,
   addEffectivePreferenceRoutes,

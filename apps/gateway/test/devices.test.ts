@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto'
+import { createECDH, randomUUID } from 'node:crypto'
 import { userId } from '@carillon/contracts'
 import { sha256 } from '@carillon/service'
 import t from 'tap'
@@ -82,4 +82,16 @@ t.test('a Live Activity is kept per device and name, and rotates', async (t) => 
   t.equal((await edge.call(ada, `DELETE /${route}/ride-21`)).status, 404)
   await edge.call(ada, 'DELETE /v1/me/devices/phone')
   t.equal((await edge.owner.query({ text: 'SELECT FROM live_activities' })).rowCount, 0)
+})
+
+t.test('a browser is told what to subscribe with', async (t) => {
+  t.equal((await edge.call(ada, 'GET /v1/me/webpush-key')).status, 404)
+  const pair = createECDH('prime256v1')
+  const publicKey = pair.generateKeys('base64url')
+  const privateKey = pair.getPrivateKey('base64url')
+  const credentials = { subject: 'mailto:bells@example.com', publicKey, privateKey }
+  t.equal((await edge.call(admin, 'PUT /v1/providers/webpush', { credentials })).status, 201)
+  t.same((await edge.call(ada, 'GET /v1/me/webpush-key')).body, { publicKey })
+  t.same((await edge.call(ada, 'GET /v1/me/webpush-key?app=driver')).body, { publicKey })
+  t.equal((await edge.call(admin, 'GET /v1/me/webpush-key')).status, 403)
 })

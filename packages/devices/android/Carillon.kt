@@ -89,7 +89,7 @@ class Carillon(
         val nid = data["nid"]
         val clear = data["clear"]
         if (clear != null) {
-            clear(clear)
+            clear(clear, data["tag"])
         } else if (nid == null) {
             draw(collapseKey ?: UUID.randomUUID().toString())
         } else if (!wasHere(nid)) {
@@ -107,7 +107,7 @@ class Carillon(
      * answer is the url to show, if there is one: check it before you open it.
      */
     fun opened(intent: Intent, action: String? = null): String? {
-        acknowledge(intent.getStringExtra("rt"), if (action == null) "opened" else "clicked")
+        acknowledge(intent.getStringExtra("rt"), if (action == null) "opened" else "clicked", action)
         intent.removeExtra("rt") // the same intent is there again when the activity is turned
         soon()
         return intent.getStringExtra("url")
@@ -119,10 +119,10 @@ class Carillon(
         soon()
     }
 
-    /** Takes a notification off the screen. What Firebase drew under a collapse key can't be found by its nid. */
-    fun clear(nid: String) {
+    /** Takes a notification off the screen. `drawn`: the tag under which Firebase drew it, where that is not its nid. */
+    fun clear(nid: String, drawn: String? = null) {
         val seen = synchronized(lock) { read("seen") }
-        val tag = seen.optJSONObject(nid)?.optString("tag") ?: nid
+        val tag = seen.optJSONObject(nid)?.optString("tag") ?: drawn ?: nid
         val newer = seen.keys().asSequence().any { it != nid && isOver(seen, it, nid, tag) }
         if (!newer) notifications.cancel(tag, NOTIFICATION_ID)
     }
@@ -174,9 +174,10 @@ class Carillon(
     }
 
     /** On disk before it is sent: from then on only the gateway's answer removes it. */
-    private fun acknowledge(rt: String?, status: String) {
+    private fun acknowledge(rt: String?, status: String, action: String? = null) {
         if (rt == null || rt.isEmpty() || rt.length > 256) return
         val receipt = JSONObject().put("token", rt).put("status", status).put("at", now())
+        if (action != null) receipt.put("action", action.take(64))
         synchronized(lock) {
             val all = readList("receipts").put(receipt)
             while (all.length() > RECEIPTS_KEPT) all.remove(0)

@@ -121,7 +121,7 @@ class Carillon {
   /// From onMessageOpenedApp, getInitialMessage and your own notifications; [action]: the id of the button that was
   /// pressed. The answer is the url to show, if there is one: check it before you open it.
   Future<String?> opened(Map<String, dynamic> data, {String? action}) async {
-    _acknowledge(data['rt'], action == null ? 'opened' : 'clicked');
+    _acknowledge(data['rt'], action == null ? 'opened' : 'clicked', action: action);
     unawaited(_flushAndRetry());
     final url = data['url'];
     return url is String ? url : null;
@@ -161,14 +161,14 @@ class Carillon {
   }
 
   /// On disk before it is sent: from then on only the gateway's answer removes it.
-  void _acknowledge(Object? rt, String status) {
+  void _acknowledge(Object? rt, String status, {String? action}) {
     if (rt is! String || rt.isEmpty || rt.length > 256) return;
     final now = DateTime.now().toUtc();
     final at = '${now.toIso8601String().substring(0, 23)}Z';
     final name = '${now.millisecondsSinceEpoch}-${_random.nextInt(1 << 32)}';
     // renamed when whole: a flush of the other isolate never reads half of it
     File('${_receipts.path}/.$name')
-      ..writeAsStringSync(jsonEncode({'token': rt, 'status': status, 'at': at}), flush: true)
+      ..writeAsStringSync(jsonEncode({'token': rt, 'status': status, 'at': at, if (action != null) 'action': action}), flush: true)
       ..renameSync('${_receipts.path}/$name');
     _forgetOldest(_receipts);
   }

@@ -131,7 +131,7 @@ public final class Carillon {
             return nil
         }
         let whole = action == UNNotificationDefaultActionIdentifier
-        await acknowledge(rt, whole ? "opened" : "clicked")
+        await acknowledge(rt, whole ? "opened" : "clicked", action: whole ? nil : action)
         let url = (whole ? nil : self.url(of: action, in: userInfo)) ?? userInfo["url"] as? String
         return url.flatMap { URL(string: $0) }
     }
@@ -166,11 +166,12 @@ public final class Carillon {
     // MARK: - inside
 
     /// On disk before it is sent: from then on only the gateway's answer removes it.
-    private func acknowledge(_ rt: String?, _ status: String) async {
+    private func acknowledge(_ rt: String?, _ status: String, action: String? = nil) async {
         if let rt = rt, !rt.isEmpty, rt.utf8.count <= 256 {
             let format = ISO8601DateFormatter()
             format.formatOptions = [.withInternetDateTime, .withFractionalSeconds]
-            let receipt = ["token": rt, "status": status, "at": format.string(from: Date())]
+            var receipt = ["token": rt, "status": status, "at": format.string(from: Date())]
+            if let action = action { receipt["action"] = String(action.prefix(64)) }
             let name = String(format: "%014.0f-", Date().timeIntervalSince1970 * 1000) + UUID().uuidString
             let data = try? JSONSerialization.data(withJSONObject: receipt)
             try? data?.write(to: folder.appendingPathComponent(name), options: .atomic)

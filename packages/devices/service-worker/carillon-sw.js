@@ -5,7 +5,7 @@
  * Settings stand in its address: `/carillon-sw.js?gateway=https://carillon.example&title=News`. `gateway` is the
  * site's own origin unless said; `title` is shown when a push can't be read.
  *
- * @typedef {{ id?: number, token: string, status: 'delivered' | 'opened' | 'clicked' | 'dismissed', at: string }} Receipt
+ * @typedef {{ id?: number, token: string, status: 'delivered' | 'opened' | 'clicked' | 'dismissed', at: string, action?: string }} Receipt
  * @typedef {{ [name: string]: unknown }} Fields
  * @typedef {{ shown: Fields, data: Fields, badge: number | undefined }} Push
  * @typedef {{ installation: string, device: { app?: string, locale?: string }, publicKey: string, token?: string }} Kept
@@ -22,6 +22,7 @@ const RECEIPTS_A_REQUEST = 100
 /** The oldest go first: nobody has asked for them for a long time. */
 const RECEIPTS_KEPT = 500
 const TOKEN_CHARS = 256
+const ACTION_CHARS = 64
 /** As long as a push service may keep a push for a device that is off. */
 const SEEN_MS = 28 * 86_400_000
 const OPENED = ['https:', 'http:', 'tel:', 'sms:', 'mailto:']
@@ -164,7 +165,10 @@ async function onClick({ notification, action }) {
   const { navigate, actions } = fieldsOf(data.carillon)
   const target = targetOf(action === '' ? navigate : (fieldsOf(actions)[action] ?? navigate))
   const told = { type: 'carillon.clicked', nid: data.nid, action, url: target.href, data }
-  await Promise.allSettled([open(target, told), acknowledge(data.rt, action === '' ? 'opened' : 'clicked')])
+  await Promise.allSettled([
+    open(target, told),
+    acknowledge(data.rt, action === '' ? 'opened' : 'clicked', action),
+  ])
 }
 
 /**
@@ -206,10 +210,12 @@ async function open(target, told) {
  * Stored first, then sent with whatever else is waiting: once written, only the gateway's answer removes it.
  * @param {unknown} token
  * @param {Receipt['status']} status
+ * @param {string} action The button that was pressed.
  */
-async function acknowledge(token, status) {
+async function acknowledge(token, status, action = '') {
   if (typeof token === 'string' && token !== '' && token.length <= TOKEN_CHARS) {
-    await keepReceipt({ token, status, at: new Date().toISOString() })
+    const pressed = action === '' ? {} : { action: action.slice(0, ACTION_CHARS) }
+    await keepReceipt({ token, status, at: new Date().toISOString(), ...pressed })
   }
   await flush()
 }
@@ -235,7 +241,7 @@ async function flush() {
  * @param {Receipt[]} waiting
  */
 async function post(waiting) {
-  const receipts = waiting.map(({ token, status, at }) => ({ token, status, at }))
+  const receipts = waiting.map(({ id: _ours, ...receipt }) => receipt)
   try {
     const answer = await send('POST', '/v1/receipts', { receipts })
     if (answer.ok) return true

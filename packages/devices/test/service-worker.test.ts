@@ -170,6 +170,7 @@ async function acting(t: Test, site: Site, { push, shown, act, worker, page }: O
     await act('notificationclick', 'a3', 'call')
     t.same(await windows(), ['https://rides.example/4711/call'], 'elsewhere is a window of its own')
     t.same(of(site, 'a3'), ['delivered', 'clicked'])
+    t.equal(site.receipts().find(({ status }) => status === 'clicked')?.action, 'call', 'and says which')
     t.equal(page.url(), `${site.origin}/rides/4711`)
     await ring('a5', 'tel:+4366012345')
     await act('notificationclick', 'a5')

@@ -15,6 +15,7 @@ export interface Receipt {
   token: string
   status: string
   at: string
+  action?: string
 }
 
 const PARTS = new Map([
@@ -102,7 +103,9 @@ function wrongReceipts({ contentType, body }: Call): string | undefined {
   const { length } = body.receipts
   if (length < 1 || length > 500) return `${length} receipts`
   for (const item of body.receipts as Receipt[]) {
-    if (Object.keys(item).sort().join() !== 'at,status,token') return `fields ${Object.keys(item)}`
+    const { action, ...rest } = item
+    if (Object.keys(rest).sort().join() !== 'at,status,token') return `fields ${Object.keys(item)}`
+    if (action !== undefined && (action.length < 1 || action.length > 64)) return 'action'
     if (typeof item.token !== 'string' || item.token.length < 1 || item.token.length > 256) return 'token'
     if (!['delivered', 'opened', 'clicked', 'dismissed'].includes(item.status)) return `status ${item.status}`
     if (!/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/.test(item.at)) return `at ${item.at}`

@@ -139,6 +139,7 @@ async function withOwners(
           status: item.status,
           at,
           by: 'device',
+          ...(item.action === undefined ? {} : { detail: item.action }),
         },
       })
     }

@@ -38,6 +38,7 @@ export const ReceiptsSchema = Type.Object(
             'dismissed',
           ] satisfies (typeof RECEIPT_STATUSES)[number][]),
           at: Type.Optional(moment),
+          action: Type.Optional(text(64, 'Clicked: the id of the button that was pressed.')),
         },
         strict,
       ),
