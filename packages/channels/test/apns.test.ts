@@ -1,5 +1,5 @@
 import t from 'tap'
-import { kinds, never, openWorld, outgoing, words } from './fixtures.js'
+import { never, openWorld, outgoing, words } from './fixtures.js'
 
 const { simulators, registry, shownTo, close } = await openWorld()
 t.teardown(close)
