@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { dispatcherDurable } from '@carillon/contracts'
+import { DELIVERY_CHANNELS, deliveryDurable, dispatcherDurable, jobStream } from '@carillon/contracts'
 import { type EngineServer, startNats, startPostgres, startRedis } from '@carillon/engines'
 import {
   applyTopology,
@@ -144,6 +144,12 @@ async function whatIsLeft(stage: Pick<Stage, 'connection' | 'database' | 'tenant
     const { lastSequence } = await streamState(stage.connection, durable.stream)
     if (acknowledgedTo < lastSequence)
       left.push(`${lastSequence - acknowledgedTo} messages of ${durable.durable}`)
+  }
+  for (const channel of DELIVERY_CHANNELS) {
+    const durable = deliveryDurable(channel, 'normal')
+    // a job that is left may still have an end to tell
+    const { waiting, inFlight } = await backlogOf(stage.connection, { stream: jobStream(channel), durable })
+    if (waiting + inFlight > 0) left.push(`${waiting + inFlight} jobs of ${durable}`)
   }
   const { rows } = await stage.database.query<{ open: number }>({
     text: `SELECT count(*)::int AS open FROM deliveries WHERE tenant_id = $1 AND status IN ('queued', 'sending', 'retrying')`,
