@@ -204,7 +204,7 @@ t.test('at a mesh that runs', async (t) => {
   await t.test('doctor finds a healthy mesh healthy, and says what to do about a broken one', async (t) => {
     const healthy = await run('doctor')
     t.equal(healthy.code, 0, healthy.stdout)
-    for (const part of ['node', 'disk', 'nats', 'postgres', 'redis', 'topology', 'database'])
+    for (const part of ['node', 'disk', 'nats', 'postgres', 'redis', 'topology', 'database', 'dead letters'])
       t.match(healthy.stdout, new RegExp(`✓ ${part} +\\S`))
     const broken = await runCli(t, ['doctor'], {
       ...at,

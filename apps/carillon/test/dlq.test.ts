@@ -6,7 +6,7 @@ import { quiet, TENANT, useWorld } from './world.js'
 
 const TYPE = 'rides.ride.accepted.v1'
 const world = await useWorld(t)
-await world.start('history,audit,dispatcher,delivery', { CARILLON_MAX_ATTEMPTS: '2' })
+const roles = await world.start('history,audit,dispatcher,delivery', { CARILLON_MAX_ATTEMPTS: '2' })
 await world.carillon.putWorkflow(
   `{ key: told, on: ${TYPE}, to: data.user, content: { title: "{{ data.title }}" }, steps: [push] }`,
   'told',
@@ -73,6 +73,10 @@ t.test('what failed while the provider was down is sent again, each once, and no
   const to = await databaseNow()
   t.match(await deliveries('maybe'), [{ unknowns: 2 }], 'nobody knows whether it rang')
   t.ok((await deliveries('down-%')).every(({ unknowns }) => unknowns === 0))
+  const { 1: address = '' } = /"url":"([^"]+)"/.exec(await roles.line(/http\.listening/)) ?? []
+  const metrics = await (await fetch(`${address}/metrics`)).text()
+  t.match(metrics, /^dispatcher_dead_letters\{channel="push",reason="PROVIDER_UNAVAILABLE"\} 7$/m)
+  t.match(metrics, /^history_dead_letters_total\{channel="push",reason="PROVIDER_UNAVAILABLE"\} [1-7]$/m)
   await world.rows(`UPDATE deliveries SET expires_at = now() WHERE id = $1`, [
     (await deliveries('late'))[0]?.id,
   ])

@@ -18,6 +18,7 @@ import type { DispatcherConfig } from './config.js'
 import { createDirectWorkflows } from './direct-workflows.js'
 import { createDispatchEvents } from './events.js'
 import { startFanOut } from './fan-out/start-fan-out.js'
+import { measureDeadLetters } from './measure-dead-letters.js'
 import { createOnDueDeliveries } from './on-due-deliveries.js'
 import { createOnDueRuns } from './on-due-runs.js'
 import { createOnEvents } from './on-events.js'
@@ -65,6 +66,12 @@ export async function start(config: DispatcherConfig, deps: DispatcherDeps): Pro
   const rules = createRulesCache(conditions, events.rulesLoaded)
   const direct = createDirectWorkflows()
   const now = Date.now
+  measureDeadLetters({
+    database,
+    metrics: deps.metrics,
+    now,
+    onFailure: (error) => events.failed('metrics', error),
+  })
   const { respoolAfterMs, refusedAgainMs, maxAttempts } = config
   const onEvents = {
     database,

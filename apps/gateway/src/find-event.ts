@@ -47,6 +47,6 @@ function whereItMayBe({
   return (
     `No event ${named} is known. ${how}Otherwise it was never accepted: its publisher got no 202; ` +
     'or it still waits for its turn: ask again in a minute; or it is older than what is kept; ' +
-    'or it stands among the dead letters: `carillon tail dead` shows them.'
+    'or it stands among the dead letters: `carillon dlq list --poison` shows them.'
   )
 }

@@ -8,6 +8,7 @@ export interface HistoryEvents {
     deliveries: number
     notifications: number
     suppressed: number
+    dead: readonly { channel: string; reason: string }[]
   }): void
   /** A device said that it arrived. */
   answered(channel: string, afterMs: number): void
@@ -35,6 +36,11 @@ export function createHistoryEvents({
     name: 'history_suppressed_total',
     help: 'Addresses that nothing is sent to any more.',
   })
+  const deadLetters = metrics.counter({
+    name: 'history_dead_letters_total',
+    help: 'Deliveries that failed, again after they were sent off again too.',
+    labels: ['channel', 'reason'],
+  })
   const answers = metrics.histogram({
     name: 'history_answer_seconds',
     help: "From a provider's acceptance to the device's own word; what a silent push took to be answered.",
@@ -45,7 +51,8 @@ export function createHistoryEvents({
     answered(channel, afterMs) {
       answers.observe({ channel }, afterMs / 1000)
     },
-    recorded(batch) {
+    recorded({ dead, ...batch }) {
+      for (const { channel, reason } of dead) deadLetters.inc({ channel, reason })
       if (batch.suppressed > 0) suppressed.inc({}, batch.suppressed)
       receipts.inc({ kind: 'new' }, batch.fresh)
       receipts.inc({ kind: 'repeated' }, batch.receipts - batch.fresh)

@@ -51,6 +51,7 @@ export function createOnReceipts(deps: OnReceiptsDeps): (batch: readonly Receive
       deliveries: written.moved.length,
       notifications: written.engaged.length,
       suppressed: written.suppressed,
+      dead: written.dead,
     })
     return told
       ? outcomes

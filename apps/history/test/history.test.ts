@@ -89,7 +89,7 @@ t.test('a receipt counts once, however often it is told', async (t) => {
   const place = await queue()
   const delivered = receipt(place, 'delivered')
   t.match(await write(delivered, delivered), { fresh: 1, moved: [{ id: place.id, status: 'delivered' }] })
-  t.same(await write(delivered), { fresh: 0, moved: [], engaged: [], suppressed: 0 })
+  t.same(await write(delivered), { fresh: 0, moved: [], engaged: [], suppressed: 0, dead: [] })
   t.same(await rows(`SELECT count FROM statistics WHERE status = 'delivered'`), [{ count: 1 }])
   t.equal(
     (await write(receipt({ ...place, id: randomUUID() }, 'delivered'))).fresh,
@@ -287,4 +287,22 @@ t.test('opened on one phone, it leaves the screens of the others', async (t) => 
   t.match(await rows(`SELECT address FROM deliveries WHERE run_id = $1 AND purpose = 'clear'`, [run]), [
     { address: other.device },
   ])
+})
+
+t.test('what was sent off again may come back a second time, and each of its failures counts', async (t) => {
+  const place = await queue()
+  const bounce = (at: number) => receipt(place, 'bounced', { at, detail: `at ${at}` })
+  const dead = [{ channel: 'email', reason: 'ADDRESS_INVALID' }]
+  t.match(await write(bounce(NOW)), { dead, moved: [{ status: 'failed' }] })
+  t.match(await write(bounce(NOW)), { dead: [], fresh: 0 })
+  await rows(
+    `UPDATE deliveries SET status = 'sent', reason = NULL, replays = 1, replayed_at = clock_timestamp() WHERE id = $1`,
+    [place.id],
+  )
+  t.match(await write(bounce(NOW)), { dead: [], fresh: 0 }, 'the one of before is told again')
+  t.match(await stateOf(place), { status: 'sent' })
+  const again = Date.now() + 1000
+  t.match(await write(bounce(again)), { dead, moved: [{ status: 'failed' }] })
+  t.match(await write(bounce(again)), { dead: [], fresh: 0 })
+  t.match(await write(receipt(place, 'delivered', { at: again })), { moved: [{ status: 'delivered' }] })
 })

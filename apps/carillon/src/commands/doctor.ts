@@ -1,7 +1,8 @@
 import { statfs } from 'node:fs/promises'
+import { STREAMS } from '@carillon/contracts'
 import { locateEngines, probeNats, probePostgres, probeRedis } from '@carillon/engines'
-import { openConnection, planTopology } from '@carillon/jetstream'
-import { openDatabase, verifyAudit } from '@carillon/postgres'
+import { openConnection, planTopology, streamState } from '@carillon/jetstream'
+import { countDeadLetters, openDatabase, verifyAudit } from '@carillon/postgres'
 import { messageOf } from '@carillon/service'
 import pc from 'picocolors'
 import type { CommandContext } from '../cli.js'
@@ -40,6 +41,11 @@ export async function doctor(context: CommandContext): Promise<number> {
       await attempt('topology', 'Run carillon topology apply.', () => checkTopology(addresses.natsUrl)),
     )
     findings.push(await attempt('database', 'Run carillon migrate.', () => checkDatabase(addresses.ownerUrl)))
+    findings.push(
+      await attempt('dead letters', 'Start what does not answer, or run carillon migrate.', () =>
+        countLetters(addresses),
+      ),
+    )
   }
   for (const finding of findings) {
     const mark = finding.ok ? pc.green('✓') : pc.red('✗')
@@ -133,6 +139,22 @@ async function checkDatabase(ownerUrl: string): Promise<string> {
       )
   }
   return `schema, partitions, clock and ${state.tenants.length} audit chains are fine`
+}
+
+/** Counting stops here. */
+const MOST_LETTERS = 10_000
+
+/** What waits for somebody is no fault of the mesh: it is told, and fails nothing. */
+async function countLetters({ ownerUrl, natsUrl }: Addresses): Promise<string> {
+  await using database = openDatabase({ url: ownerUrl, max: 1, applicationName: 'carillon-doctor' })
+  const counts = await countDeadLetters(database, MOST_LETTERS)
+  const failed = counts.reduce((sum, { count }) => sum + count, 0)
+  const kinds = counts.map(({ channel, reason, count }) => `${count} ${channel} ${reason}`).join(', ')
+  await using connection = await openConnection({ servers: natsUrl, name: 'carillon-doctor' })
+  const { messages } = await streamState(connection, STREAMS.deadLetters)
+  if (failed + messages === 0) return 'none'
+  const most = failed >= MOST_LETTERS ? `${failed} or more` : `${failed}`
+  return `${most} deliveries failed${kinds === '' ? '' : ` (${kinds})`}, ${messages} messages were buried: carillon dlq list [--poison]`
 }
 
 async function attempt(name: string, remedy: string, check: () => Promise<string>): Promise<Finding> {
