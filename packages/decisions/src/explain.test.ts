@@ -107,6 +107,41 @@ t.test('what went wrong is said with its reason and what comes next', async (t) 
   )
 })
 
+t.test('what was sent off again, and what may have rung twice, is said', async (t) => {
+  const unknown = (number: number) => ({
+    number,
+    provider: 'fcm',
+    verdict: 'unknown',
+    at: NOW + number * SECOND,
+  })
+  const accepted = { number: 3, provider: 'fcm', verdict: 'accepted', at: NOW + 9 * SECOND }
+  const again = { status: 'sent' as const, replays: 1, replayedAt: NOW + 5 * SECOND, receipts: [] }
+  const doubtOf = (of: Partial<ExplainedDelivery>) =>
+    told({ deliveries: [delivery({ ...again, ...of })] }).text
+  const { reasons } = told({
+    deliveries: [delivery({ ...again, attempts: [unknown(1), accepted], unknowns: 1 })],
+  })
+  t.same(
+    reasons.filter(({ what }) => what.startsWith('push')).map(({ at }) => (at - NOW) / SECOND),
+    [1, 5, 9, 9],
+    'in its place in time',
+  )
+  t.match(
+    doubtOf({}),
+    /sent again on 2026-11-21T12:00:05\.000Z: it had failed, and somebody wanted it sent\./,
+  )
+  t.match(doubtOf({ replays: 2 }), /it had failed; 2 times by now/)
+  t.notMatch(doubtOf({}), /unknown outcome/)
+  t.match(
+    doubtOf({ attempts: [unknown(1), unknown(2)], unknowns: 2 }),
+    /2 attempts of unknown outcome: it may have rung more than once/,
+  )
+  t.match(
+    doubtOf({ attempts: [unknown(1)], unknowns: 1 }),
+    /1 attempt of unknown outcome: it may have rung all the same/,
+  )
+})
+
 t.test('a run that said nothing says why', async (t) => {
   const skipped = planned({
     event,
