@@ -39,7 +39,11 @@ const received: Record<string, (outgoing: Outgoing) => Promise<unknown>> = {
     return { headers: { ...headers, 'apns-id': '(new on every attempt)' }, body: JSON.parse(body) }
   },
   async webpush(outgoing) {
-    const { body, ...headers } = fitPayload(outgoing as OutgoingFor<'webpush'>, webPushMeasured(NOW)).payload
+    const { body, visible, ...headers } = fitPayload(
+      outgoing as OutgoingFor<'webpush'>,
+      webPushMeasured(NOW),
+    ).payload
+    t.ok(visible)
     return { headers, body: JSON.parse(body) }
   },
   async smtp(outgoing) {

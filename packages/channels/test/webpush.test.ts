@@ -61,6 +61,7 @@ t.test('tells a dead subscription from a wrong key, a big message and one that s
     outgoing(toBrowser(), { silent: true }),
     outgoing(toBrowser(), { clear: 'an-earlier-one' }),
     outgoing(toBrowser(), { dataOnly: true, title: '', body: '' }),
+    outgoing(toBrowser(), { title: '', body: '' }),
     outgoing(toBrowser(), { dataOnly: true }),
     outgoing(toBrowser(), { body: 'long '.repeat(3000) }),
     outgoing(toBrowser(), { url: `https://a.example/${'x'.repeat(5000)}` }),
@@ -75,10 +76,17 @@ t.test('tells a dead subscription from a wrong key, a big message and one that s
     nothing,
     nothing,
     nothing,
+    nothing,
     'accepted',
     'accepted',
     'message PAYLOAD_TOO_LARGE',
   ])
+})
+
+t.test('makes a title of the words where there is none, since a browser wants one', async (t) => {
+  const device = service.registerDevice()
+  t.same(words(await send(outgoing(addressOf(device), { title: '', body: 'Ana is here' }))), ['accepted'])
+  t.match(shownTo(device.id), [{ title: 'Ana is here', body: '' }])
 })
 
 t.test('asks once and keeps Retry-After', async (t) => {

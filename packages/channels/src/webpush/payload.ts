@@ -11,6 +11,8 @@ const MAX_TTL_SECONDS = 28 * 86_400
 
 export interface WebPushPayload {
   body: string
+  /** False when there is no title, nor words to make one of: browsers show it empty, or not at all. */
+  visible: boolean
   ttlSeconds: number
   urgency: 'high' | 'normal' | 'low'
   /** 32 characters, so that services that decode it can. */
@@ -43,8 +45,10 @@ export function webPushPayload(outgoing: OutgoingTo<'webpush'>, nowMs: number): 
     },
     message.overrides?.webpush,
   )
+  const announced = withIds(shown, outgoing)
   return {
-    body: JSON.stringify({ ...rest, notification: withIds(shown, outgoing) }),
+    body: JSON.stringify({ ...rest, notification: announced }),
+    visible: typeof announced.title === 'string' && announced.title !== '',
     ttlSeconds: secondsToLive(message, nowMs, MAX_TTL_SECONDS),
     urgency: message.priority === 'high' ? 'high' : message.interruption === 'passive' ? 'low' : 'normal',
     topic,

@@ -32,10 +32,12 @@ export function openWebPushSender(value: unknown, settings: ChannelSettings): Se
   const vapid = createVapidHeaders(credentials)
   const inFlight = createInFlight()
 
+  /** Undefined when there is nothing to show. */
   const requestFor = (outgoing: OutgoingTo<'webpush'>, nowMs: number) => {
     const { endpoint, p256dh, auth } = outgoing.address
     const url = checkEndpoint(endpoint, guard, settings.webPushHosts ?? [])
     const { payload } = fitPayload(outgoing, webPushMeasured(nowMs))
+    if (!payload.visible) return undefined
     const details = encrypted(() =>
       webpush.generateRequestDetails({ endpoint, keys: { p256dh, auth } }, payload.body, {
         TTL: payload.ttlSeconds,
@@ -54,9 +56,9 @@ export function openWebPushSender(value: unknown, settings: ChannelSettings): Se
     if (!isFor(outgoing, 'webpush')) return wrongAddress(outgoing, 'webpush')
     const now = Date.now()
     if (isExpired(outgoing.message, now)) return { kind: 'message', reason: 'EXPIRED' }
-    if (isHidden(outgoing.message)) return { kind: 'message', reason: SILENT_NOT_POSSIBLE }
     try {
-      const request = requestFor(outgoing, now)
+      const request = isHidden(outgoing.message) ? undefined : requestFor(outgoing, now)
+      if (!request) return { kind: 'message', reason: SILENT_NOT_POSSIBLE }
       const ask = (headers: Record<string, string>) =>
         post({
           ...request,
