@@ -28,12 +28,7 @@ export {
   TopologyError,
   type TopologyErrorCode,
 } from './errors.js'
-export {
-  findLetter,
-  type Letter,
-  readLetters,
-  redriveLetter,
-} from './letters.js'
+export { countLetters, findLetter, type Letter, readLetters, redriveLetter } from './letters.js'
 export { DONE, dead, type Outcome, retryAfter } from './outcomes.js'
 export { createPublisher, type Publisher, type PublisherOptions } from './publisher.js'
 export type { Received } from './received.js'

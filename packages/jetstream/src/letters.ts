@@ -41,6 +41,21 @@ export async function readLetters(
   return messages.map(letterOf)
 }
 
+/** How many letters there are, by the stream that they come from. Of the first 100,000 subjects. @throws ApiError */
+export async function countLetters(connection: Connection): Promise<Map<string, number>> {
+  const { state } = await api<{ state: { subjects?: Record<string, number> } }>(
+    wireOf(connection),
+    `STREAM.INFO.${DEAD_LETTER_STREAM}`,
+    { subjects_filter: 'dlq.>' },
+  )
+  const counts = new Map<string, number>()
+  for (const [subject, count] of Object.entries(state.subjects ?? {})) {
+    const stream = subject.split('.')[1] ?? ''
+    counts.set(stream, (counts.get(stream) ?? 0) + count)
+  }
+  return counts
+}
+
 /** One letter by its sequence, or undefined when there is none (any more). @throws ApiError */
 export async function findLetter(connection: Connection, sequence: number): Promise<Letter | undefined> {
   const message = await messageAt(wireOf(connection), DEAD_LETTER_STREAM, sequence)

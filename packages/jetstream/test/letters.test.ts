@@ -1,6 +1,7 @@
 import t from 'tap'
 import {
   consume,
+  countLetters,
   createWindowPublisher,
   dead,
   findLetter,
@@ -61,6 +62,10 @@ t.test('letters are read by stream and tenant, each with its story', async (t) =
   t.same(Object.keys(letter.headers).sort(), ['ce-id', 'ce-type'], 'its own headers and no others')
   t.same(await findLetter(connection, letter.sequence), letter)
   t.equal(await findLetter(connection, 99), undefined)
+  t.same([...(await countLetters(connection))].sort(), [
+    ['EVENTS', 2],
+    ['RECEIPTS', 1],
+  ])
 })
 
 t.test('a letter goes out once however often it is sent off, and is gone only after that', async (t) => {

@@ -1,7 +1,6 @@
 import { statfs } from 'node:fs/promises'
-import { STREAMS } from '@carillon/contracts'
 import { locateEngines, probeNats, probePostgres, probeRedis } from '@carillon/engines'
-import { openConnection, planTopology, streamState } from '@carillon/jetstream'
+import { countLetters as countBuried, openConnection, planTopology } from '@carillon/jetstream'
 import { countDeadLetters, openDatabase, verifyAudit } from '@carillon/postgres'
 import { messageOf } from '@carillon/service'
 import pc from 'picocolors'
@@ -151,10 +150,12 @@ async function countLetters({ ownerUrl, natsUrl }: Addresses): Promise<string> {
   const failed = counts.reduce((sum, { count }) => sum + count, 0)
   const kinds = counts.map(({ channel, reason, count }) => `${count} ${channel} ${reason}`).join(', ')
   await using connection = await openConnection({ servers: natsUrl, name: 'carillon-doctor' })
-  const { messages } = await streamState(connection, STREAMS.deadLetters)
-  if (failed + messages === 0) return 'none'
+  const letters = [...(await countBuried(connection))]
+  // jobs are the twins of deliveries that failed
+  const buried = letters.reduce((sum, [stream, count]) => (stream.startsWith('JOBS_') ? sum : sum + count), 0)
+  if (failed + buried === 0) return 'none'
   const most = failed >= MOST_LETTERS ? `${failed} or more` : `${failed}`
-  return `${most} deliveries failed${kinds === '' ? '' : ` (${kinds})`}, ${messages} messages were buried: carillon dlq list [--poison]`
+  return `${most} deliveries failed${kinds === '' ? '' : ` (${kinds})`}, ${buried} messages were buried: carillon dlq list [--poison]`
 }
 
 async function attempt(name: string, remedy: string, check: () => Promise<string>): Promise<Finding> {
