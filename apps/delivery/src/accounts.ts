@@ -42,18 +42,24 @@ export interface AccountDeps {
   database: Database
   registry: Registry
   masterKey: Buffer
-  /** The version of each account whose sender is open, by the account's id. */
+  /** The version of each sender that is open, by account and connections. */
   versions: Map<string, { name: string; updatedMs: number }>
   now: () => number
 }
 
+/**
+ * Whose connections: the lane `high` has its own, so that a one-time code doesn't stand in line behind the streams of a
+ * broadcast.
+ */
+export type Connections = 'urgent' | 'shared'
+
 /** New credentials are another version of an account: its sender opens when it is first met, and the old one's closes. */
 export async function readAccounts(
   tenants: readonly string[],
-  channel: DeliveryChannel,
+  wanted: { channel: DeliveryChannel; connections: Connections },
   deps: AccountDeps,
 ): Promise<Accounts> {
-  const rows = await loadProviders(deps.database, [...new Set(tenants)], channel)
+  const rows = await loadProviders(deps.database, [...new Set(tenants)], wanted.channel)
   const opened = new Map<string, OpenAccount[]>()
   return {
     of(tenant, address, app) {
@@ -65,7 +71,9 @@ export async function readAccounts(
       // credentials of the app itself, else those for all of the tenant's apps
       const own = candidates.filter((row) => row.app === app)
       const used = own.length > 0 ? own : candidates.filter((row) => row.app === 'default')
-      const accounts = used.map((row) => openAccount(row, provider, deps))
+      const accounts = used.map((row) =>
+        openAccount(row, { provider, connections: wanted.connections }, deps),
+      )
       opened.set(name, accounts)
       return accounts
     },
@@ -77,8 +85,13 @@ export async function readAccounts(
   }
 }
 
-function openAccount(row: ProviderAccount, provider: Provider, deps: AccountDeps): OpenAccount {
+function openAccount(
+  row: ProviderAccount,
+  wanted: { provider: Provider; connections: Connections },
+  deps: AccountDeps,
+): OpenAccount {
   const { id } = row
+  const { provider, connections } = wanted
   if (row.status === 'paused') {
     return {
       kind: 'held',
@@ -92,11 +105,11 @@ function openAccount(row: ProviderAccount, provider: Provider, deps: AccountDeps
   if (held > deps.now()) {
     return { kind: 'held', id, provider, untilMs: held, reason: row.heldReason ?? 'the provider is on hold' }
   }
-  const version = `${row.tenant}/${id}/${row.updatedAt.getTime()}`
+  const version = `${row.tenant}/${id}/${row.updatedAt.getTime()}/${connections}`
   try {
     const known = deps.registry.get(provider, version)
     const sender = known ?? deps.registry.open(provider, version, unseal(row, deps.masterKey))
-    if (known === undefined) closeOlder(row, { provider, version }, deps)
+    if (known === undefined) closeOlder(row, { ...wanted, version }, deps)
     const { tenant, updatedAt, settings } = row
     return { kind: 'ready', id, tenant, provider, updatedAt, settings, quota: sender.quota ?? id, sender }
   } catch (error) {
@@ -112,13 +125,14 @@ function openAccount(row: ProviderAccount, provider: Provider, deps: AccountDeps
 /** What it has in flight ends first. A batch that read the old row a moment ago is told to try again. */
 function closeOlder(
   row: ProviderAccount,
-  { provider, version }: { provider: Provider; version: string },
+  { provider, connections, version }: { provider: Provider; connections: Connections; version: string },
   { registry, versions }: AccountDeps,
 ): void {
   const updatedMs = row.updatedAt.getTime()
-  const older = versions.get(row.id)
+  const name = `${row.id} ${connections}`
+  const older = versions.get(name)
   if (older !== undefined && older.updatedMs > updatedMs) return
-  versions.set(row.id, { name: version, updatedMs })
+  versions.set(name, { name: version, updatedMs })
   if (older !== undefined) void registry.close(provider, older.name)
 }
 

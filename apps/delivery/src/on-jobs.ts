@@ -119,7 +119,7 @@ async function send(
   const accounts = await whenThere(() =>
     readAccounts(
       sending.map((delivery) => delivery.tenant),
-      channel,
+      { channel, connections: sending[0]?.lane === 'high' ? 'urgent' : 'shared' },
       deps.accounts,
     ),
   )

@@ -69,7 +69,8 @@ function clearing(delivery: ClaimedDelivery): Message {
     silent: true,
     clear: runId,
     ...(tag === runId ? {} : { data: { tag } }),
-    collapseKey: `clear ${runId}`,
+    // the notification's own: a key of the clearing would cost one of the four that FCM keeps for an offline phone
+    collapseKey: runId,
     ...(unread === null ? {} : { badge: unread }),
     ...(expiresAt === null ? {} : { expiresAt: expiresAt.getTime() }),
   }

@@ -23,8 +23,11 @@ export interface DeliveryDeps extends ProcessDeps {
   failpoint: Failpoint
 }
 
-/** Batches in flight per lane: a broadcast in bulk leaves room for a one-time code. */
-const CONCURRENCY = { high: 4, normal: 3, bulk: 2 } as const
+/**
+ * Batches in flight per lane. Each waits for its slowest answer, so there are several; a broadcast in bulk leaves room
+ * for a one-time code.
+ */
+const CONCURRENCY = { high: 4, normal: 4, bulk: 4 } as const
 
 /** Starts the workers of the channels named, one consumption per lane. Closes nothing it was given. */
 export async function start(config: DeliveryConfig, deps: DeliveryDeps): Promise<Service> {
