@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import t from 'tap'
 import {
   applyDeliveryNews,
+  claimDueDeliveries,
   countDeadLetters,
   type DeadLetterFilter,
   deadLettersInOrder,
@@ -178,6 +179,14 @@ t.test('each goes once, however often it is asked for, at once or later', async 
     due_at: Date,
   })
   t.ok((await redrive(letters)).every(({ refused }) => refused === 'NOT_DEAD'))
+  const { due } = await worker.inTransaction((tx) =>
+    claimDueDeliveries(tx, { lane: 'normal', limit: 100, againMs: 60_000 }),
+  )
+  t.equal(due.length, letters.length)
+  t.ok(
+    due.every(({ refused }) => refused),
+    'the waker publishes their jobs at once, however long the queue is',
+  )
   t.equal((await list({ workflow: 'once' })).length, 0)
   t.equal(MOST_REDRIVEN, 1000)
 })
