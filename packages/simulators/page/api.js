@@ -24,11 +24,29 @@ export async function userHeaders() {
   return { authorization: `Bearer ${token}` }
 }
 
+const segment = encodeURIComponent
+
 export const ring = () => call('/dev/ring', { method: 'POST' })
-export const explain = (nid) => call(`/dev/explain/${encodeURIComponent(nid)}`)
-export const setProvider = (provider, action) =>
-  call(`/dev/providers/${provider}/${action}`, { method: 'POST' })
+export const explain = (nid) => call(`/dev/explain/${segment(nid)}`)
+/** Each delivery of a notification, with its timeline. */
+export const listDeliveries = async (nid) => (await call(`/dev/deliveries/${segment(nid)}`)).deliveries
+export const breakProvider = (provider, how) =>
+  call(`/dev/providers/${provider}/break?how=${how}`, { method: 'POST' })
+export const healProvider = (provider) => call(`/dev/providers/${provider}/heal`, { method: 'POST' })
 export const clearMessages = () => call('/dev/messages', { method: 'DELETE' })
+/** What came over the wire, decoded. */
+export const readRaw = async (id) => (await call(`/dev/messages/${segment(id)}/raw`)).raw
+/** `action`: `online`, `offline`, or `dismiss` with a notification's id. */
+export const changeDevice = (kind, to, action, nid) =>
+  call(`/dev/devices/${kind}/${segment(to)}/${action}${nid ? `?nid=${segment(nid)}` : ''}`, {
+    method: 'POST',
+  })
+export const readMail = (id) => call(`/dev/mail/${segment(id)}/details`)
+/** `action`: `bounce` or `complain`, `unsubscribe`, `unsubscribe?undo=1`. */
+export const actOnMail = (id, action) => call(`/dev/mail/${segment(id)}/${action}`, { method: 'POST' })
+export const listSuppressions = async () => (await call('/dev/suppressions')).suppressions
+export const liftSuppression = (kind, address) =>
+  call(`/dev/suppressions/${kind}/${segment(address)}`, { method: 'DELETE' })
 
 /** The signed-in person's inbox, newest first. */
 export async function listInbox() {
@@ -40,12 +58,12 @@ export async function markRead(id) {
   return call(`/v1/inbox/${encodeURIComponent(id)}/read`, { method: 'PUT', headers: await userHeaders() })
 }
 
-/** Acknowledges as a device does: with the receipt token from the payload and no sign-in. */
-export async function sendReceipt(token, status) {
+/** Acknowledges as a device does: with the tokens from the payloads and no sign-in. */
+export async function sendReceipts(receipts) {
   const answer = await call('/v1/receipts', {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ receipts: [{ token, status, at: new Date().toISOString() }] }),
+    body: JSON.stringify({ receipts }),
   })
   const [refused] = answer?.rejected ?? []
   if (refused) throw new RequestFailed(422, refused.detail)

@@ -1,8 +1,15 @@
-import { clearMessages, explain, getSession, RequestFailed, ring, sendReceipt, setProvider } from './api.js'
+import { clearMessages, explain, getSession, RequestFailed, ring } from './api.js'
 import { createBells } from './bells.js'
 import { startInbox } from './inbox.js'
-import { createCard, createPanel } from './messages.js'
+import { createArrivals } from './lists.js'
+import { createMailReader } from './mail.js'
+import { createOutage } from './outage.js'
+import { createPanel } from './panels.js'
+import { createPhones } from './phones.js'
+import { createReceipts } from './receipts.js'
 import { openStream } from './stream.js'
+import { createStrips } from './strip.js'
+import { createSuppressions } from './suppressions.js'
 
 const byId = (id) => document.getElementById(id)
 const announcer = byId('announcer')
@@ -38,9 +45,49 @@ const PANELS = [
   { key: 'webhook', title: 'Webhook', via: 'Signed HTTPS call', provider: 'webhook', empty: 'No call.' },
 ]
 
+const PUSH = ['fcm', 'apns', 'webpush']
+const ARRIVALS = ['smtp', 'sms', 'webhook']
+
 const bells = createBells(byId('bells'), announce)
 const panels = new Map(PANELS.map((panel) => [panel.key, createPanel(byId('devices'), panel)]))
 const states = { inbox: 'connecting', messages: 'connecting' }
+/** Milliseconds from the ring to a message, by its id. */
+const measured = new Map()
+/** Where each delivery arrived, by its id. */
+const places = new Map()
+const measuredOf = (id) => measured.get(id)
+const strips = createStrips(
+  ({ id, channel, address }) =>
+    places.get(id) ?? (channel === 'email' || channel === 'sms' ? address : undefined),
+)
+const suppressions = createSuppressions(panels, { announce, onProblem: problem })
+const receipts = createReceipts((message, status) => {
+  announce(`${status} on ${message.device}`)
+  strips.touch(message.nid)
+})
+const mailReader = createMailReader({
+  receipts,
+  onChanged(message) {
+    strips.touch(message.nid)
+    // the history suppresses a moment later
+    for (const ms of [300, 1500]) setTimeout(() => void suppressions.refresh(), ms)
+  },
+})
+const shared = { receipts, onWhy: why, onProblem: problem, measuredOf }
+const phones = new Map(PUSH.map((key) => [key, createPhones(panels.get(key), shared)]))
+const arrivals = new Map(
+  ARRIVALS.map((key) => {
+    const onMail = key === 'smtp' ? { onMail: (message) => mailReader.open(message) } : {}
+    return [key, createArrivals(panels.get(key), { ...shared, ...onMail })]
+  }),
+)
+const outages = new Map(
+  PANELS.flatMap(({ key, provider }) => {
+    if (!provider) return []
+    const onHealed = () => void suppressions.refresh()
+    return [[key, createOutage(panels.get(key), { provider, onProblem: problem, onHealed })]]
+  }),
+)
 
 function showConnection(which, state) {
   states[which] = state
@@ -69,59 +116,37 @@ async function why(nid) {
   byId('why').showModal()
 }
 
-function showMail(message) {
-  byId('mail-title').textContent = message.title || 'Mail'
-  byId('mail-frame').src = `/dev/mail/${message.id}`
-  byId('mail').showModal()
-}
-
-/** What a phone, browser or mailbox lets a person do with a message. */
-function buttonsOf(message) {
-  const buttons = []
-  const acknowledge = (status) => () => (message.rt ? sendReceipt(message.rt, status) : undefined)
-  if (message.provider === 'smtp' && message.hasHtml)
-    buttons.push({ label: 'Read', act: () => showMail(message) })
-  if (message.rt && message.provider !== 'webhook') {
-    buttons.push({ label: 'Open', done: 'Opened', act: acknowledge('opened') })
-    for (const action of message.actions ?? []) {
-      buttons.push({ label: action.title, done: `${action.title} ✓`, act: acknowledge('clicked') })
-    }
-    if (message.url) buttons.push({ label: 'Click', done: 'Clicked', act: acknowledge('clicked') })
-  }
-  if (message.nid) buttons.push({ label: 'Why?', act: () => why(message.nid) })
-  return buttons
+function cardOf({ provider, id }) {
+  return (phones.get(provider) ?? arrivals.get(provider))?.card(id)
 }
 
 function showMessage(message, fresh) {
-  const panel = panels.get(message.provider)
-  if (!panel || panel.has(message.id)) return
-  const replaces = message.collapseKey ? `${message.to} ${message.collapseKey}` : undefined
-  // The platform replaces what is on the screen under the same collapse key.
-  if (replaces) panel.retain((card) => card.replaces !== replaces || card.at > message.at)
-  const title = message.silent ? 'Silent wake-up' : message.title
-  const card = createCard({ ...message, title, fresh, replaces, buttons: buttonsOf(message) })
-  panel.add(card)
+  if (message.did) places.set(message.did, message.device)
   if (fresh) {
-    bells.arrived(message.provider, message.at, (ms) => card.measured(ms))
-    const isPush = ['fcm', 'apns', 'webpush'].includes(message.provider)
-    if (isPush && message.rt) void sendReceipt(message.rt, 'delivered').catch(() => undefined)
+    bells.arrived(message.provider, message.at, (ms) => {
+      measured.set(message.id, ms)
+      cardOf(message)?.measured(ms)
+    })
+    if (message.nid) strips.touch(message.nid)
   }
+  if (message.silent) phones.get(message.provider)?.silent(message)
+  else arrivals.get(message.provider)?.show(message)
 }
 
-function showProviders(providers) {
-  for (const { key, provider } of PANELS) {
-    if (!provider || !providers[key]) continue
-    const { section } = panels.get(key)
-    const { broken } = providers[key]
-    section.classList.toggle('broken', broken)
-    const button = section.querySelector('.break')
-    button.hidden = false
-    button.textContent = `${broken ? 'Heal' : 'Break'} ${provider}`
-    button.dataset.action = broken ? 'heal' : 'break'
-    const outage = section.querySelector('.outage')
-    outage.hidden = !broken
-    outage.textContent = `${provider} fails everything. Ring, then heal: nothing is lost.`
+function showState({ providers, devices }) {
+  for (const [key, state] of Object.entries(providers)) {
+    outages.get(key)?.show(state)
+    panels.get(key)?.showCounters(state.counters, state.backup)
   }
+  for (const [key, states] of Object.entries(devices)) phones.get(key)?.showDevices(states)
+}
+
+function showSnapshot({ messages, state }) {
+  const ids = new Set(messages.map(({ id }) => id))
+  for (const list of arrivals.values()) list.retain((card) => ids.has(card.id))
+  if (messages.length === 0) for (const phone of phones.values()) phone.forget()
+  showState(state)
+  for (const message of messages) showMessage(message, false)
 }
 
 async function copy(button, text) {
@@ -150,17 +175,10 @@ byId('ring').addEventListener('click', async () => {
     button.focus()
   }
 })
-for (const { key } of PANELS) {
-  const button = panels.get(key).section.querySelector('.break')
-  button.addEventListener('click', () => {
-    void setProvider(key, button.dataset.action).then(showProviders, problem)
-  })
-}
 byId('clear').addEventListener('click', () => void clearMessages().catch(problem))
 byId('copy').addEventListener('click', () => void copy(byId('copy'), byId('curl').value))
 byId('why-copy').addEventListener('click', () => void copy(byId('why-copy'), byId('why-text').value))
 byId('why-close').addEventListener('click', () => byId('why').close())
-byId('mail-close').addEventListener('click', () => byId('mail').close())
 
 async function showSession() {
   const { user, curl, workflowFile } = await getSession()
@@ -176,21 +194,19 @@ openStream('/dev/messages', {
   onEvent({ event, data }) {
     const value = JSON.parse(data)
     if (event === 'message') showMessage(value, true)
-    if (event === 'providers') showProviders(value)
-    if (event === 'snapshot') {
-      const ids = new Set(value.messages.map(({ id }) => id))
-      for (const [key, panel] of panels) if (key !== 'inbox') panel.retain((card) => ids.has(card.id))
-      for (const message of value.messages) showMessage(message, false)
-      showProviders(value.providers)
-    }
+    if (event === 'state') showState(value)
+    if (event === 'snapshot') showSnapshot(value)
   },
 })
 startInbox({
   panel: panels.get('inbox'),
   bells,
+  strips,
   onWhy: why,
+  onProblem: problem,
   onState: (state) => showConnection('inbox', state),
 })
+void suppressions.refresh()
 void showSession().catch((error) => {
   byId('curl').value = error.message
 })

@@ -1,56 +1,68 @@
 import { getSession, listInbox, markRead, userHeaders } from './api.js'
 import { createCard } from './messages.js'
+import { createList } from './panels.js'
+import { isWebUrl, openUrl } from './receipts.js'
 import { openStream } from './stream.js'
 
 /**
  * The person's own inbox, as any app would show it: one SSE connection, resumed after a drop; on `ready` and `reset`
  * the list is read, and both are merged by id, so each notification stands there once.
  */
-export function startInbox({ panel, bells, onWhy, onState }) {
+export function startInbox({ panel, bells, strips, onWhy, onState, onProblem }) {
+  const list = createList(panel.part('.messages'), (count) => panel.setFilled(count > 0))
+  const read = async (card) => {
+    await markRead(card.id)
+    card.element.classList.remove('unread')
+  }
   const show = (item, fresh) => {
     const unread = !item.readAt && !item.seenAt
-    const known = panel.get(item.id)
+    const known = list.get(item.id)
     if (known) {
       known.element.classList.toggle('unread', unread)
       return
     }
+    const leads = (label, url) => ({ label: `${label} ↗`, kind: 'action', act: () => openUrl(url) })
     const at = Date.parse(item.createdAt) || Date.now()
     const card = createCard({
-      id: item.id,
-      at,
-      title: item.title,
-      body: item.body,
-      fresh,
+      ...{
+        id: item.id,
+        at,
+        title: item.title,
+        body: item.body,
+        imageUrl: item.imageUrl,
+        url: item.url,
+        fresh,
+      },
+      async onOpen() {
+        openUrl(item.url)
+        await read(card).catch(onProblem)
+      },
       buttons: [
-        {
-          label: 'Mark read',
-          done: 'Read',
-          act: async () => {
-            await markRead(item.id)
-            card.element.classList.remove('unread')
-          },
-        },
-        { label: 'Why?', act: () => onWhy(item.id) },
+        ...(item.actions ?? []).filter(({ url }) => isWebUrl(url)).map(({ title, url }) => leads(title, url)),
+        { label: 'Mark read', kind: 'plain', done: 'Read', act: () => read(card) },
+        { label: 'Why?', kind: 'plain', act: () => onWhy(item.id) },
       ],
     })
     card.element.classList.toggle('unread', unread)
-    panel.add(card)
+    card.element.querySelector('article').append(strips.of(item.id))
+    list.add(card)
     if (fresh) bells.arrived('inbox', Date.now(), (ms) => card.measured(ms))
+    // the newest tells its story by itself
+    if ([...list.cards()].every((other) => other.at <= at)) strips.open(item.id)
   }
 
   const reload = async () => {
     const items = await listInbox()
     panel.setEmpty('Nothing yet. Ring, and it appears here.')
-    for (const item of items) if (!item.archivedAt) show(item, false)
+    for (const item of items.toReversed()) if (!item.archivedAt) show(item, false)
   }
 
   const onFrame = (frame) => {
     if (frame.type === 'notification.created') show(frame.notification, true)
-    if (frame.type === 'notification.removed') panel.remove(frame.id)
+    if (frame.type === 'notification.removed') list.remove(frame.id)
     if (frame.type === 'notification.updated') {
-      if (frame.changes.archivedAt) panel.remove(frame.id)
-      if (frame.changes.readAt || frame.changes.seenAt)
-        panel.get(frame.id)?.element.classList.remove('unread')
+      if (frame.changes.archivedAt) list.remove(frame.id)
+      if (frame.changes.readAt || frame.changes.seenAt) list.get(frame.id)?.element.classList.remove('unread')
     }
   }
 

@@ -1,3 +1,5 @@
+import { readRaw } from './api.js'
+
 const template = document.getElementById('message-template')
 const clock = new Intl.DateTimeFormat('en', {
   hour: '2-digit',
@@ -5,73 +7,58 @@ const clock = new Intl.DateTimeFormat('en', {
   second: '2-digit',
   hour12: false,
 })
-const SHOWN = 50
 
-/** A panel with its list of messages, newest first. Each id is shown once. */
-export function createPanel(root, { key, title, via, empty }) {
-  const section = document.getElementById('device-template').content.firstElementChild.cloneNode(true)
-  section.dataset.bell = key
-  const heading = section.querySelector('h2')
-  heading.id = `panel-${key}`
-  heading.textContent = title
-  section.setAttribute('aria-labelledby', heading.id)
-  section.querySelector('.via').textContent = via
-  const emptyLine = section.querySelector('.empty')
-  emptyLine.textContent = empty
-  const list = section.querySelector('.messages')
-  const shown = new Map()
-  root.append(section)
+export const timeOf = (at) => clock.format(at)
 
-  const refreshEmpty = () => section.classList.toggle('filled', shown.size > 0)
-  return {
-    section,
-    has: (id) => shown.has(id),
-    get: (id) => shown.get(id),
-    setEmpty(text) {
-      emptyLine.textContent = text
-    },
-    /** Adds a card in its place by time. */
-    add(card) {
-      if (shown.has(card.id)) return
-      shown.set(card.id, card)
-      const after = [...list.children].find((item) => Number(item.dataset.at) < card.at)
-      list.insertBefore(card.element, after ?? null)
-      if (shown.size > SHOWN) this.remove(list.lastElementChild.dataset.id)
-      refreshEmpty()
-    },
-    remove(id) {
-      shown.get(id)?.element.remove()
-      shown.delete(id)
-      refreshEmpty()
-    },
-    /** Takes away all that `keep(card)` says no to. */
-    retain(keep) {
-      for (const card of [...shown.values()]) if (!keep(card)) this.remove(card.id)
-    },
-  }
-}
-
-/** One message as a card. `buttons`: [{ label, done?, act() }]; `act` may fail, which the card then says. */
-export function createCard({ id, at, title, subtitle, body, buttons, fresh, replaces }) {
+/**
+ * One message as a card. `onOpen`: what a click on it does. `buttons`: [{ label, done?, kind?, act() }]; `act` may
+ * fail, which the card then says. `raw`: the id whose payload can be looked at.
+ */
+export function createCard(message) {
+  const {
+    id,
+    at,
+    title,
+    subtitle,
+    body,
+    imageUrl,
+    url,
+    facts = [],
+    buttons = [],
+    fresh,
+    raw,
+    onOpen,
+  } = message
   const element = template.content.firstElementChild.cloneNode(true)
   element.dataset.id = id
   element.dataset.at = String(at)
-  element.classList.toggle('fresh', fresh)
-  element.querySelector('h3').textContent = title || '(no title)'
+  element.classList.toggle('fresh', Boolean(fresh))
+  element.classList.toggle('activity', Boolean(message.activity))
+  showTitle(element, title || '(no title)', onOpen)
   const sub = element.querySelector('.subtitle')
   sub.hidden = !subtitle
   sub.textContent = subtitle ?? ''
-  element.querySelector('.body').textContent = body
+  const text = element.querySelector('.body')
+  text.textContent = body
+  text.hidden = !body
+  showImage(element.querySelector('.picture'), imageUrl)
+  const link = element.querySelector('.url')
+  link.hidden = !url
+  link.textContent = url ? shortUrl(url) : ''
+  link.title = url ?? ''
+  showFacts(element.querySelector('.facts'), facts)
   const time = element.querySelector('time')
   time.dateTime = new Date(at).toISOString()
   time.textContent = clock.format(at)
   const row = element.querySelector('.buttons')
   for (const button of buttons) row.append(createButton(button, title))
+  const payload = element.querySelector('.payload')
+  if (raw === undefined) payload.remove()
+  else fillOnOpen(payload, () => readRaw(raw))
   return {
     id,
     at,
     element,
-    replaces,
     measured(ms) {
       time.textContent = `${ms.toLocaleString('en')} ms`
       time.classList.add('measured')
@@ -80,10 +67,64 @@ export function createCard({ id, at, title, subtitle, body, buttons, fresh, repl
   }
 }
 
-function createButton({ label, done, act }, title) {
+function showTitle(element, title, onOpen) {
+  const heading = element.querySelector('h3')
+  if (!onOpen) {
+    heading.textContent = title
+    return
+  }
+  const button = document.createElement('button')
+  button.type = 'button'
+  button.className = 'open'
+  button.textContent = title
+  button.addEventListener('click', () => void onOpen())
+  heading.replaceChildren(button)
+  element.classList.add('opens')
+}
+
+function showImage(picture, imageUrl) {
+  if (!imageUrl) {
+    picture.remove()
+    return
+  }
+  picture.hidden = false
+  // a picture that can't be had is left out, as a phone does
+  picture.addEventListener('error', () => picture.remove())
+  picture.src = imageUrl
+}
+
+export function showFacts(list, facts) {
+  list.hidden = facts.length === 0
+  for (const { label, value, tone } of facts) {
+    const item = document.createElement('li')
+    if (tone) item.dataset.tone = tone
+    const name = document.createElement('span')
+    name.textContent = `${label} `
+    const text = document.createElement('b')
+    text.textContent = value
+    item.append(name, text)
+    item.title = `${label}: ${value}`
+    list.append(item)
+  }
+}
+
+function fillOnOpen(details, read) {
+  const text = details.querySelector('textarea')
+  details.addEventListener('toggle', async () => {
+    if (!details.open || text.value !== '') return
+    try {
+      text.value = JSON.stringify(await read(), null, 2)
+    } catch (error) {
+      text.value = error.message
+    }
+  })
+}
+
+export function createButton({ label, done, kind, act }, title) {
   const button = document.createElement('button')
   button.type = 'button'
   button.textContent = label
+  if (kind) button.classList.add(kind)
   const hidden = document.createElement('span')
   hidden.className = 'visually-hidden'
   hidden.textContent = `: ${title}`
@@ -104,4 +145,8 @@ function createButton({ label, done, act }, title) {
     }
   })
   return button
+}
+
+function shortUrl(url) {
+  return url.replace(/^https?:\/\//, '').replace(/\/$/, '')
 }

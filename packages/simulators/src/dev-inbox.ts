@@ -1,7 +1,16 @@
-import { readFile } from 'node:fs/promises'
-import type { FastifyInstance, FastifyReply } from 'fastify'
-import type { SimulatedMessage, SimulatedProvider } from './inbox.js'
+import type { FastifyInstance } from 'fastify'
+import { addDeviceRoutes } from './dev/device-routes.js'
+import type { DkimKeys } from './dev/dkim.js'
+import type { DevEdge } from './dev/edge.js'
+import { addMailRoutes } from './dev/mail-routes.js'
+import { OUTAGES, type Outage, outageReply, outagesOf } from './dev/outages.js'
+import { addPageFiles } from './dev/page-files.js'
+import { pageMessage } from './dev/page-message.js'
+import { PROVIDERS, PUSH_KINDS, pageState } from './dev/page-state.js'
+import { problem } from './dev/problem.js'
+import type { SimulatedProvider } from './inbox.js'
 import { openMessageStream } from './message-stream.js'
+import type { SmtpSimulator } from './smtp.js'
 import type { Simulators } from './start.js'
 
 /** What the page is told about whom it shows. */
@@ -22,28 +31,16 @@ export interface DevInboxDeps {
   /** Publishes the event that rings every bell. `at`: milliseconds when it was accepted. */
   ring(): Promise<{ eventId: string; at: number }>
   session(): Promise<DevSession>
-  /** Why a notification came: text to paste, and the same as data. Undefined when nothing is known of it. */
-  explain(notificationId: string): Promise<{ text: string; data: unknown } | undefined>
+  edge: DevEdge
+  mail?: {
+    /** The server behind the second account. */
+    backup?: SmtpSimulator
+    /** Keys that DKIM signatures are checked with. */
+    keys?: DkimKeys
+  }
   /** Host names besides localhost and loopback addresses under which the page may be opened. */
   hosts?: readonly string[]
 }
-
-const PAGE_FILES: Readonly<Record<string, string>> = {
-  'app.js': 'text/javascript; charset=utf-8',
-  'api.js': 'text/javascript; charset=utf-8',
-  'bells.js': 'text/javascript; charset=utf-8',
-  'inbox.js': 'text/javascript; charset=utf-8',
-  'messages.js': 'text/javascript; charset=utf-8',
-  'stream.js': 'text/javascript; charset=utf-8',
-  'style.css': 'text/css; charset=utf-8',
-  'icon.svg': 'image/svg+xml',
-}
-const PAGE_POLICY =
-  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' https: data:; connect-src 'self'; frame-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-/** A mail is somebody's HTML: no script, no form, no request but for pictures. */
-const MAIL_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src https: data:; sandbox"
-const PROVIDERS: readonly SimulatedProvider[] = ['fcm', 'apns', 'webpush', 'smtp', 'sms', 'webhook']
-const PACKAGE_ROOT = new URL('../../', import.meta.url)
 
 /**
  * The dev inbox as a Fastify plugin: the page at `/`, its parts under `/dev/`. It answers only under a local host
@@ -51,64 +48,41 @@ const PACKAGE_ROOT = new URL('../../', import.meta.url)
  * origin can send. For development only, like the simulators it shows.
  */
 export async function devInbox(app: FastifyInstance, deps: DevInboxDeps): Promise<void> {
-  const page = await loadPage()
-  const { simulators } = deps
-  const local = new Set(['localhost', '127.0.0.1', '[::1]', ...(deps.hosts ?? [])])
-
-  app.addHook('onRequest', async (request, reply) => {
-    const host = request.headers.host ?? ''
-    const name = host.replace(/:\d+$/, '')
-    if (!local.has(name)) return problem(reply, 421, 'The dev inbox answers only under a local host name.')
-    const changes = request.method !== 'GET' && request.method !== 'HEAD'
-    if (changes && request.headers['x-carillon-dev'] !== '1') {
-      return problem(reply, 403, 'The header x-carillon-dev is missing.')
-    }
-    return undefined
+  const { simulators, edge } = deps
+  const outages = new Map<SimulatedProvider, Outage>()
+  const state = () => pageState({ simulators, outages, backup: deps.mail?.backup })
+  const streams = openMessageStream({
+    messages: () => simulators.inbox.list().map(pageMessage),
+    state,
   })
 
-  app.get('/', (_request, reply) =>
-    sendPage(reply, page.get('index.html') as Buffer, 'text/html; charset=utf-8'),
-  )
-  for (const [file, type] of Object.entries(PAGE_FILES)) {
-    app.get(`/dev/page/${file}`, (_request, reply) => sendPage(reply, page.get(file) as Buffer, type))
-  }
-
+  guardHost(app, deps.hosts ?? [])
+  await addPageFiles(app)
   app.get('/dev/session', async (_request, reply) => {
     reply.header('cache-control', 'no-store')
     return deps.session()
   })
   app.post('/dev/ring', () => deps.ring())
-  app.get('/dev/explain/:id', async (request, reply) => {
-    const { id } = request.params as { id: string }
-    return (await deps.explain(id)) ?? problem(reply, 404, 'Nothing is known of this notification.')
+  app.get<{ Params: { id: string } }>('/dev/explain/:id', async ({ params: { id } }, reply) => {
+    return (await edge.explain(id)) ?? problem(reply, 404, 'Nothing is known of this notification.')
   })
-  app.post('/dev/providers/:provider/:action', async (request, reply) => {
-    const { provider, action } = request.params as { provider: SimulatedProvider; action: string }
-    if (!PROVIDERS.includes(provider) || (action !== 'break' && action !== 'heal')) {
-      return problem(reply, 404, 'There is no such provider or action.')
-    }
-    simulators[action](provider)
-    streams.providers()
-    return providerStates(simulators)
+  app.get<{ Params: { id: string } }>('/dev/deliveries/:id', async ({ params: { id } }, reply) => {
+    return (await edge.deliveries(id)) ?? problem(reply, 404, 'Nothing is known of this notification.')
   })
-  app.delete('/dev/messages', async () => {
-    simulators.inbox.clear()
-    streams.snapshot()
-    return { cleared: true }
-  })
-  app.get('/dev/mail/:id', async (request, reply) => {
-    const { id } = request.params as { id: string }
-    const mail = simulators.inbox.list().find((message) => message.id === id)
-    if (!mail?.html) return problem(reply, 404, 'There is no such mail.')
-    reply.header('content-security-policy', MAIL_POLICY).type('text/html; charset=utf-8')
-    return mail.html
-  })
+  app.get('/dev/suppressions', async () => ({ suppressions: await edge.suppressions() }))
+  app.delete<{ Params: { kind: string; address: string } }>(
+    '/dev/suppressions/:kind/:address',
+    async ({ params: { kind, address } }) => {
+      await edge.liftSuppression(kind, address)
+      return { lifted: true }
+    },
+  )
+  addProviderRoutes(app, { simulators, edge, outages, changed: () => streams.changed() })
+  addDeviceRoutes(app, { simulators, changed: () => streams.changed() })
+  addMailRoutes(app, { simulators, edge, keys: deps.mail?.keys ?? (() => undefined) })
+  addMessageRoutes(app, { simulators, cleared: () => streams.snapshot() })
 
-  const streams = openMessageStream({
-    list: () => simulators.inbox.list().map(forPage),
-    providers: () => providerStates(simulators),
-  })
-  const stop = simulators.inbox.onMessage((message) => streams.message(forPage(message)))
+  const stop = simulators.inbox.onMessage((message) => streams.message(pageMessage(message)))
   app.get('/dev/messages', (_request, reply) => {
     reply.hijack()
     streams.add(reply.raw)
@@ -119,33 +93,67 @@ export async function devInbox(app: FastifyInstance, deps: DevInboxDeps): Promis
   })
 }
 
-/** What the page shows of a message; the HTML of a mail is fetched by its own address. */
-function forPage({ html, raw: _raw, ...message }: SimulatedMessage) {
-  return { ...message, hasHtml: html !== undefined }
+function guardHost(app: FastifyInstance, hosts: readonly string[]): void {
+  const local = new Set(['localhost', '127.0.0.1', '[::1]', ...hosts])
+  app.addHook('onRequest', async (request, reply) => {
+    const name = (request.headers.host ?? '').replace(/:\d+$/, '')
+    if (!local.has(name)) return problem(reply, 421, 'The dev inbox answers only under a local host name.')
+    const changes = request.method !== 'GET' && request.method !== 'HEAD'
+    if (changes && request.headers['x-carillon-dev'] !== '1') {
+      return problem(reply, 403, 'The header x-carillon-dev is missing.')
+    }
+    return undefined
+  })
 }
 
-function providerStates(simulators: Simulators): Record<string, { broken: boolean }> {
-  return Object.fromEntries(
-    PROVIDERS.map((provider) => [provider, { broken: simulators[provider].faults.broken }]),
+interface ProviderRouteDeps {
+  simulators: Simulators
+  edge: DevEdge
+  outages: Map<SimulatedProvider, Outage>
+  changed(): void
+}
+
+/** Breaks a provider in one of its ways (`?how=`), and heals it. */
+function addProviderRoutes(
+  app: FastifyInstance,
+  { simulators, edge, outages, changed }: ProviderRouteDeps,
+): void {
+  app.post<{ Params: { provider: SimulatedProvider; action: string }; Querystring: { how?: string } }>(
+    '/dev/providers/:provider/:action',
+    async (request, reply) => {
+      const { provider, action } = request.params
+      const how = OUTAGES.find((outage) => outage === (request.query.how ?? 'unavailable'))
+      const known = PROVIDERS.includes(provider) && how !== undefined && outagesOf(provider).includes(how)
+      if (!known || (action !== 'break' && action !== 'heal')) {
+        return problem(reply, 404, 'There is no such provider, action or outage.')
+      }
+      const { faults } = simulators[provider]
+      if (action === 'break') {
+        faults.break(outageReply(provider, how, Date.now()))
+        outages.set(provider, how)
+      } else {
+        faults.heal()
+        outages.delete(provider)
+      }
+      changed()
+      if (action === 'heal') await edge.mended(provider)
+      return { broken: faults.broken }
+    },
   )
 }
 
-async function loadPage(): Promise<Map<string, Buffer>> {
-  const files = ['index.html', ...Object.keys(PAGE_FILES)]
-  const bytes = await Promise.all(files.map((file) => readFile(new URL(`page/${file}`, PACKAGE_ROOT))))
-  return new Map(files.map((file, index) => [file, bytes[index] as Buffer]))
-}
-
-function sendPage(reply: FastifyReply, body: Buffer, type: string): FastifyReply {
-  return reply
-    .header('content-security-policy', PAGE_POLICY)
-    .header('x-content-type-options', 'nosniff')
-    .header('referrer-policy', 'no-referrer')
-    .header('cache-control', 'no-cache')
-    .type(type)
-    .send(body)
-}
-
-function problem(reply: FastifyReply, status: number, detail: string): FastifyReply {
-  return reply.code(status).type('application/problem+json').send({ type: 'about:blank', status, detail })
+function addMessageRoutes(
+  app: FastifyInstance,
+  { simulators, cleared }: { simulators: Simulators; cleared(): void },
+): void {
+  app.get<{ Params: { id: string } }>('/dev/messages/:id/raw', async ({ params: { id } }, reply) => {
+    const message = simulators.inbox.list().find((one) => one.id === id)
+    return message ? { raw: message.raw } : problem(reply, 404, 'There is no such message.')
+  })
+  app.delete('/dev/messages', async () => {
+    simulators.inbox.clear()
+    for (const kind of PUSH_KINDS) for (const device of simulators[kind].devices()) device.screen = []
+    cleared()
+    return { cleared: true }
+  })
 }

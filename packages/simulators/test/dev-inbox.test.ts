@@ -49,8 +49,15 @@ async function startPage(t: Test) {
       curl: 'curl -X POST',
       workflowFile: 'hello.yaml',
     }),
-    explain: async (id: string) =>
-      items.some((item) => item.id === id) ? { text: `because ${id}`, data: { id } } : undefined,
+    edge: {
+      explain: async (id) =>
+        items.some((item) => item.id === id) ? { text: `because ${id}`, data: { id } } : undefined,
+      deliveries: async () => ({ deliveries: [] }),
+      handInMail: async () => ({ outcome: 'bounced', detail: null }),
+      suppressions: async () => [],
+      liftSuppression: async () => undefined,
+      mended: async () => undefined,
+    },
   })
   app.get('/v1/inbox', async () => ({ notifications: items }))
   app.post('/v1/receipts', async (request) => {

@@ -9,34 +9,40 @@ const DEMO_PHONE = '+447700900123'
 /** The driver of the demonstration ride. */
 export const DEMO_DRIVER = 'mira'
 
+/** Tells Carillon of the demonstration's devices of one kind; again after their provider called them dead. */
+export type IntroduceDevices = (kind: 'fcm' | 'apns' | 'webpush') => Promise<void>
+
 /**
- * Gives the development tenant its providers, people and devices, through the public interface alone. The simulators'
- * keys and tokens are new at every start, so this runs at every start.
+ * Gives the development tenant its people and devices, through the public interface alone. Devices are new at every
+ * start, so this runs at every start.
  */
-export async function introduceDemo(carillon: CarillonClient, simulators: Simulators): Promise<void> {
-  const credentials = { ...simulators.credentials, webhook: { secrets: [simulators.webhook.secret] } }
-  for (const [kind, own] of Object.entries(credentials)) {
-    await carillon.call('PUT', `/v1/providers/${kind}`, { credentials: own })
-  }
+export async function introducePeopleOfDemo(
+  carillon: CarillonClient,
+  introduce: IntroduceDevices,
+): Promise<void> {
   await introducePeople(carillon)
   await carillon.putUser(DEMO_USER, { phone: DEMO_PHONE })
+  for (const kind of ['fcm', 'apns', 'webpush'] as const) await introduce(kind)
+}
+
+/** Makes the devices; they are Carillon's to know once they are introduced. */
+export function makeDemoDevices(carillon: CarillonClient, simulators: Simulators): IntroduceDevices {
   const phone = simulators.fcm.registerDevice({ name: "Ada's Pixel" })
+  const driverPhone = simulators.fcm.registerDevice({ name: "Mira's phone" })
   const iphone = simulators.apns.registerDevice({ name: "Ada's iPhone" })
   const desktop = simulators.webpush.registerDevice({ name: "Ada's laptop" })
-  await carillon.putDevice(DEMO_USER, 'pixel', { kind: 'fcm', token: phone.token, app: 'customer' })
-  await carillon.putDevice(DEMO_USER, 'iphone', {
-    kind: 'apns',
-    token: iphone.token,
-    environment: iphone.environment,
-    app: 'customer',
-  })
-  await carillon.putDevice(DEMO_USER, 'laptop', {
-    kind: 'webpush',
-    endpoint: desktop.subscription.endpoint,
-    p256dh: desktop.subscription.keys.p256dh,
-    auth: desktop.subscription.keys.auth,
-    app: 'customer',
-  })
-  const driverPhone = simulators.fcm.registerDevice({ name: "Mira's phone" })
-  await carillon.putDevice(DEMO_DRIVER, 'phone', { kind: 'fcm', token: driverPhone.token, app: 'driver' })
+  const { endpoint, keys } = desktop.subscription
+  const { token, environment } = iphone
+  const app = 'customer'
+  const introductions = {
+    fcm: async () => {
+      await carillon.putDevice(DEMO_USER, 'pixel', { kind: 'fcm', token: phone.token, app })
+      await carillon.putDevice(DEMO_DRIVER, 'phone', { kind: 'fcm', token: driverPhone.token, app: 'driver' })
+    },
+    apns: async () =>
+      void (await carillon.putDevice(DEMO_USER, 'iphone', { kind: 'apns', token, environment, app })),
+    webpush: async () =>
+      void (await carillon.putDevice(DEMO_USER, 'laptop', { kind: 'webpush', endpoint, ...keys, app })),
+  }
+  return (kind) => introductions[kind]()
 }

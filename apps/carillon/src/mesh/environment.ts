@@ -16,6 +16,8 @@ export function meshEnvironment(parts: {
 }): MeshEnvironment {
   const { env, engines, storage, keys, publicUrl } = parts
   return {
+    // an account whose credentials were refused is tried again while somebody still looks
+    CARILLON_HOLD_MS: '10000',
     ...env,
     NATS_URL: engines.natsUrl,
     REDIS_URL: engines.redisUrl,

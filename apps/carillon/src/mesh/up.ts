@@ -1,7 +1,7 @@
 import { rm, stat, writeFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { RidesConfig, start as startRides } from '@carillon/rides'
-import { type CarillonClient, CarillonClientError, connectHttp } from '@carillon/sdk'
+import { type CarillonClient, connectHttp } from '@carillon/sdk'
 import {
   createHealth,
   createHttpServer,
@@ -11,13 +11,15 @@ import {
   readConfig,
   type Service,
 } from '@carillon/service'
-import { devInbox, type Simulators, startSimulators } from '@carillon/simulators'
+import { type DevInboxDeps, devInbox, type Simulators, startSimulators } from '@carillon/simulators'
 import type { FastifyInstance } from 'fastify'
 import { CommandError, EXIT } from '../terminal/failure.js'
 import type { Progress } from '../terminal/progress.js'
 import { openAdapters } from './adapters.js'
 import { choosePort } from './address.js'
-import { DEMO_USER, introduceDemo } from './demo-people.js'
+import { DEMO_USER, introducePeopleOfDemo, makeDemoDevices } from './demo-people.js'
+import { introduceProviders, openDemoMail } from './demo-providers.js'
+import { createDevEdge } from './dev-edge.js'
 import { Disposal } from './disposal.js'
 import { type Engines, startEngines } from './engines.js'
 import { type MeshEnvironment, meshEnvironment } from './environment.js'
@@ -58,6 +60,8 @@ export interface RunningMesh extends AsyncDisposable {
 }
 
 const WORKFLOWS = 'workflows'
+/** A provider that hangs is given up on within seconds, so that a person sees what comes of it. */
+const DEMO_TIMEOUTS = { connectMs: 5_000, requestMs: 5_000, batchMs: 12_000 }
 
 /** Starts everything on one port of loopback. What was begun is stopped again when a later step fails. */
 export async function startMesh(options: UpOptions): Promise<RunningMesh> {
@@ -79,6 +83,7 @@ export async function startMesh(options: UpOptions): Promise<RunningMesh> {
   await saveKeys(folder.keys, { ...keys, apiKey })
   signal?.throwIfAborted()
   const simulators = parts.use(await startSimulators({ allow: 'development' }))
+  const mail = parts.use(await openDemoMail(simulators))
   await writeFile(folder.webhookUrl, simulators.webhook.url)
   parts.defer(() => rm(folder.webhookUrl, { force: true }))
   const publicUrl = `http://127.0.0.1:${port}`
@@ -88,15 +93,28 @@ export async function startMesh(options: UpOptions): Promise<RunningMesh> {
     storage,
     keys,
     publicUrl,
-    providerSettings: simulators.settingsForChannels,
+    providerSettings: { ...simulators.settingsForChannels, timeouts: DEMO_TIMEOUTS },
   })
   const carillon = connectHttp({ url: publicUrl, apiKey, source: '/carillon/up' })
   parts.use(carillon)
   const ring = createRing(carillon, `${publicUrl}/dev/page/icon.svg`)
   const workflowFile = `${WORKFLOWS}/hello.yaml`
   const curl = curlLine(publicUrl, apiKey)
+  const introduceDevices = makeDemoDevices(carillon, simulators)
+  const page: DevInboxDeps = {
+    simulators,
+    ring: () => ring(),
+    session: async () => ({
+      token: (await carillon.userToken(DEMO_USER)).token,
+      user: 'Ada',
+      curl,
+      workflowFile,
+    }),
+    edge: createDevEdge({ url: publicUrl, apiKey, carillon, introduceDevices }),
+    mail,
+  }
   const services = await progress.step('roles', () =>
-    startServices({ env, keys, simulators, carillon, ring, curl, workflowFile, apiKey, port, publicUrl }),
+    startServices({ env, keys, page, apiKey, port, publicUrl }),
   )
   parts.use(services)
   signal?.throwIfAborted()
@@ -105,7 +123,8 @@ export async function startMesh(options: UpOptions): Promise<RunningMesh> {
     reports: options.workflows,
   })
   await progress.step('people, devices and workflows', async () => {
-    await introduceDemo(carillon, simulators)
+    await introduceProviders(carillon, { simulators, mail })
+    await introducePeopleOfDemo(carillon, introduceDevices)
     await files.pushAll()
   })
   parts.defer(files.watch())
@@ -138,11 +157,7 @@ async function findWorkflows(base: string): Promise<string> {
 interface ServiceParts {
   env: MeshEnvironment
   keys: MeshKeys
-  simulators: Simulators
-  carillon: CarillonClient
-  ring: RunningMesh['ring']
-  curl: string
-  workflowFile: string
+  page: DevInboxDeps
   apiKey: string
   port: number
   publicUrl: string
@@ -150,7 +165,7 @@ interface ServiceParts {
 
 /** The roles, the rides service and the dev inbox in this process, on one HTTP server. */
 async function startServices(parts: ServiceParts): Promise<AsyncDisposable> {
-  const { env, carillon } = parts
+  const { env } = parts
   await using stack = new Disposal()
   const logger = createLogger({ name: 'carillon', level: env.CARILLON_LOG_LEVEL ?? 'warn' })
   const metrics = createMetrics({ processMetrics: true })
@@ -174,34 +189,9 @@ async function startServices(parts: ServiceParts): Promise<AsyncDisposable> {
     { ...deps, http },
   )
   services.push(rides)
-  await http.register(devInbox, {
-    simulators: parts.simulators,
-    ring: () => parts.ring(),
-    session: async () => ({
-      token: (await carillon.userToken(DEMO_USER)).token,
-      user: 'Ada',
-      curl: parts.curl,
-      workflowFile: parts.workflowFile,
-    }),
-    explain: (id: string) => explain(carillon, id),
-  })
+  await http.register(devInbox, parts.page)
   await listen(http, { host: '127.0.0.1', port: parts.port })
   return stack.move()
-}
-
-/** The story as text and as data; undefined for an id that nothing is known of. */
-async function explain(
-  carillon: CarillonClient,
-  id: string,
-): Promise<{ text: string; data: unknown } | undefined> {
-  const path = `/v1/notifications/${encodeURIComponent(id)}/explain`
-  try {
-    const { text, ...data } = await carillon.call<{ text: string }>('GET', path)
-    return { text, data }
-  } catch (error) {
-    if (error instanceof CarillonClientError && error.status === 404) return undefined
-    throw error
-  }
 }
 
 /** Nothing new comes in, what waits in sockets is told, then the roles finish; one that fails stops no other. */
