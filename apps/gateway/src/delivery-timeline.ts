@@ -8,6 +8,8 @@ export interface TimelineMoment {
   why: string | null
   attempt?: number
   provider?: string
+  /** Name of the account that was asked. */
+  account?: string
 }
 
 /** Ends that no receipt tells of. */
@@ -40,8 +42,12 @@ export function timelineOf(
 }
 
 function momentsOf(attempt: AttemptRecord): TimelineMoment[] {
-  const { attemptNo, provider, verdict, startedAt, finishedAt } = attempt
-  const of = { attempt: attemptNo, ...(provider === null ? {} : { provider }) }
+  const { attemptNo, provider, account, verdict, startedAt, finishedAt } = attempt
+  const of = {
+    attempt: attemptNo,
+    ...(provider === null ? {} : { provider }),
+    ...(account === null ? {} : { account }),
+  }
   const said = [verdict ?? 'no answer is known', attempt.reason, attempt.detail].filter(
     (part) => part !== null,
   )

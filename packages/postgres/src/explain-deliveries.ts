@@ -60,6 +60,8 @@ export interface AttemptRecord {
   reason: string | null
   detail: string | null
   providerId: string | null
+  /** Name of the account that was asked; null also for one that was deleted. */
+  account: string | null
   startedAt: Date
   finishedAt: Date | null
 }
@@ -69,9 +71,10 @@ export async function attemptsOf(
   runs: { tenant: string; ids: readonly string[] },
 ): Promise<AttemptRecord[]> {
   const { rows } = await tx.query<AttemptRecord>({
-    text: `SELECT delivery_id AS "deliveryId", attempt_no AS "attemptNo", provider, verdict, reason, detail,
-        provider_id AS "providerId", started_at AS "startedAt", finished_at AS "finishedAt"
-      FROM attempts WHERE tenant_id = $1 AND run_id = ANY ($2::uuid[]) ORDER BY run_id, delivery_id, attempt_no`,
+    text: `SELECT a.delivery_id AS "deliveryId", a.attempt_no AS "attemptNo", a.provider, a.verdict, a.reason, a.detail,
+        a.provider_id AS "providerId", p.name AS account, a.started_at AS "startedAt", a.finished_at AS "finishedAt"
+      FROM attempts a LEFT JOIN providers p ON p.tenant_id = $1 AND p.id = a.account
+      WHERE a.tenant_id = $1 AND a.run_id = ANY ($2::uuid[]) ORDER BY a.run_id, a.delivery_id, a.attempt_no`,
     values: [runs.tenant, runs.ids],
   })
   return rows
