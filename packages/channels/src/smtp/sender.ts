@@ -9,6 +9,7 @@ import { sendEach, wrongAddress } from '../send-each.js'
 import type { Sender } from '../sender.js'
 import { type ChannelSettings, timeoutsOf } from '../settings.js'
 import type { Verdict } from '../verdict.js'
+import { isHidden, SILENT_NOT_POSSIBLE } from '../visibility.js'
 import { isMailAddress, readSmtpCredentials } from './credentials.js'
 import { SMTP_MAX_BYTES, smtpMeasured, smtpPayload } from './payload.js'
 import { readSmtpFailure, smtpConnection } from './transport.js'
@@ -44,6 +45,7 @@ export function openSmtpSender(value: unknown, settings: ChannelSettings): Sende
   const one = async (outgoing: Outgoing, signal: AbortSignal): Promise<Verdict> => {
     if (outgoing.address.kind !== 'email') return wrongAddress(outgoing, 'smtp')
     if (isExpired(outgoing.message, Date.now())) return { kind: 'message', reason: 'EXPIRED' }
+    if (isHidden(outgoing.message)) return { kind: 'message', reason: SILENT_NOT_POSSIBLE }
     if (!isMailAddress(outgoing.address.email)) return { kind: 'address', reason: 'INVALID_ADDRESS' }
     const to = outgoing as OutgoingTo<'email'>
     const progress: Progress = { contentBegun: false }

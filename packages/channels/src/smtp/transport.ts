@@ -1,4 +1,4 @@
-import { trusted } from '../egress/agent.js'
+import { trustedContext } from '../egress/agent.js'
 import { type ChannelSettings, timeoutsOf } from '../settings.js'
 import type { SmtpCredentials } from './credentials.js'
 import type { SmtpFailure } from './verdict.js'
@@ -6,7 +6,7 @@ import type { SmtpFailure } from './verdict.js'
 /** How a submission server is dialled: TLS demanded unless it was renounced, every wait bounded. */
 export function smtpConnection(credentials: SmtpCredentials, settings: ChannelSettings) {
   const timeouts = timeoutsOf(settings)
-  const ca = trusted(settings.ca)
+  const tls = trustedContext(settings.ca)
   const { user, password } = credentials
   return {
     host: credentials.host,
@@ -18,7 +18,7 @@ export function smtpConnection(credentials: SmtpCredentials, settings: ChannelSe
     greetingTimeout: timeouts.connectMs,
     dnsTimeout: timeouts.connectMs,
     socketTimeout: timeouts.requestMs,
-    ...(ca ? { tls: { ca } } : {}),
+    ...(tls ? { tls } : {}),
     ...(user === undefined ? {} : { auth: { user, pass: password ?? '' } }),
   }
 }
