@@ -76,7 +76,9 @@ export function deliverySummary(delivery: DeliveryRecord): Record<string, unknow
     unknowns: delivery.unknowns,
     replays: delivery.replays,
     replayedAt: iso(delivery.replayedAt),
-    ...(delivery.status === 'failed' ? { deadLetter: deadLetterId(delivery) } : {}),
+    ...(delivery.status === 'failed' && delivery.purpose === 'notify'
+      ? { deadLetter: deadLetterId(delivery) }
+      : {}),
     updatedAt: delivery.updatedAt.toISOString(),
   }
 }

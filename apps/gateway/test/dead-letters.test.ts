@@ -239,6 +239,20 @@ t.test(
   },
 )
 
+t.test('what only takes a notification off a screen is no dead letter', async (t) => {
+  const { run, delivery } = await fail({ minute: 50 })
+  const id = await idOf({ run })
+  const shown = async () =>
+    list((await edge.call(support, `GET /v1/notifications/${run}/status`)).body.deliveries)
+  t.equal(text((await shown())[0]?.deadLetter), id, 'of every other the status gives the name')
+  await edge.owner.inTenant('acme', (tx) =>
+    tx.query({ text: `UPDATE deliveries SET purpose = 'clear' WHERE id = $1`, values: [delivery] }),
+  )
+  t.equal((await shown())[0]?.deadLetter, undefined)
+  t.equal((await edge.call(admin, `GET /v1/dead-letters/${id}`)).status, 404)
+  t.match((await redrive({ ids: [id] })).body, { redriven: 0, refused: { NOT_DEAD: 1 } })
+})
+
 t.test('a request that can not be meant is refused with what is wrong', async (t) => {
   const bad = [
     [{}, 'ids'],

@@ -8,6 +8,8 @@ export interface DeliveryRecord {
   id: string
   channel: string
   step: number
+  /** `clear`: it takes the notification off a device that shows it, and is no dead letter when it fails. */
+  purpose: 'notify' | 'clear'
   addressKind: 'device' | 'email' | 'phone' | 'webhook'
   address: string
   provider: string | null
@@ -39,7 +41,7 @@ export async function deliveriesOf(
   runs: { tenant: string; ids: readonly string[] },
 ): Promise<DeliveryRecord[]> {
   const { rows } = await tx.query<DeliveryRecord>({
-    text: `SELECT l.run_id AS "runId", l.id, l.channel, l.step, l.address_kind AS "addressKind", l.address, l.provider,
+    text: `SELECT l.run_id AS "runId", l.id, l.channel, l.step, l.purpose, l.address_kind AS "addressKind", l.address, l.provider,
         l.status, l.reason, l.detail, l.attempt_no AS "attemptNo", l.max_attempts AS "maxAttempts", l.due_at AS "dueAt",
         l.sent_at AS "sentAt", l.delivered_at AS "deliveredAt", l.opened_at AS "openedAt", l.clicked_at AS "clickedAt",
         l.created_at AS "createdAt", l.updated_at AS "updatedAt", l.expires_at AS "expiresAt", l.unknowns, l.replays,
