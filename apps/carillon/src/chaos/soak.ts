@@ -16,13 +16,15 @@ export interface SoakArguments {
   seed?: number
   /** How long FCM is down. */
   outageSeconds?: number
+  /** How often the worker is killed. */
+  kills?: number
   json?: string
 }
 
 const OUTAGE_SECONDS = 120
 const KILLS = 10
-/** Kills come while deliveries go out: after each so many hundredths of them. */
-const KILL_EVERY = 0.08
+/** Kills come while this part of all deliveries goes out. */
+const KILLED_WITHIN = 0.8
 const ROLES = ['dispatcher', 'delivery', 'history']
 /** Circuits, holds and back-offs take this long to find out that all is well. */
 const QUIET_MS = 600_000
@@ -48,7 +50,9 @@ export async function soak(args: SoakArguments): Promise<number> {
     })
     const began = performance.now()
     const outage = (args.outageSeconds ?? OUTAGE_SECONDS) * 1_000
-    await progress.step('worker killed, provider down', () => strike(stage, { seed, outage }))
+    await progress.step('worker killed, provider down', () =>
+      strike(stage, { seed, outage, kills: args.kills ?? KILLS }),
+    )
     const calm = await progress.step('until all is quiet', () => quiet(stage, QUIET_MS))
     const seconds = (performance.now() - began) / 1_000
     const counters = countersOf(stage.simulators)
@@ -91,19 +95,19 @@ function addFaults({ fcm, smtp }: Simulators, seed: string): void {
   )
 }
 
-/** Ten kills while a tenth after a tenth goes out, and in their midst FCM is gone. */
+/** Kills while part after part goes out, and in their midst FCM is gone. */
 async function strike(
   stage: Stage<{ deliveries: number }>,
-  { seed, outage }: { seed: number; outage: number },
+  { seed, outage, kills }: { seed: number; outage: number; kills: number },
 ): Promise<void> {
   const random = seededRandom(seed)
   const worker = stage.roles.find(({ role }) => role === 'delivery')
-  for (let kill = 0; kill < KILLS; kill++) {
-    await untilRung(stage, stage.arranged.deliveries * KILL_EVERY * kill)
+  for (let kill = 0; kill < kills; kill++) {
+    await untilRung(stage, (stage.arranged.deliveries * KILLED_WITHIN * kill) / kills)
     await sleep(500 * random())
     await worker?.kill()
     await worker?.start()
-    if (kill !== KILLS / 2) continue
+    if (kill !== Math.floor(kills / 2)) continue
     const { faults } = stage.simulators.fcm
     faults.break()
     await sleep(outage)
