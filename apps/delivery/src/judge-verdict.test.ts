@@ -61,13 +61,23 @@ t.test('after the last attempt of an account the next one is asked at once, with
   t.equal(again.dueAtMs, first.dueAtMs, 'whose first pause is a first pause')
 })
 
+t.test('where nobody was asked there was no attempt', async (t) => {
+  const held = judgeVerdict(
+    delivery,
+    { kind: 'config', reason: 'the circuit is open' },
+    { provider: 'smtp', account: null, accountsLeft: 0 },
+    { ...rules, notBeforeMs: NOW + 5_000 },
+  )
+  t.match(held, { status: 'retrying', uncounted: true, extraAttempts: 0, dueAtMs: NOW + 5_000 })
+})
+
 t.test('what its account books for later costs no attempt', async (t) => {
   t.match(judge({ kind: 'paced', reason: 'booked', atMs: NOW + 5_000 }, { attempt: 3 }), {
     status: 'retrying',
     reason: 'THROTTLED',
     dueAtMs: NOW + 5_000,
     pacedAtMs: NOW + 5_000,
-    extraAttempts: 1,
+    uncounted: true,
   })
   const expiresAt = new Date(NOW + 1_000)
   t.match(judge({ kind: 'paced', reason: 'booked', atMs: NOW + 5_000 }, { expiresAt }), {

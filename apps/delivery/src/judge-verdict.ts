@@ -51,6 +51,7 @@ export function judgeVerdict(
     providerId: null,
     verdict: verdict.kind,
     extraAttempts: 0,
+    uncounted: false,
     givesUpAccount: false,
     pacedAtMs: null,
   }
@@ -64,11 +65,11 @@ export function judgeVerdict(
         ? { ...base, status: 'expired', reason: 'EXPIRED' }
         : { ...base, status: 'failed', reason: 'PAYLOAD_INVALID' }
     case 'config':
-      return again(delivery, { ...base, extraAttempts: 1 }, 'CONFIGURATION', {
+      return again(delivery, withoutCount(base, asked), 'CONFIGURATION', {
         dueAtMs: Math.max(rules.nowMs, rules.notBeforeMs),
       })
     case 'paced':
-      return again(delivery, { ...base, extraAttempts: 1, pacedAtMs: verdict.atMs }, 'THROTTLED', {
+      return again(delivery, { ...base, uncounted: true, pacedAtMs: verdict.atMs }, 'THROTTLED', {
         dueAtMs: verdict.atMs,
       })
     case 'retry':
@@ -84,6 +85,11 @@ export function judgeVerdict(
       })
     }
   }
+}
+
+/** Who was asked and refused our credentials stands in the history, and leaves room for one more. */
+function withoutCount(base: Base, { account }: Asked): Base {
+  return account === null ? { ...base, uncounted: true } : { ...base, extraAttempts: 1 }
 }
 
 type Base = Omit<ClosedAttempt, 'status' | 'reason'>
@@ -113,7 +119,15 @@ function again(
 ): ClosedAttempt {
   if (delivery.expiresAt !== null && dueAtMs >= delivery.expiresAt.getTime()) {
     const detail = `${base.detail}; the next attempt would come after it expires`
-    return { ...base, status: 'expired', reason: 'EXPIRED', detail, extraAttempts: 0, pacedAtMs: null }
+    return {
+      ...base,
+      status: 'expired',
+      reason: 'EXPIRED',
+      detail,
+      extraAttempts: 0,
+      uncounted: false,
+      pacedAtMs: null,
+    }
   }
   return { ...base, status: 'retrying', reason, dueAtMs }
 }

@@ -74,6 +74,11 @@ t.test('a pace is kept: what comes too soon is booked for later, a one-time code
   t.ok(later.length >= 2, 'most wait')
   for (const row of later) t.match(row, { reason: 'THROTTLED' })
   t.ok((later.at(-1)?.in ?? 0) - (later[0]?.in ?? 0) >= 90 * (later.length - 1), 'one every hundred seconds')
+  t.match(
+    await world.rows(`SELECT count(*)::int AS asked FROM attempts WHERE verdict = 'paced'`),
+    [{ asked: 0 }],
+    'and is no attempt',
+  )
   await world.rows(`UPDATE deliveries SET due_at = now(), paced_at = now() WHERE status = 'retrying'`)
   for (const mail of mails) await world.drive(mail, 'sent')
   t.equal(world.simulators.inbox.list().length, 6)

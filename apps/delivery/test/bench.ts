@@ -65,6 +65,7 @@ t.test('claim and close', async (t) => {
           verdict: 'accepted',
           extraAttempts: 0,
           account: null,
+          uncounted: false,
           givesUpAccount: false,
           pacedAtMs: null,
         })),

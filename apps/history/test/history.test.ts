@@ -210,6 +210,7 @@ t.test('whatever worker and providers do, in whatever order, no status goes back
     verdict: 'accepted',
     extraAttempts: 0,
     account: null,
+    uncounted: false,
     givesUpAccount: false,
     pacedAtMs: null,
   })

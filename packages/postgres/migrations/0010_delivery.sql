@@ -76,6 +76,8 @@ BEGIN
 END
 $$;
 GRANT SELECT, INSERT, UPDATE ON suppressions TO carillon_worker;
+-- an attempt for which nobody was asked is none
+GRANT DELETE ON attempts TO carillon_worker;
 -- one that has ended is forgotten
 GRANT SELECT, DELETE ON live_activities TO carillon_worker;
 -- reading takes the notification off the other devices

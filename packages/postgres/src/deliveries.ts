@@ -151,6 +151,8 @@ export interface ClosedAttempt extends DeliveryKey {
   extraAttempts: number
   /** The account that was asked. */
   account: string | null
+  /** Nobody was asked, so it was no attempt: its number is given back. */
+  uncounted: boolean
   /** The account has used its attempts up: the next one is asked. */
   givesUpAccount: boolean
   /** The moment booked for the next attempt; null when nothing is. */
@@ -164,18 +166,21 @@ export async function closeAttempts(tx: Tx, attempts: readonly ClosedAttempt[]):
     name: 'delivery-close',
     text: `WITH n AS (
         SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::smallint[], $4::text[], $5::text[], $6::text[], $7::timestamptz[], $8::text[], $9::text[], $10::text[], $11::smallint[],
-          $12::uuid[], $13::boolean[], $14::timestamptz[])
-          AS n (run_id, id, attempt_no, status, reason, detail, due_at, provider, provider_id, verdict, extra, account, gives_up, paced_at)
+          $12::uuid[], $13::boolean[], $14::timestamptz[], $15::boolean[])
+          AS n (run_id, id, attempt_no, status, reason, detail, due_at, provider, provider_id, verdict, extra, account, gives_up, paced_at, uncounted)
       ), noted AS (
         UPDATE attempts a SET verdict = n.verdict, reason = n.reason, detail = n.detail, provider = n.provider,
           provider_id = n.provider_id, account = n.account, finished_at = now()
-        FROM n WHERE a.run_id = n.run_id AND a.delivery_id = n.id AND a.attempt_no = n.attempt_no AND a.finished_at IS NULL
+        FROM n WHERE a.run_id = n.run_id AND a.delivery_id = n.id AND a.attempt_no = n.attempt_no AND a.finished_at IS NULL AND NOT n.uncounted
+      ), dropped AS (
+        DELETE FROM attempts a USING n
+        WHERE n.uncounted AND a.run_id = n.run_id AND a.delivery_id = n.id AND a.attempt_no = n.attempt_no AND a.finished_at IS NULL
       )
       UPDATE deliveries d SET status = n.status, reason = n.reason, detail = n.detail, due_at = n.due_at,
         provider = coalesce(n.provider, d.provider), provider_id = coalesce(n.provider_id, d.provider_id),
         account = coalesce(n.account, d.account), paced_at = n.paced_at,
         tried = CASE WHEN n.gives_up THEN d.tried || n.account ELSE d.tried END,
-        unknowns = d.unknowns + (n.verdict = 'unknown')::int,
+        unknowns = d.unknowns + (n.verdict = 'unknown')::int, attempt_no = d.attempt_no - n.uncounted::int,
         max_attempts = d.max_attempts + n.extra, sent_at = CASE WHEN n.status = 'sent' THEN now() ELSE d.sent_at END, updated_at = now()
       FROM n WHERE d.run_id = n.run_id AND d.id = n.id AND d.status = 'sending' AND d.attempt_no = n.attempt_no
       RETURNING d.id`,
@@ -194,6 +199,7 @@ export async function closeAttempts(tx: Tx, attempts: readonly ClosedAttempt[]):
       textArray(sorted.map((row) => row.account)),
       plainArray(sorted.map((row) => row.givesUpAccount)),
       momentArray(sorted.map((row) => row.pacedAtMs)),
+      plainArray(sorted.map((row) => row.uncounted)),
     ],
   })
   return new Set(rows.map(([id]) => id))
