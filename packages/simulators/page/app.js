@@ -66,7 +66,6 @@ const receipts = createReceipts((message, status) => {
   strips.touch(message.nid)
 })
 const mailReader = createMailReader({
-  receipts,
   onChanged(message) {
     strips.touch(message.nid)
     // the history suppresses a moment later

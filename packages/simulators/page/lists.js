@@ -1,6 +1,9 @@
 import { createCard } from './messages.js'
 import { createList } from './panels.js'
 
+/** Facts that are good news. */
+const GOOD = new Set(['through', 'signature'])
+
 /** Mails, text messages and webhook calls: lists of what arrived, which nothing replaces. */
 export function createArrivals(panel, { onWhy, onMail, measuredOf }) {
   const list = createList(panel.part('.messages'), (count) => panel.setFilled(count > 0))
@@ -20,6 +23,7 @@ export function createArrivals(panel, { onWhy, onMail, measuredOf }) {
         ...message,
         // a text message has no title: its number stands among the facts
         title: message.provider === 'sms' ? message.to : message.title,
+        facts: message.facts.map((fact) => (GOOD.has(fact.label) ? { ...fact, tone: 'good' } : fact)),
         fresh: ms !== undefined,
         raw: message.id,
         buttons: buttonsOf(message),

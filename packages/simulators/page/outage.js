@@ -23,6 +23,10 @@ export function createOutage(panel, { provider, onProblem, onHealed }) {
   const notice = panel.part('.outage')
   how.setAttribute('aria-label', `How ${provider} breaks`)
   let broken = false
+  how.addEventListener('change', () => {
+    how.title = ways[how.value].name
+    button.title = `Break ${provider}: ${how.title}`
+  })
   button.addEventListener('click', async () => {
     try {
       if (broken) {

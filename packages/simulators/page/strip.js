@@ -7,7 +7,7 @@ const BEGINS_WITHIN_MS = 6_000
 const SOON_MS = 200
 const UNSETTLED = new Set(['queued', 'sending', 'retrying'])
 const SAID = new Set(['opened', 'clicked', 'dismissed', 'bounced', 'complained', 'unsubscribed'])
-const CHANNELS = { fcm: 'Android', apns: 'iPhone', webpush: 'Desktop', smtp: 'Mail', sms: 'Text message' }
+const KINDS = { fcm: 'Android', apns: 'iPhone', webpush: 'Desktop' }
 
 /**
  * The strips of deliveries under notifications: who was asked, how often, with what answer, when again. One that is
@@ -97,7 +97,7 @@ function rowOf(delivery, name) {
   row.dataset.status = delivery.status
   const where = document.createElement('span')
   where.className = 'where'
-  where.textContent = name ?? CHANNELS[delivery.provider] ?? delivery.channel
+  where.textContent = name ?? KINDS[delivery.address.split(' ')[0]] ?? delivery.channel
   where.title = delivery.address
   const status = document.createElement('b')
   status.className = 'status'
@@ -127,12 +127,16 @@ function attemptsOf({ status, reason, detail, timeline = [] }) {
   for (const { at, what, why, attempt, account } of timeline) {
     if (what === 'attempt') {
       const through = account && account !== 'default' ? ` through ${account}` : ''
-      const [verdict = ''] = (why ?? '').split(':')
+      // the verdict, our reason for it, the provider's own word
+      const [verdict = '', ...reasons] = (why ?? '').split(': ')
       const tone = verdict === 'accepted' ? 'good' : verdict === 'no answer is known' ? 'plain' : 'bad'
-      step(`${attempt} ${tone === 'good' ? verdict : (why ?? '')}${through}`, {
-        tone,
-        title: `${timeOf(Date.parse(at))} ${why ?? ''}`,
-      })
+      step(
+        `${attempt} ${[verdict, tone === 'good' ? '' : (reasons.at(-1) ?? '')].join(' ').trim()}${through}`,
+        {
+          tone,
+          title: `${timeOf(Date.parse(at))} ${why ?? ''}`,
+        },
+      )
     }
     if (what === 'next attempt') {
       const seconds = Math.round((Date.parse(at) - Date.now()) / 1000)
