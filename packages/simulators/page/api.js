@@ -38,9 +38,7 @@ export const clearMessages = () => call('/dev/messages', { method: 'DELETE' })
 export const readRaw = async (id) => (await call(`/dev/messages/${segment(id)}/raw`)).raw
 /** `action`: `online`, `offline`, or `dismiss` with a notification's id. */
 export const changeDevice = (kind, to, action, nid) =>
-  call(`/dev/devices/${kind}/${segment(to)}/${action}${nid ? `?nid=${segment(nid)}` : ''}`, {
-    method: 'POST',
-  })
+  call(`/dev/devices/${kind}/${action}`, json({ to, nid }))
 export const readMail = (id) => call(`/dev/mail/${segment(id)}/details`)
 /** `action`: `bounce` or `complain`, `unsubscribe`, `unsubscribe?undo=1`. */
 export const actOnMail = (id, action) => call(`/dev/mail/${segment(id)}/${action}`, { method: 'POST' })
@@ -60,13 +58,13 @@ export async function markRead(id) {
 
 /** Acknowledges as a device does: with the tokens from the payloads and no sign-in. */
 export async function sendReceipts(receipts) {
-  const answer = await call('/v1/receipts', {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ receipts }),
-  })
+  const answer = await call('/v1/receipts', json({ receipts }))
   const [refused] = answer?.rejected ?? []
   if (refused) throw new RequestFailed(422, refused.detail)
+}
+
+function json(body) {
+  return { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }
 }
 
 async function call(path, { headers = {}, ...options } = {}) {

@@ -3,7 +3,14 @@ import type { ServerResponse } from 'node:http'
 import { eventually, useChromium } from '@carillon/testkit'
 import Fastify from 'fastify'
 import t, { type Test } from 'tap'
-import { devInbox, type StartSimulatorsOptions, startSimulators } from '../src/index.js'
+import {
+  devInbox,
+  type SimulatedMessage,
+  type SimulatedProvider,
+  type StartSimulatorsOptions,
+  startSimulators,
+} from '../src/index.js'
+import { receive } from '../src/receiver.js'
 
 /** A stand-in for Carillon's own API under the page: an inbox, its SSE and receipts. */
 async function startPage(t: Test) {
@@ -13,6 +20,28 @@ async function startPage(t: Test) {
   const streams = new Set<ServerResponse>()
   const receipts: { token: string; status: string }[] = []
   let connections = 0
+  const phones = {
+    fcm: simulators.fcm.registerDevice({ name: 'Pixel' }),
+    apns: simulators.apns.registerDevice({ name: 'iPhone' }),
+    webpush: simulators.webpush.registerDevice({ name: 'Laptop' }),
+  }
+  /** As the provider's server brings it. */
+  const bring = (provider: SimulatedProvider, message: Partial<SimulatedMessage>) => {
+    const phone = provider in phones ? phones[provider as keyof typeof phones] : undefined
+    const to = phone === undefined ? 'ana' : 'id' in phone ? phone.id : phone.token
+    const arriving = {
+      device: phone?.name ?? 'ana',
+      to,
+      title: '',
+      body: '',
+      silent: false,
+      raw: {},
+      provider,
+    }
+    simulators.inbox.add({ ...arriving, ...message }, (arrived) => {
+      if (phone) receive(phone, arrived, { received: 0, repeated: 0, shownTwice: 0 })
+    })
+  }
   const ring = async () => {
     const nid = randomUUID()
     const at = Date.now()
@@ -25,18 +54,9 @@ async function startPage(t: Test) {
     items.push(item)
     const frame = { type: 'notification.created', id: nid, notification: item }
     for (const stream of streams) stream.write(`id: ${items.length}\ndata: ${JSON.stringify(frame)}\n\n`)
-    const shown = {
-      device: 'x',
-      to: 'x',
-      title: item.title,
-      body: item.body,
-      silent: false,
-      raw: {},
-      nid,
-      rt: `rt-${nid}`,
-    }
     for (const provider of ['fcm', 'apns', 'webpush', 'smtp', 'sms', 'webhook'] as const) {
-      if (!simulators[provider].faults.broken) simulators.inbox.add({ ...shown, provider })
+      if (!simulators[provider].faults.broken)
+        bring(provider, { nid, rt: `rt-${nid}-${provider}`, title: item.title, body: item.body })
     }
     return { eventId: nid, at }
   }
@@ -80,7 +100,7 @@ async function startPage(t: Test) {
     await app.close()
     await simulators[Symbol.asyncDispose]()
   })
-  return { url, app, simulators, receipts, streams, ring, connections: () => connections }
+  return { url, app, simulators, receipts, streams, ring, bring, phones, connections: () => connections }
 }
 
 t.test('simulators start only where somebody said that it is development', async (t) => {
@@ -111,9 +131,13 @@ t.test('the dev inbox answers only its own page', async (t) => {
   t.equal((await app.inject({ url: '/dev/explain/nothing' })).statusCode, 404)
   t.equal((await app.inject({ url: '/dev/page/..%2f..%2fpackage.json' })).statusCode, 404)
   const broken = await app.inject({ method: 'POST', url: '/dev/providers/fcm/break', headers: own })
-  t.match(broken.json(), { fcm: { broken: true }, apns: { broken: false } })
+  t.match(broken.json(), { broken: true })
+  for (const path of ['webhook/break?how=revoked', 'fcm/break?how=sulk']) {
+    const refused = await app.inject({ method: 'POST', url: `/dev/providers/${path}`, headers: own })
+    t.equal(refused.statusCode, 404, path)
+  }
   const healed = await app.inject({ method: 'POST', url: '/dev/providers/fcm/heal', headers: own })
-  t.match(healed.json(), { fcm: { broken: false } })
+  t.match(healed.json(), { broken: false })
 })
 
 t.test('in a browser', async (t) => {
@@ -133,13 +157,11 @@ t.test('in a browser', async (t) => {
   await until('every bell rang', async () => (await page.locator('.bell.rang').count()) === 7)
   t.match(await page.locator('.bell.rang output').first().textContent(), /^\d+ ms$/, 'with its milliseconds')
 
-  await page.locator('[data-bell=fcm] .buttons button').first().click()
+  await page.locator('[data-bell=fcm] .open').first().click()
   await until('opening sends a receipt', async () => receipts.some(({ status }) => status === 'opened'))
-  t.equal(
-    receipts.filter(({ status }) => status === 'delivered').length,
-    3,
-    'each device acknowledged by itself',
-  )
+  const delivered = () => receipts.filter(({ status }) => status === 'delivered').length
+  await until('each device acknowledged by itself', async () => delivered() === 3)
+  await until('and what was opened leaves the screen', async () => (await cards('fcm').count()) === 0)
 
   for (const stream of streams) stream.destroy()
   await ring()
@@ -170,5 +192,81 @@ t.test('in a browser', async (t) => {
     await page.evaluate('document.documentElement.scrollWidth > innerWidth'),
     'nothing overflows on a narrow screen',
   )
+  t.same(problems, [])
+})
+
+t.test('a screen shows what is on it, and only that', async (t) => {
+  const browser = await useChromium(t)
+  if (!browser) return
+  const { url, bring, phones, simulators, receipts } = await startPage(t)
+  const page = await browser.newPage()
+  const problems: string[] = []
+  page.on('pageerror', (error) => problems.push(error.message))
+  await page.goto(url)
+  const iphone = page.locator('[data-bell=apns] .device').first()
+  const cards = iphone.locator('.message')
+  const aps = { badge: 7, sound: { name: 'bell.caf', critical: 1 }, 'interruption-level': 'critical' }
+  bring('apns', {
+    title: 'Two minutes',
+    subtitle: 'Ride 1',
+    tag: 'ride',
+    nid: 'n1',
+    rt: 'r1',
+    url: 'javascript:document.title="taken"',
+    actions: [{ id: 'call', title: 'Call' }],
+    raw: { headers: {}, payload: { aps } },
+  })
+  await cards.getByText('Ride 1').waitFor()
+  t.equal(await iphone.locator('.badge').textContent(), '7')
+  t.match(await cards.locator('.facts').textContent(), /interruption critical.*sound bell\.caf.*critical yes/)
+
+  await t.test('a tag replaces, and a clear takes away', async (t) => {
+    bring('apns', { title: 'One minute', tag: 'ride', nid: 'n2', rt: 'r2', url: 'javascript:alert(1)' })
+    await cards.getByRole('button', { name: 'One minute', exact: true }).waitFor()
+    t.equal(await cards.count(), 1, 'in place of the one before')
+    await cards.locator('.open').press('Enter')
+    await eventually(async () => (await cards.count()) === 0)
+    t.ok(receipts.some(({ token, status }) => token === 'r2' && status === 'opened'))
+    t.equal(page.context().pages().length, 1, 'and what is no web address is never opened')
+    bring('apns', { title: 'Here', nid: 'n3', rt: 'r3' })
+    await cards.getByRole('button', { name: 'Here', exact: true }).waitFor()
+    bring('apns', { clears: 'n3', silent: true, rt: 'r4' })
+    await eventually(async () => (await cards.count()) === 0)
+    t.ok(await iphone.getByText('cleared: read elsewhere').isVisible())
+    await eventually(() => receipts.some(({ token }) => token === 'r4'))
+  })
+
+  await t.test('a Live Activity is one card that changes', async (t) => {
+    for (const minutes of [5, 4]) {
+      bring('apns', { title: 'Live Activity', body: `{"minutes":${minutes}}`, tag: 'activity:x' })
+    }
+    await iphone.locator('.message.activity').getByText('{"minutes":4}').waitFor()
+    t.equal(await cards.count(), 1)
+  })
+
+  await t.test('a text message says what it costs', async (t) => {
+    bring('sms', { title: '+1500', body: 'Grüße ☃', raw: { num_segments: '1' } })
+    const facts = page.locator('[data-bell=sms] .message .facts').first()
+    await facts.waitFor()
+    t.match(await facts.textContent(), /segments 1 ?encoding UCS-2/)
+  })
+
+  await t.test('a payload is shown as it came', async () => {
+    bring('webpush', { title: 'Decrypted', raw: { notification: { title: 'Decrypted' } } })
+    const card = page.locator('[data-bell=webpush] .message').first()
+    await card.getByText('Payload').click()
+    const payload = card.getByLabel('The payload')
+    await eventually(async () => (await payload.inputValue()).includes('"title": "Decrypted"'))
+  })
+
+  await t.test('clearing empties every screen, and an offline phone says so', async (t) => {
+    await page.click('#clear')
+    await eventually(async () => (await page.locator('.panel .message').count()) === 0)
+    t.equal(phones.apns.screen.length, 0)
+    await iphone.getByRole('switch').press('Space')
+    await iphone.locator('.word', { hasText: 'offline' }).waitFor()
+    t.equal(simulators.apns.device(phones.apns.token)?.online, false)
+  })
+  t.equal(await page.title(), 'Carillon · dev inbox')
   t.same(problems, [])
 })

@@ -5,8 +5,9 @@ import { PUSH_KINDS } from './page-state.js'
 import { problem } from './problem.js'
 
 interface OfDevice {
-  Params: { kind: PushKind; to: string; action: string }
-  Querystring: { nid?: string }
+  Params: { kind: PushKind; action: string }
+  /** A token is too long for a path. */
+  Body: { to: string; nid?: string }
 }
 
 /** What a person does with a phone or a browser: `online`, `offline`, and `dismiss` of one notification. */
@@ -15,9 +16,9 @@ export function addDeviceRoutes(
   { simulators, changed }: { simulators: Simulators; changed(): void },
 ): void {
   const network = networkOf(simulators)
-  app.post<OfDevice>('/dev/devices/:kind/:to/:action', async (request, reply) => {
-    const { kind, to, action } = request.params
-    const { nid } = request.query
+  app.post<OfDevice>('/dev/devices/:kind/:action', async (request, reply) => {
+    const { kind, action } = request.params
+    const { to = '', nid } = request.body ?? {}
     const change = changeOf(action, nid)
     if (!PUSH_KINDS.includes(kind) || change === undefined) {
       return problem(reply, 404, 'There is no such device or action.')
