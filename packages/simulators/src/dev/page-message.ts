@@ -1,4 +1,4 @@
-import { record, type ShownMessage, type SimulatedMessage } from '../inbox.js'
+import { parseRecord, record, type ShownMessage, type SimulatedMessage } from '../inbox.js'
 import { textEncoding } from './text-encoding.js'
 
 /** A message as the page shows it: without its payload, which is fetched by its own address. */
@@ -18,16 +18,24 @@ export function pageMessage(message: SimulatedMessage): PageMessage {
   const { raw, html, ...shown } = message
   const { server } = record(raw)
   const { badge, facts } = FACTS[message.provider](record(raw), message)
+  const activity = message.tag?.startsWith('activity:') ?? false
   return {
     ...shown,
+    ...(activity ? { body: stateInWords(message.body) } : {}),
     hasHtml: html !== undefined,
     facts: facts.flatMap(([label, value]) =>
       value === undefined || value === null || value === '' ? [] : [{ label, value: String(value) }],
     ),
     ...(typeof badge === 'number' ? { badge } : {}),
-    activity: message.tag?.startsWith('activity:') ?? false,
+    activity,
     ...(typeof server === 'string' ? { server } : {}),
   }
+}
+
+/** The state that an app would draw: `minutes 4 · street Main`; words stay as they are. */
+function stateInWords(body: string): string {
+  const state = Object.entries(parseRecord(body))
+  return state.length === 0 ? body : state.map(([name, value]) => `${name} ${value}`).join(' · ')
 }
 
 interface Found {
