@@ -42,7 +42,7 @@ async function devInboxRings(t: Test, browser: Browser, mesh: RunningMesh): Prom
   await page.goto(mesh.url)
   await page.getByText('Nothing yet.').waitFor()
   const rung = Date.now()
-  await page.getByRole('button', { name: 'Ring' }).click()
+  await page.getByRole('button', { name: 'Ring', exact: true }).click()
   await page.locator('[data-bell=inbox] .message').waitFor()
   const visibleMs = Date.now() - rung
   t.ok(visibleMs <= VISIBLE_WITHIN_MS, `visible ${visibleMs} ms after the click`)
@@ -51,6 +51,7 @@ async function devInboxRings(t: Test, browser: Browser, mesh: RunningMesh): Prom
   // the arrival is animated
   await eventually(() => page.evaluate<boolean>('document.getAnimations().length === 0'))
   if (picture) {
+    await eventually(async () => (await page.locator('.strip [data-status=delivered]').count()) >= 4)
     await mkdir(dirname(SCREENSHOT), { recursive: true })
     await page.screenshot({ path: SCREENSHOT })
   }
@@ -72,7 +73,7 @@ async function devInboxRings(t: Test, browser: Browser, mesh: RunningMesh): Prom
 /** The picture shows an ordinary ring, not the first of all, in which providers are met for the first time. */
 async function ringBefore(mesh: RunningMesh): Promise<void> {
   await mesh.ring()
-  await eventually(() => mesh.simulators.inbox.list().length === BELLS - 1)
+  await eventually(() => mesh.simulators.inbox.list().length === BELLS - 1, { timeoutMs: 20_000 })
   const { token } = await mesh.carillon.userToken('ada')
   const inbox = `${mesh.url}/v1/inbox`
   const headers = { authorization: `Bearer ${token}` }
@@ -82,7 +83,7 @@ async function ringBefore(mesh: RunningMesh): Promise<void> {
     const archived = await fetch(`${inbox}/${id}/archived`, { method: 'PUT', headers })
     if (!archived.ok) throw new Error(`archiving answers ${archived.status}: ${await archived.text()}`)
   }
-  mesh.simulators.inbox.clear()
+  mesh.simulators.reset()
 }
 
 async function devInboxByKeyboard(t: Test, browser: Browser, mesh: RunningMesh): Promise<void> {
