@@ -8,6 +8,8 @@ import type { MeasuredProvider } from './push-messages.js'
 export type SimulatorsQuestion =
   | { ask: 'start'; latencyMs: number; devices: number }
   | { ask: 'seen'; provider: MeasuredProvider }
+  /** From now on browsers take what they get without decrypting it: that is a browser's work, and costs as much as ours. */
+  | { ask: 'seal' }
   /** From now on, what comes to this device of FCM's is told by itself. */
   | { ask: 'watch'; device: string }
   | { ask: 'arrived' }
@@ -60,6 +62,9 @@ await answerQuestions(async (question) => {
   switch (asked.ask) {
     case 'seen':
       return seenBy(simulators, asked.provider)
+    case 'seal':
+      simulators.webpush.decrypts = false
+      return {}
     case 'watch':
       watched = asked.device
       return {}

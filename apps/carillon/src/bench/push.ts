@@ -62,6 +62,7 @@ async function measure(provider: MeasuredProvider, bench: Bench): Promise<BenchR
   await ours.ask({ ask: 'open', provider, stage } satisfies ClientQuestion)
   await send(ours, warmUp, provider)
   const ofSender = await seen()
+  if (provider === 'webpush') await simulators.ask({ ask: 'seal' } satisfies SimulatorsQuestion)
   await using raw = startChild('push-client')
   await raw.ask({ ask: 'open', provider, stage, raw: ofSender } satisfies ClientQuestion)
   await send(raw, warmUp, provider)
