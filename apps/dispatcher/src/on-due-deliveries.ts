@@ -82,6 +82,9 @@ async function publish(due: readonly DueDelivery[], deps: DueDeliveriesDeps): Pr
     if (group === undefined) byStream.set(stream, [delivery])
     else group.push(delivery)
   }
+  // before their jobs are out: a worker passes over a row that somebody else holds
+  const marked = due.filter((delivery) => delivery.refused)
+  if (marked.length > 0) await deps.database.inTransaction((tx) => clearRefused(tx, marked))
   const refused: DueDelivery[] = []
   const accepted: DueDelivery[] = []
   await Promise.all(
@@ -98,7 +101,5 @@ async function publish(due: readonly DueDelivery[], deps: DueDeliveriesDeps): Pr
   if (refused.length > 0) {
     await deps.database.inTransaction((tx) => markRefused(tx, refused, deps.refusedAgainMs))
   }
-  const cleared = accepted.filter((delivery) => delivery.refused)
-  if (cleared.length > 0) await deps.database.inTransaction((tx) => clearRefused(tx, cleared))
   deps.events.woken('deliveries', accepted.length)
 }

@@ -74,7 +74,7 @@ export async function markRefused(
   })
 }
 
-/** Takes the mark off again once the job is out. */
+/** Takes the mark off again, before the job goes out. */
 export async function clearRefused(
   tx: Tx,
   deliveries: readonly { runId: string; id: string }[],
