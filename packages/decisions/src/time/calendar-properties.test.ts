@@ -176,6 +176,15 @@ t.test('quiet hours end at the first minute outside of every window', async (t) 
   t.comment(`${quiet} of them quiet`)
 })
 
+t.test('a window that ends where the repeated hour begins ends before the hour is repeated', async (t) => {
+  const until = (to: string, at: string) =>
+    calendar.quietUntil([{ from: '00:00', to }], 'Europe/London', Date.parse(at))
+  t.equal(until('01:00', '2009-10-25T00:59:00Z'), undefined)
+  t.equal(until('01:00', '2009-10-24T23:30:00Z'), Date.parse('2009-10-25T00:00:00Z'))
+  t.equal(until('01:30', '2009-10-25T00:59:00Z'), Date.parse('2009-10-25T01:30:00Z'))
+  t.equal(until('02:00', '2009-10-25T00:59:00Z'), Date.parse('2009-10-25T02:00:00Z'))
+})
+
 t.test('it is quiet whenever the wall clock is within a window', async (t) => {
   let quiet = 0
   holds(t, 2000, ({ zone, now, windows }) => {

@@ -92,6 +92,17 @@ function nextMoment(zone: Zone, { minute, days, now }: Asked): number {
 }
 
 /** Latest end of the windows that contain a moment, or the moment itself when none does. */
+/**
+ * Where a window ends: after the last moment at which the clock is still before that minute. An hour that comes twice
+ * only counts twice when some of it is within the window, not when the window ends where it begins.
+ */
+function lastMomentBefore(zone: Zone, day: number, minute: number): number {
+  const shown = zone.momentOf(day, minute, 'last')
+  if (zone.isPlain(day)) return shown
+  const before = minute === 0 ? zone.momentOf(day - 1, 1439, 'last') : zone.momentOf(day, minute - 1, 'last')
+  return Math.min(shown, before + 60_000)
+}
+
 function endOfWindow(zone: Zone, windows: readonly QuietWindow[], moment: number): number {
   const today = dayOf(zone, moment)
   // A clock that goes back over midnight shows yesterday in a window that began today.
@@ -104,7 +115,7 @@ function endOfWindow(zone: Zone, windows: readonly QuietWindow[], moment: number
     for (let day = today - overnight - spread; day <= today + spread; day++) {
       if (!isOn(days, day)) continue
       if (zone.momentOf(day, begins, 'first') > moment) continue
-      end = Math.max(end, zone.momentOf(day + overnight, ends, 'last'))
+      end = Math.max(end, lastMomentBefore(zone, day + overnight, ends))
     }
   }
   return end
