@@ -113,7 +113,7 @@ async function close(answered: readonly Judged[], deps: ClosingDeps): Promise<Cl
       closed.map((entry) => entry.attempt),
     ),
   )
-  await retireDead(judged, nowMs, deps)
+  await retireDead(judged, deps)
   return closed.filter((entry) => written.has(entry.delivery.id))
 }
 
@@ -165,7 +165,7 @@ async function holdBroken(
 }
 
 /** Dead addresses are marked: devices unless they were registered after the provider's moment, mailboxes and numbers for good. */
-async function retireDead(judged: readonly Judged[], nowMs: number, deps: ClosingDeps): Promise<void> {
+async function retireDead(judged: readonly Judged[], deps: ClosingDeps): Promise<void> {
   const dead = judged.flatMap(({ verdict, delivery, account }) =>
     verdict.kind === 'address' && account !== null ? [{ verdict, delivery }] : [],
   )
@@ -176,7 +176,9 @@ async function retireDead(judged: readonly Judged[], nowMs: number, deps: Closin
     if (delivery.addressKind !== 'device' || delivery.device?.activityToken != null) return []
     const status = verdict.suspend === true ? ('suspended' as const) : ('gone' as const)
     const { tenant, address: id } = delivery
-    return [{ tenant, id, status, reason: verdict.reason, beforeMs: verdict.at ?? nowMs }]
+    // one that was registered after the claim has an address that nobody asked about
+    const beforeMs = Math.min(verdict.at ?? Number.POSITIVE_INFINITY, delivery.claimedAt.getTime())
+    return [{ tenant, id, status, reason: verdict.reason, beforeMs }]
   })
   // a full mailbox is emptied one day; what is refused for good isn't asked again
   const refused = dead.flatMap(({ verdict, delivery: { tenant, addressKind: kind, address } }) =>

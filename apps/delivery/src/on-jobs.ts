@@ -36,6 +36,8 @@ export interface OnJobsDeps extends ClosingDeps {
   failpoint: Failpoint
   receiptKey: Buffer
   publicUrl: string | undefined
+  /** Sets the clock behind `now` by the database's. */
+  heard(moment: Date): void
 }
 
 interface PlacedJob {
@@ -79,6 +81,7 @@ export function createOnJobs(
         ),
       ),
     )
+    if (claimed[0] !== undefined) deps.heard(claimed[0].claimedAt)
     deps.failpoint('delivery.after-claim')
     const sending = claimed.filter((delivery) => delivery.status === 'sending')
     const repeated = sending.filter((delivery) => delivery.unknowns > 0)

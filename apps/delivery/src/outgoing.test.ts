@@ -26,6 +26,7 @@ const mail = (changes: Partial<ClaimedDelivery> = {}): ClaimedDelivery => ({
   unread: null,
   purpose: 'notify',
   expiresAt: null,
+  claimedAt: new Date(),
   addressKind: 'email',
   address: 'ada@example.com',
   device: null,

@@ -13,6 +13,7 @@ import type { Database } from '@carillon/postgres'
 import { CarillonError, type Failpoint, type ProcessDeps, type Service } from '@carillon/service'
 import { createCircuits } from './circuit.js'
 import type { DeliveryConfig } from './config.js'
+import { createDatabaseClock } from './database-clock.js'
 import { createDeliveryEvents } from './events.js'
 import { createOnJobs, type OnJobsDeps } from './on-jobs.js'
 
@@ -50,7 +51,7 @@ export async function start(config: DeliveryConfig, deps: DeliveryDeps): Promise
   const events = createDeliveryEvents(deps)
   const publisher = createPublisher(connection)
   const registry = createRegistry({ settings: config.providerSettings as ChannelSettings })
-  const now = Date.now
+  const { now, heard } = createDatabaseClock(Date.now)
   const jobs: OnJobsDeps = {
     database,
     accounts: {
@@ -70,6 +71,7 @@ export async function start(config: DeliveryConfig, deps: DeliveryDeps): Promise
     retryBaseMs: config.retryBaseMs,
     holdMs: config.holdMs,
     now,
+    heard,
     random: Math.random,
   }
   const consumptions = channels.flatMap((channel) => {

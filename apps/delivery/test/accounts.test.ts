@@ -84,6 +84,28 @@ t.test('a pace is kept: what comes too soon is booked for later, a one-time code
   t.equal(world.simulators.inbox.list().length, 6)
 })
 
+t.test('a worker whose clock is wrong keeps the paces and pauses of the others', async (t) => {
+  const world = await useWorld(t, 'email')
+  await world.putTenant('acme')
+  await world.putTenant('away', AWAY)
+  await world.rows(`UPDATE providers SET settings = '{"perSecond": 1000}' WHERE tenant_id = 'acme'`)
+  const behind = 'const own = Date.now; Date.now = () => own() - 600_000'
+  await world.startWorker(undefined, {
+    NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(behind)}`,
+    CARILLON_RETRY_BASE_MS: '60000',
+  })
+  const mail = await world.mail('acme', 'ada@example.com')
+  const waiting = await world.mail('away', 'ada@example.com')
+  await world.job(mail)
+  await world.job(waiting)
+  await world.becomes(mail, 'sent')
+  await world.becomes(waiting, 'retrying')
+  t.match(
+    await world.rows('SELECT due_at > now() AS later FROM deliveries WHERE id = $1', [waiting.deliveryId]),
+    [{ later: true }],
+  )
+})
+
 t.test('nothing is sent to a mailbox that is not there, twice', async (t) => {
   const world = await useWorld(t, 'email')
   await world.putTenant('acme')

@@ -1,4 +1,4 @@
-import { generateKeyPairSync } from 'node:crypto'
+import { generateKeyPairSync, randomUUID } from 'node:crypto'
 import { eventually } from '@carillon/testkit'
 import t from 'tap'
 import { useWorld } from './world.js'
@@ -172,4 +172,21 @@ t.test('when the addresses of an app die all at once, none is deleted', async (t
     { kept: 25 },
   ])
   t.match(await world.rows('SELECT held_until > now() AS held FROM providers'), [{ held: true }])
+})
+
+t.test('who signs in on a phone is not shown what waited for somebody else', async (t) => {
+  const world = await useWorld(t)
+  await world.putTenant('acme')
+  const job = await world.queue('acme', world.simulators.fcm.registerDevice().token)
+  const bob = randomUUID()
+  await world.rows(`INSERT INTO users (tenant_id, id, external_id) VALUES ('acme', $1, 'bob')`, [bob])
+  await world.rows('UPDATE devices SET user_id = $1 WHERE id = $2', [bob, job.device])
+  await world.startWorker()
+  await world.job(job)
+  await world.becomes(job, 'failed')
+  t.equal(world.simulators.fcm.counters.sends, 0)
+  t.match(await world.rows('SELECT reason FROM deliveries WHERE id = $1', [job.deliveryId]), [
+    { reason: 'ADDRESS_INVALID' },
+  ])
+  t.match(await world.rows('SELECT status FROM devices WHERE id = $1', [job.device]), [{ status: 'active' }])
 })

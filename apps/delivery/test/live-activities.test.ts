@@ -26,17 +26,26 @@ t.test(
         [device, token],
       )
     await register(watching.device, activity.token)
+    const read = await world.queue(
+      'acme',
+      apns.registerDevice({ name: 'read elsewhere' }).token,
+      null,
+      said('ride-42'),
+    )
+    await register(read.device, 'cd'.repeat(32))
+    await world.rows(`UPDATE deliveries SET purpose = 'clear' WHERE id = $1`, [read.deliveryId])
     await register(over.device, 'ab'.repeat(32))
     await world.startWorker()
-    for (const job of [watching, other, over]) await world.job(job)
+    for (const job of [watching, other, over, read]) await world.job(job)
     await world.becomes(watching, 'sent')
     await world.becomes(other, 'sent')
     await world.becomes(over, 'failed')
+    await world.becomes(read, 'sent')
     const [update] = world.simulators.inbox.list().filter(({ to }) => to === activity.token)
     t.match(JSON.stringify(update?.raw), /push-type.liveactivity/)
     t.match(JSON.stringify(update?.raw), '"content-state":{"minutes":3}')
-    t.equal(world.simulators.inbox.list().length, 2)
-    await eventually(async () => (await world.rows('SELECT FROM live_activities')).length === 1)
+    t.equal(world.simulators.inbox.list().length, 3, 'what clears a screen goes to the phone itself')
+    await eventually(async () => (await world.rows('SELECT FROM live_activities')).length === 2)
     t.match(
       await world.rows('SELECT status FROM devices WHERE id = $1', [over.device]),
       [{ status: 'active' }],

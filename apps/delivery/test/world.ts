@@ -102,7 +102,7 @@ export async function useWorld(
   const world = {
     simulators,
     rows,
-    startWorker: (failpoint?: string) =>
+    startWorker: (failpoint?: string, env: Record<string, string> = {}) =>
       useNodeProcess(t, {
         script: MAIN,
         ready: /process\.started/,
@@ -118,6 +118,7 @@ export async function useWorld(
           CARILLON_PUBLIC_URL: 'https://bells.example',
           CARILLON_PROVIDER_SETTINGS: JSON.stringify(simulators.settingsForChannels),
           ...(failpoint === undefined ? {} : { CARILLON_FAILPOINT: failpoint }),
+          ...env,
         },
       }),
     async putTenant(tenant: string, credentials?: unknown) {

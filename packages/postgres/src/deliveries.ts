@@ -33,6 +33,8 @@ export interface ClaimedDelivery extends DeliveryKey {
   /** The moment that was booked for it at an account whose pace is limited. */
   pacedAt: Date | null
   expiresAt: Date | null
+  /** When it was taken, by the database's clock. */
+  claimedAt: Date
   addressKind: 'device' | 'email' | 'phone' | 'webhook'
   address: string
   device: {
@@ -59,9 +61,9 @@ export interface ClaimedDelivery extends DeliveryKey {
 const UNLESS_SEEN = `coalesce(r.content #>> ARRAY[d.step::text, 'options', 'unlessSeen'],
   CASE WHEN r.content #>> ARRAY[d.step::text, 'options', 'silent'] = 'true' THEN 'false' ELSE 'true' END) = 'true'`
 
-/** The Live Activity that the step is about; one that is yet to begin is started through a token of its own. */
-const ACTIVITY = `CASE r.content #>> ARRAY[c.step::text, 'options', 'liveActivity', 'event'] WHEN 'start' THEN 'start'
-  ELSE r.content #>> ARRAY[c.step::text, 'options', 'liveActivity', 'id'] END`
+/** The Live Activity that the step is about; one that is yet to begin is started through a token of its own. What clears a screen clears the device's. */
+const ACTIVITY = `CASE WHEN c.purpose = 'clear' THEN NULL ELSE CASE r.content #>> ARRAY[c.step::text, 'options', 'liveActivity', 'event'] WHEN 'start' THEN 'start'
+  ELSE r.content #>> ARRAY[c.step::text, 'options', 'liveActivity', 'id'] END END`
 
 /**
  * Takes deliveries for sending: counts the attempt, leases the row, writes the attempt without a verdict. What has
@@ -84,7 +86,7 @@ export async function claimDeliveries(
             WHEN s.address IS NOT NULL AND (s.reason <> 'complained' OR NOT coalesce(k.critical, false)) THEN 'skipped'
             WHEN d.attempt_no >= d.max_attempts THEN 'failed'
             ELSE 'sending' END AS becomes
-        FROM unnest($1::uuid[], $2::uuid[]) AS w (run_id, id) JOIN deliveries d USING (run_id, id) JOIN runs r ON r.id = d.run_id
+        FROM unnest($1::uuid[], $2::uuid[]) AS w (run_id, id) JOIN deliveries d USING (run_id, id) JOIN runs r ON r.id = d.run_id AND r.tenant_id = d.tenant_id
           LEFT JOIN categories k ON k.tenant_id = d.tenant_id AND k.key = r.category
           LEFT JOIN suppressions s ON s.tenant_id = d.tenant_id AND s.kind = d.address_kind
             AND s.address = CASE d.address_kind WHEN 'webhook' THEN d.address ELSE lower(d.address) END
@@ -112,7 +114,7 @@ export async function claimDeliveries(
       )
       SELECT c.run_id AS "runId", c.id, c.tenant_id AS tenant, c.user_id AS "userId", c.channel, c.lane, c.step, c.status, c.reason, c.purpose,
         c.attempt_no AS attempt, c.max_attempts AS "maxAttempts", c.attempts_each AS "attemptsEach", c.tried, c.unknowns,
-        c.paced_at AS "pacedAt", c.expires_at AS "expiresAt", c.address_kind AS "addressKind", c.address,
+        c.paced_at AS "pacedAt", c.expires_at AS "expiresAt", now() AS "claimedAt", c.address_kind AS "addressKind", c.address,
         CASE WHEN v.id IS NOT NULL THEN json_build_object('kind', v.kind, 'app', v.app, 'address', v.address, 'status', v.status,
           'activityToken', l.token) END AS device,
         u.name AS "userName", r.workflow_key AS "workflowKey", r.category, coalesce(k.critical, false) AS critical, r.collapse_key AS "collapseKey", r.content,
@@ -121,10 +123,11 @@ export async function claimDeliveries(
           LIMIT 1000) AS counted) END AS unread,
         CASE WHEN c.channel = 'webhook' THEN (SELECT json_build_object('id', e.event_id, 'type', e.type, 'source', e.source, 'data', e.data)
           FROM events e WHERE e.id = r.event_id) END AS event
-      FROM claimed c JOIN runs r ON r.id = c.run_id
+      FROM claimed c JOIN runs r ON r.id = c.run_id AND r.tenant_id = c.tenant_id
         LEFT JOIN users u ON u.tenant_id = c.tenant_id AND u.id = c.user_id
         LEFT JOIN categories k ON k.tenant_id = c.tenant_id AND k.key = r.category
         LEFT JOIN devices v ON v.tenant_id = c.tenant_id AND v.id = CASE WHEN c.address_kind = 'device' THEN c.address::uuid END
+          AND v.user_id = c.user_id -- who signs in on it next must not see it
         LEFT JOIN live_activities l ON l.tenant_id = v.tenant_id AND l.device_id = v.id AND l.activity = ${ACTIVITY}`,
     values: [
       plainArray(sorted.map((key) => key.runId)),
@@ -181,7 +184,7 @@ export async function closeAttempts(tx: Tx, attempts: readonly ClosedAttempt[]):
         account = coalesce(n.account, d.account), paced_at = n.paced_at,
         tried = CASE WHEN n.gives_up THEN d.tried || n.account ELSE d.tried END,
         unknowns = d.unknowns + (n.verdict = 'unknown')::int, attempt_no = d.attempt_no - n.uncounted::int,
-        max_attempts = d.max_attempts + n.extra, sent_at = CASE WHEN n.status = 'sent' THEN now() ELSE d.sent_at END, updated_at = now()
+        max_attempts = least(32767, d.max_attempts + n.extra), sent_at = CASE WHEN n.status = 'sent' THEN now() ELSE d.sent_at END, updated_at = now()
       FROM n WHERE d.run_id = n.run_id AND d.id = n.id AND d.status = 'sending' AND d.attempt_no = n.attempt_no
       RETURNING d.id`,
     values: [
