@@ -29,6 +29,8 @@ export interface RedriveOptions extends LetterOptions {
   yes?: boolean
 }
 
+/** Reasons with which a delivery fails, as the help tells them. */
+export const DEAD_REASONS = REASONS.slice(-5)
 const MOMENT = '14:02, "2h ago" or ISO 8601'
 
 /** `carillon dlq …`: what could not be delivered or understood, and sending it off again. */
@@ -95,7 +97,7 @@ function filtered(command: Command): Command {
     .option('--provider <kind>', 'whom the last attempt went through')
     .option(
       '--reason <reason>',
-      `why: ${REASONS.slice(-5).join(', ')}; of a poison letter: what its reason contains`,
+      `why: ${DEAD_REASONS.join(', ')}; of a poison letter: what its reason contains`,
     )
     .option('--workflow <key>', 'of which workflow')
     .option('--user <id>', 'to whom, as you call them')

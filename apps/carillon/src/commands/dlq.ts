@@ -1,9 +1,10 @@
+import { REASONS } from '@carillon/contracts'
 import { CarillonClientError } from '@carillon/sdk'
 import pc from 'picocolors'
 import type { CommandContext } from '../cli.js'
 import { reachEdge } from '../mesh/reach.js'
 import { CommandError, EXIT } from '../terminal/failure.js'
-import type { LetterOptions } from './dlq-register.js'
+import { DEAD_REASONS, type LetterOptions } from './dlq-register.js'
 
 interface Listed {
   id: string
@@ -59,9 +60,15 @@ export async function listLetters(args: LetterOptions, context: CommandContext):
   return EXIT.ok
 }
 
-/** The filter as the API takes it. */
+/** The filter as the API takes it. @throws CommandError when the reason is none */
 export function filterOf(args: LetterOptions): Record<string, string> {
   const { channel, provider, reason, workflow, user, from, to, replayed } = args
+  if (reason !== undefined && !REASONS.some((known) => known === reason)) {
+    throw new CommandError(`There is no reason "${reason}".`, {
+      remedy: `Deliveries fail with ${DEAD_REASONS.join(', ')}; --poison looks for any words.`,
+      exitCode: EXIT.usage,
+    })
+  }
   const said = {
     channel,
     provider,

@@ -38,6 +38,7 @@ export async function listAccounts(args: { json?: boolean }, context: CommandCon
     process.stdout.write(`${JSON.stringify(providers, null, 2)}\n`)
     return EXIT.ok
   }
+  if (providers.length === 0) process.stdout.write('no accounts; carillon provider put makes one\n')
   for (const provider of providers) {
     const { channel, kind, app, name, position } = provider
     const line = [
@@ -65,6 +66,13 @@ export async function putAccount(
   const { kind, app, name, file, position, check } = args
   const credentials =
     file === undefined ? undefined : parseJson(await readText(file), `The credentials in ${file} are`)
+  if (file === undefined && args.settings === undefined && position === undefined) {
+    throw new CommandError('Nothing says what to change.', {
+      remedy:
+        'Name a file with the credentials as JSON, - for standard input, or give --settings or --position.',
+      exitCode: EXIT.usage,
+    })
+  }
   const settings = args.settings === undefined ? undefined : parseJson(args.settings, 'The settings are')
   await using carillon = await reachEdge(context, '/carillon/cli')
   const path = `/v1/providers/${encodeURIComponent(kind)}${check ? '' : '?check=false'}`
@@ -157,6 +165,9 @@ function parseJson(text: string, what: string): unknown {
   try {
     return JSON.parse(text)
   } catch {
-    throw new CommandError(`${what} not JSON.`, { exitCode: EXIT.usage })
+    throw new CommandError(`${what} not JSON.`, {
+      remedy: 'Give one JSON object, like {"host":"mail.example.com"} or {"perSecond":50}.',
+      exitCode: EXIT.usage,
+    })
   }
 }
