@@ -1,6 +1,9 @@
 import { spawn } from 'node:child_process'
 import { formatFailure, TapResults } from './tap-results.mjs'
 
+/** How long after its end the output of a file may still come. */
+const LEFT_BEHIND_MS = 5_000
+
 /**
  * Runs one compiled test file and judges it. A file that says nothing, ends badly or takes too long has failed, whatever
  * its assertions said.
@@ -30,14 +33,19 @@ export async function runTestFile({ path, folder, timeoutMs }, env) {
   })
   const ended = new Promise((resolve) => {
     child.once('error', (error) => resolve(error.message))
-    child.once('close', (code, signal) =>
-      resolve(code === 0 ? undefined : `ended with ${signal ?? `code ${code}`}`),
-    )
+    child.once('exit', (code, signal) => {
+      const problem = code === 0 ? undefined : `ended with ${signal ?? `code ${code}`}`
+      child.once('close', () => resolve(problem))
+      // what a file leaves running holds its output open for ever
+      setTimeout(() => resolve(problem ?? 'ended, and left processes behind'), LEFT_BEHIND_MS).unref()
+    })
   })
   // tap gives up by itself at its time limit and says where; this is for a file that can't even do that.
   const hard = setTimeout(() => child.kill('SIGKILL'), timeoutMs + 20_000)
   const problem = await ended
   clearTimeout(hard)
+  child.stdout.destroy()
+  child.stderr.destroy()
   const { ok } = await results.end()
   const { counts } = results
   const nothing = counts.passed + counts.failed + counts.skipped === 0

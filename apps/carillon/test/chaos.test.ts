@@ -4,7 +4,6 @@ import { useFolder } from '@carillon/testkit'
 import t from 'tap'
 import { chaos } from '../src/chaos/chaos.js'
 import { pick, seededRandom } from '../src/chaos/random.js'
-import { soak } from '../src/chaos/soak.js'
 
 interface Report {
   seed: number
@@ -28,21 +27,6 @@ t.test(
       t.equal(broken, 0, `${name}: ${examples.join(', ')}`)
       t.ok(checked > 0, `${name}: something was checked`)
     }
-  },
-)
-
-t.test(
-  'each delivery to providers that fail in every way ends once, and no phone shows it twice',
-  async (t) => {
-    const json = join(await useFolder(t), 'soak.json')
-    t.equal(await soak({ deliveries: 300, seed: 7, outageSeconds: 1, kills: 2, json }), 0)
-    const report = JSON.parse(await readFile(json, 'utf8')) as Report & { attempts: { verdict: string }[] }
-    for (const { name, checked, broken, examples } of report.invariants) {
-      t.equal(broken, 0, `${name}: ${examples.join(', ')}`)
-      t.ok(checked > 0, `${name}: something was checked`)
-    }
-    const verdicts = report.attempts.map(({ verdict }) => verdict).join()
-    for (const verdict of ['accepted', 'retry', 'unknown', 'address']) t.match(verdicts, verdict)
   },
 )
 

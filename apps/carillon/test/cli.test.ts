@@ -54,6 +54,7 @@ t.test('a wrong call exits 2 and says what would be right', async (t) => {
     [['serve'], /--roles/],
     [['serve', '--roles=nonsense'], /no role "nonsense".\n.*gateway/],
     [['reset'], /reset --yes/],
+    [['provider', 'put', 'smtp'], /Nothing says what to change.\n.*--settings/],
     [['provider', 'put', 'smtp', 'nowhere.json'], /nowhere.json can't be read.\n.*standard input/],
     [['provider', 'put', 'smtp', '--settings', 'fast'], /settings are not JSON/],
     [['provider', 'put', 'smtp', '--position', 'first'], /whole number, 0 to 1000/],

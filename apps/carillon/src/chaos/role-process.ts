@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { selfIdentity } from '@carillon/engines'
 import type { MeshEnvironment } from '../mesh/environment.js'
 
 /** One role as a process of its own, to be killed in earnest. */
@@ -32,7 +33,16 @@ export function createRoleProcess(role: string, env: MeshEnvironment): RoleProce
     stop: () => end('SIGTERM'),
     async start() {
       await end('SIGTERM')
-      child = spawn(process.execPath, [CLI, 'serve', `--roles=${role}`], {
+      // killed itself, this process takes its roles along
+      const { prefix } = await selfIdentity('SIGKILL')
+      const [command = process.execPath, ...args] = [
+        ...prefix,
+        process.execPath,
+        CLI,
+        'serve',
+        `--roles=${role}`,
+      ]
+      child = spawn(command, args, {
         stdio: ['ignore', 'pipe', 'inherit'],
         env: { ...process.env, ...env, CARILLON_PORT: '0', CARILLON_LOG_LEVEL: 'info' },
       })
