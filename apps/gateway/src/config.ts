@@ -30,6 +30,13 @@ export const GatewayConfig = Type.Object({
       additionalProperties: true,
     },
   ),
+  mailRelays: Type.Unsafe<'public' | 'private'>({
+    type: 'string',
+    enum: ['public', 'private'],
+    env: 'CARILLON_MAIL_RELAYS',
+    description: 'private lets mail accounts name servers in the own network; public refuses them.',
+    default: 'public',
+  }),
   environment: textKey({
     env: 'CARILLON_ENVIRONMENT',
     description: 'production or development; other endpoints of providers are refused in production.',

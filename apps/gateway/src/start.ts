@@ -65,7 +65,10 @@ export async function start(config: GatewayConfig, deps: GatewayDeps): Promise<S
     authenticator,
     events,
     position: deps.position ?? createLivePosition(connection, now),
-    credentialChecks: createCredentialChecks(config.providerSettings as ChannelSettings),
+    credentialChecks: createCredentialChecks({
+      ...(config.providerSettings as ChannelSettings),
+      mailRelays: config.mailRelays,
+    }),
     masterKey: Buffer.from(config.masterKey, 'base64url'),
     receiptKey: Buffer.from(config.receiptKey, 'base64url'),
     publicUrl: config.publicUrl,

@@ -13,6 +13,8 @@ import { smtpVerdict } from './smtp/verdict.js'
 const MAX_ANSWER_BYTES = 16_384
 
 const SMTP_REMEDIES = {
+  EGRESS_REFUSED:
+    'host leads to an address that may not be reached from here. Private mail servers are reached where CARILLON_MAIL_RELAYS=private is set.',
   TLS_FAILED:
     'The server offers no TLS on this port, or its certificate is not for this host name. Compare host, port and secure.',
 }

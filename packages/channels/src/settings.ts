@@ -16,7 +16,9 @@ export interface ChannelSettings {
   }
   /** PEM of certificate authorities trusted in addition to the platform's. */
   ca?: string
-  /** Lets web push and webhooks reach private, loopback and link-local addresses. For development and tests. */
+  /** `private` lets mail reach servers in the operator's own network. The metadata services of clouds stay refused. */
+  mailRelays?: 'public' | 'private'
+  /** Lets every channel reach private, loopback and link-local addresses. For development and tests. */
   allowPrivateEgress?: boolean
   /** Host names accepted as push services in addition to the public ones; `*.example.net` covers subdomains. */
   webPushHosts?: readonly string[]

@@ -3,8 +3,9 @@ import type { AddressInfo, Socket } from 'node:net'
 import { createServer } from 'node:net'
 import { startSimulators } from '@carillon/simulators'
 import t from 'tap'
-import { checkCredentials, PROVIDERS, type Provider } from '../src/index.js'
+import { type ChannelSettings, checkCredentials, openSender, PROVIDERS, type Provider } from '../src/index.js'
 import { never } from './fixtures.js'
+import { to } from './mail-server.js'
 
 const simulators = await startSimulators({ allow: 'development' })
 t.teardown(() => simulators[Symbol.asyncDispose]())
@@ -220,6 +221,28 @@ t.test('an account of the text API that is suspended can not send', async (t) =>
     reason: 'EGRESS_REFUSED',
     temporary: false,
   })
+})
+
+t.test('a mail server in a private network is dialled only where that was said', async (t) => {
+  const { allowPrivateEgress: _open, ...strict } = settings
+  const dial = (host: string, more: ChannelSettings) =>
+    checkCredentials('smtp', { ...simulators.smtp.credentials, host }, { ...strict, ...more }, never())
+  const refused = { ok: false, reason: 'EGRESS_REFUSED', temporary: false, remedy: /CARILLON_MAIL_RELAYS/ }
+  for (const host of ['127.0.0.1', 'localhost', '127.1', '2130706433', '0x7f.1', '::1', '::ffff:127.0.0.1']) {
+    t.match(await dial(host, {}), refused, host)
+  }
+  t.match(await dial('fe80::1%lo', { mailRelays: 'private' }), refused, 'no address of one link')
+  for (const host of ['169.254.169.254', '::ffff:169.254.169.254', '::ffff:a9fe:a9fe', 'fd00:ec2::254']) {
+    t.match(await dial(host, { mailRelays: 'private', allowPrivateEgress: true }), refused, host)
+  }
+  const { host } = simulators.smtp.credentials
+  t.match(await dial(host, { mailRelays: 'private' }), { ok: true, tried: true })
+  t.match(await dial('localhost', { mailRelays: 'private' }), { ok: true, tried: true }, 'by name')
+
+  const sender = openSender('smtp', { ...simulators.smtp.credentials, host: 'localhost' }, strict)
+  const verdicts = await sender.send([to('ada@mail.example')], never())
+  await sender[Symbol.asyncDispose]()
+  t.match(verdicts, [{ kind: 'config', reason: 'EGRESS_REFUSED' }], 'nor for a mail')
 })
 
 /** A server on a free port that does with each connection what it is told. */

@@ -18,7 +18,7 @@ export async function meet(
   const sender = openSender(
     'smtp',
     { host: '127.0.0.1', port: server.port, plaintext: true, from: 'bells@a.example', ...more },
-    { timeouts: { ...TIMEOUTS, requestMs } },
+    { timeouts: { ...TIMEOUTS, requestMs }, mailRelays: 'private' },
   )
   t.teardown(async () => {
     await sender[Symbol.asyncDispose]()

@@ -30,6 +30,10 @@ const V6 = [
   ['3fff::', 20],
 ] as const
 
+/** What hands out credentials of the machine: refused whatever the rules say. */
+const METADATA4 = ['169.254.169.254', '169.254.170.2', '100.100.100.200'] as const
+const METADATA6 = 'fd00:ec2::254'
+
 export interface EgressRules {
   allowPrivate: boolean
 }
@@ -52,9 +56,18 @@ export function createEgressGuard(rules: EgressRules): EgressGuard {
   const blocked6 = new BlockList()
   for (const [network, prefix] of V4) blocked4.addSubnet(network, prefix, 'ipv4')
   for (const [network, prefix] of V6) blocked6.addSubnet(network, prefix, 'ipv6')
+  const metadata4 = new BlockList()
+  const metadata6 = new BlockList()
+  for (const address of METADATA4) {
+    metadata4.addAddress(address, 'ipv4')
+    metadata6.addAddress(`::ffff:${address}`, 'ipv6')
+  }
+  metadata6.addAddress(METADATA6, 'ipv6')
   const allows = (ip: string): boolean => {
     const family = isIP(ip)
-    if (family === 0) return false
+    // the lists can't read a zone, and only addresses of this link have one
+    if (family === 0 || ip.includes('%')) return false
+    if (family === 4 ? metadata4.check(ip, 'ipv4') : metadata6.check(ip, 'ipv6')) return false
     if (rules.allowPrivate) return true
     return family === 4 ? !blocked4.check(ip, 'ipv4') : !blocked6.check(ip, 'ipv6')
   }

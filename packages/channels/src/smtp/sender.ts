@@ -61,7 +61,8 @@ export function openSmtpSender(value: unknown, settings: ChannelSettings): Sende
       const sent = await pool.sendMail(mail)
       return { kind: 'accepted', providerId: sent.response.slice(0, 200) }
     } catch (error) {
-      if (error instanceof ChannelError) return { kind: 'message', reason: error.code }
+      if (error instanceof ChannelError && error.code !== 'EGRESS_REFUSED')
+        return { kind: 'message', reason: error.code }
       return smtpVerdict(readSmtpFailure(error, progress.contentBegun))
     }
   }

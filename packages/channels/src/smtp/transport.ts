@@ -1,18 +1,20 @@
 import { trustedContext } from '../egress/agent.js'
 import { type ChannelSettings, timeoutsOf } from '../settings.js'
 import type { SmtpCredentials } from './credentials.js'
+import { guardedDial } from './dial.js'
 import type { SmtpFailure } from './verdict.js'
 
-/** How a submission server is dialled: TLS demanded unless it was renounced, every wait bounded. */
+/** How a submission server is dialled: guarded, TLS demanded unless it was renounced, every wait bounded. */
 export function smtpConnection(credentials: SmtpCredentials, settings: ChannelSettings) {
   const timeouts = timeoutsOf(settings)
   const tls = trustedContext(settings.ca)
-  const { user, password } = credentials
+  const { host, port, secure, user, password } = credentials
   return {
-    host: credentials.host,
-    port: credentials.port,
-    secure: credentials.secure,
-    requireTLS: !credentials.secure && !credentials.plaintext,
+    getSocket: guardedDial({ host, port, secure, connectMs: timeouts.connectMs, tls: tls ?? {} }, settings),
+    host,
+    port,
+    secure,
+    requireTLS: !secure && !credentials.plaintext,
     ignoreTLS: credentials.plaintext,
     connectionTimeout: timeouts.connectMs,
     greetingTimeout: timeouts.connectMs,

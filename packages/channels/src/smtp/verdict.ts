@@ -2,7 +2,7 @@ import type { Verdict } from '../verdict.js'
 
 /** What nodemailer says about a failed mail. */
 export interface SmtpFailure {
-  /** ECONNECTION, EAUTH, EENVELOPE, … */
+  /** ECONNECTION, EAUTH, EENVELOPE, …; EGRESS_REFUSED where we would not dial. */
   code: string
   /** The code of the system's or TLS's own error behind it, like CERT_HAS_EXPIRED; empty without one. */
   systemCode: string
@@ -27,6 +27,7 @@ const OUTAGE_WAIT_MS = 30_000
  */
 export function smtpVerdict(failure: SmtpFailure): Verdict {
   const { code, responseCode, command, response } = failure
+  if (code === 'EGRESS_REFUSED') return { kind: 'config', reason: code }
   if (isTlsCode(failure.systemCode)) return { kind: 'config', reason: 'TLS_FAILED' }
   const enhanced = /\b([245]\.\d{1,3}\.\d{1,3})\b/.exec(response)?.[1] ?? ''
   const reason = responseCode === undefined ? code : `SMTP_${responseCode}${enhanced ? ` ${enhanced}` : ''}`
