@@ -118,6 +118,12 @@ t.test('a provider that is down for a moment is asked again', async (t) => {
     [{ later: true }],
   )
   world.simulators.heal('fcm')
+  const later = await world.queue('acme', world.simulators.fcm.registerDevice().token)
+  await world.job(job)
+  await world.job(later)
+  await world.becomes(later, 'sent')
+  t.equal((await world.attempts(job)).length, 1, 'a job that comes too soon changes nothing')
+  await world.hurry(job)
   await world.job(job)
   await world.becomes(job, 'sent')
   t.same(

@@ -184,12 +184,16 @@ export async function useWorld(
       }),
     poison: (tenant: string) =>
       publisher.publish(jobStream(channel), { subject: jobSubject(channel, 'normal', tenant), body: '{' }),
-    /** Publishes the job again whenever the row waits, sooner than the waker would, until it has ended. */
+    /** Its next attempt is due now. */
+    hurry: (job: { deliveryId: string }) =>
+      rows(`UPDATE deliveries SET due_at = now() WHERE id = $1 AND status = 'retrying'`, [job.deliveryId]),
+    /** Queues the row again whenever it waits, sooner than the waker would, until it has ended. */
     drive: (job: { runId: string; deliveryId: string; tenant: string }, status: string) =>
       eventually(async () => {
         const [row] = await rows<{ status: string }>('SELECT status FROM deliveries WHERE id = $1', [
           job.deliveryId,
         ])
+        if (row?.status === 'retrying') await world.hurry(job)
         if (row?.status === 'queued' || row?.status === 'retrying') await world.job(job)
         return row?.status === status
       }),

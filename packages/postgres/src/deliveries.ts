@@ -68,8 +68,8 @@ const ACTIVITY = `CASE WHEN c.purpose = 'clear' THEN NULL ELSE CASE r.content #>
 /**
  * Takes deliveries for sending: counts the attempt, leases the row, writes the attempt without a verdict. What has
  * expired, was seen meanwhile, goes to a suppressed address or has no attempts left ends here. A lapsed lease is taken
- * too: its attempt's outcome is unknown. Rows that somebody else took, sent or withdrew are missing from the answer:
- * their job is only a hint.
+ * too: its attempt's outcome is unknown. Rows that somebody else took, sent or withdrew, and those whose next attempt
+ * is yet to come, are missing from the answer: their job is only a hint.
  */
 export async function claimDeliveries(
   tx: Tx,
@@ -90,7 +90,7 @@ export async function claimDeliveries(
           LEFT JOIN categories k ON k.tenant_id = d.tenant_id AND k.key = r.category
           LEFT JOIN suppressions s ON s.tenant_id = d.tenant_id AND s.kind = d.address_kind
             AND s.address = CASE d.address_kind WHEN 'webhook' THEN d.address ELSE lower(d.address) END
-        WHERE d.status IN ('queued', 'retrying') OR (d.status = 'sending' AND d.due_at <= now())
+        WHERE d.status = 'queued' OR (d.status IN ('retrying', 'sending') AND d.due_at <= now())
         ORDER BY d.run_id, d.id FOR UPDATE OF d SKIP LOCKED
       ), unanswered AS (
         UPDATE attempts a SET verdict = 'unknown', reason = 'worker lost', finished_at = now()

@@ -19,8 +19,10 @@ export interface DueDelivery {
 export const NO_ROOM = 'waits for room in the queue'
 
 /**
- * Takes deliveries of one lane whose time has come: retries, lapsed leases (the attempt's outcome is unknown then, and the row
- * retries with the same ids), and queued rows whose job may never have come. What has expired meanwhile ends here. Their `due_at` moves on, so a waker that dies loses nothing.
+ * Takes deliveries of one lane whose time has come: retries, lapsed leases (the attempt's outcome is unknown then, and the
+ * row goes again with the same ids), and queued rows whose job may never have come. What has expired meanwhile ends
+ * here. The others are queued again: their `due_at` moves on, and retries and lapsed leases get the mark, since no job
+ * of theirs is in the stream; so a waker that dies loses nothing.
  */
 export async function claimDueDeliveries(
   tx: Tx,
@@ -31,7 +33,7 @@ export async function claimDueDeliveries(
 }> {
   const { rows } = await tx.query<DueDelivery & { expired: boolean }>({
     text: `WITH due AS (
-        SELECT run_id, id, status = 'sending' AS lapsed FROM deliveries WHERE lane = $4 AND due_at <= now() ORDER BY due_at LIMIT $1
+        SELECT run_id, id, status = 'sending' AS lapsed, status <> 'queued' AS jobless FROM deliveries WHERE lane = $4 AND due_at <= now() ORDER BY due_at LIMIT $1
         FOR UPDATE SKIP LOCKED
       ), unanswered AS (
         UPDATE attempts a SET verdict = 'unknown', reason = 'worker lost', finished_at = now()
@@ -39,7 +41,8 @@ export async function claimDueDeliveries(
       )
       UPDATE deliveries d SET
         due_at = CASE WHEN d.expires_at <= now() AND NOT due.lapsed THEN NULL ELSE now() + make_interval(secs => $2 / 1000.0) END,
-        status = CASE WHEN due.lapsed THEN 'retrying' WHEN d.expires_at <= now() THEN 'expired' ELSE d.status END,
+        status = CASE WHEN d.expires_at <= now() AND NOT due.lapsed THEN 'expired' ELSE 'queued' END,
+        detail = CASE WHEN due.jobless AND (due.lapsed OR d.expires_at IS NULL OR d.expires_at > now()) THEN $3 ELSE d.detail END,
         reason = CASE WHEN d.expires_at <= now() AND NOT due.lapsed THEN 'EXPIRED' ELSE d.reason END,
         unknowns = d.unknowns + due.lapsed::int,
         updated_at = now()
