@@ -54,6 +54,13 @@ export const DeliveryConfig = Type.Object({
       additionalProperties: true,
     },
   ),
+  mailRelays: Type.Unsafe<'public' | 'private'>({
+    type: 'string',
+    enum: ['public', 'private'],
+    env: 'CARILLON_MAIL_RELAYS',
+    description: 'private lets mail accounts name servers in the own network; public refuses them.',
+    default: 'public',
+  }),
   publicUrl: Type.Optional(
     textKey({
       env: 'CARILLON_PUBLIC_URL',

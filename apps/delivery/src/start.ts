@@ -50,7 +50,9 @@ export async function start(config: DeliveryConfig, deps: DeliveryDeps): Promise
   }
   const events = createDeliveryEvents(deps)
   const publisher = createPublisher(connection)
-  const registry = createRegistry({ settings: config.providerSettings as ChannelSettings })
+  const registry = createRegistry({
+    settings: { ...(config.providerSettings as ChannelSettings), mailRelays: config.mailRelays },
+  })
   const { now, heard } = createDatabaseClock(Date.now)
   const jobs: OnJobsDeps = {
     database,
