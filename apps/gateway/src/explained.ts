@@ -215,7 +215,7 @@ function explainedDelivery(
       })),
     receipts: facts.receipts
       .filter((receipt) => receipt.deliveryId === delivery.id)
-      .map((receipt) => ({ status: receipt.status, at: receipt.at.getTime() })),
+      .map((receipt) => ({ status: receipt.status, at: receipt.at.getTime(), by: receipt.by })),
     unknowns: delivery.unknowns,
     replays: delivery.replays,
     replayedAt: ms(delivery.replayedAt),

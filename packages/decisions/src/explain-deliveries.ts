@@ -18,7 +18,7 @@ export interface ExplainedDelivery {
     reason?: string | null
     at: number
   }[]
-  receipts: readonly { status: string; at: number }[]
+  receipts: readonly { status: string; at: number; by?: string }[]
   nextAttemptAt?: number | null
   /** Attempts that may have rung without anybody knowing. */
   unknowns?: number
@@ -40,7 +40,7 @@ export function explainDelivery(delivery: ExplainedDelivery, plannedAt: number):
   }))
   for (const receipt of delivery.receipts) {
     if (receipt.status !== 'accepted')
-      story.push({ at: receipt.at, what: `${name}: ${receipt.status}`, why: 'it was reported back' })
+      story.push({ at: receipt.at, what: `${name}: ${receipt.status}`, why: tellerOf(receipt) })
   }
   if (delivery.replayedAt) {
     const times = delivery.replays ?? 1
@@ -62,6 +62,12 @@ export function explainDelivery(delivery: ExplainedDelivery, plannedAt: number):
     ...(delivery.reason == null ? {} : { reason: delivery.reason }),
   })
   return story
+}
+
+/** A worker ends what it can't bring; everything else was told by a device, a network or a mail server. */
+function tellerOf({ status, by }: ExplainedDelivery['receipts'][number]): string {
+  if (by !== 'worker') return 'it was reported back'
+  return status === 'expired' ? 'its time was over' : 'nothing was left to try'
 }
 
 /** Whoever was asked and gave no answer may have brought it all the same. */

@@ -161,3 +161,12 @@ t.test('a run that said nothing says why', async (t) => {
     /Step 1 \(push\) was skipped: the person has category "rides" off\. The run was skipped \(UNSUBSCRIBED\)\.$/,
   )
 })
+
+t.test('what ended by itself was not reported by anybody', async (t) => {
+  const ends = (status: 'failed' | 'expired') =>
+    told({
+      deliveries: [delivery({ status, receipts: [{ status, at: NOW + 5 * SECOND, by: 'worker' }] })],
+    }).reasons.map(({ why }) => why)
+  t.ok(ends('failed').includes('nothing was left to try'))
+  t.ok(ends('expired').includes('its time was over'))
+})
