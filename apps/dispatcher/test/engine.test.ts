@@ -385,6 +385,17 @@ t.test('quiet hours, throttles and caps', async (t) => {
     content,
     steps: [{ throttle: { count: 2, per: '360d' } }, 'inbox'],
   })
+  await mesh.putWorkflow({
+    key: 'gathered',
+    on: 'gathered.v1',
+    to: 'data.to',
+    content,
+    steps: [
+      { throttle: { count: 3, per: '360d' } },
+      { digest: { window: '1d', maxItems: 2, flushFirst: true } },
+      'inbox',
+    ],
+  })
   const ada = await mesh.putUser('ada', { email: 'ada@example.com' })
   await mesh.putDevice(ada)
   const quiet = (from: string, to: string) =>
@@ -413,6 +424,17 @@ t.test('quiet hours, throttles and caps', async (t) => {
     await eventually(async () => (await mesh.jobs('push')).length === 1)
     const [later] = await settled(mesh)
     t.equal(later?.state, 'completed')
+  })
+
+  await t.test('a throttle counts once what goes on from a digest at once', async (t) => {
+    for (const id of ['g1', 'g2', 'g3', 'g4']) {
+      await mesh.publish({ type: 'gathered.v1', id, data: { to: 'ada' } })
+      await dispatched(mesh)
+    }
+    const throttled = await mesh.rows(
+      `SELECT FROM runs WHERE workflow_key = 'gathered' AND reason = 'THROTTLED'`,
+    )
+    t.equal(throttled.length, 1, 'three of four pass, whether they come together or one by one')
   })
 
   await t.test('a throttle lets so many through, under any number of dispatchers', async (t) => {

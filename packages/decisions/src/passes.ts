@@ -21,9 +21,12 @@ export function judgeOrFail(
   }
 }
 
-/** Two parts of one pass: up to a digest that lets its first item go on at once, and what comes after it. */
+/**
+ * Two parts of one pass: up to a digest that lets its first item go on at once, and what comes after it. The throttles of
+ * the earlier part have been counted; those of the joined plan are the later part's alone.
+ */
 export function joinParts(earlier: Plan, later: Plan): Plan {
-  const { digest: _digest, reason: _reason, ...kept } = earlier
+  const { digest: _digest, reason: _reason, throttles: _counted, ...kept } = earlier
   const passed = earlier.steps.map((step) =>
     step.outcome === 'digest'
       ? {
