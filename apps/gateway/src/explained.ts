@@ -60,6 +60,7 @@ export function runSummary(run: RunRecord): Record<string, unknown> {
 export function deliverySummary(delivery: DeliveryRecord): Record<string, unknown> {
   return {
     id: delivery.id,
+    purpose: delivery.purpose,
     channel: delivery.channel,
     step: delivery.step,
     address: addressOf(delivery),
@@ -198,6 +199,7 @@ function explainedDelivery(
 ): ExplainedDelivery {
   return {
     id: delivery.id,
+    clears: delivery.purpose === 'clear',
     channel: delivery.channel,
     step: delivery.step,
     address: addressOf(delivery),

@@ -4,6 +4,8 @@ import { iso } from './explain-words.js'
 
 export interface ExplainedDelivery {
   id: string
+  /** It takes the notification off a screen, since it was read elsewhere. */
+  clears?: boolean
   channel: string
   step: number
   /** Shown to people: the app and kind of a device, or a mailbox. */
@@ -29,7 +31,7 @@ export interface ExplainedDelivery {
 
 /** What became of one delivery: its attempts, what was reported back, and where it stands. */
 export function explainDelivery(delivery: ExplainedDelivery, plannedAt: number): ExplainedReason[] {
-  const name = `${delivery.channel} to ${delivery.address}`
+  const name = `${delivery.clears ? 'clearing' : `${delivery.channel} to`} ${delivery.address}`
   const story: ExplainedReason[] = delivery.attempts.map((attempt) => ({
     at: attempt.at,
     what: `${name}: attempt ${attempt.number}${attempt.provider === null ? '' : ` through ${attempt.provider}`}`,

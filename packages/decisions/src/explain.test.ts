@@ -170,3 +170,13 @@ t.test('what ended by itself was not reported by anybody', async (t) => {
   t.ok(ends('failed').includes('nothing was left to try'))
   t.ok(ends('expired').includes('its time was over'))
 })
+
+t.test('what takes it off a screen is not told as another push', async (t) => {
+  const cleared = delivery({ id: 'd2', clears: true, receipts: [] })
+  const { reasons } = told({ deliveries: [delivery(), cleared] })
+  const ends = reasons
+    .map(({ what }) => what)
+    .filter((what) => what.endsWith(' is delivered'))
+    .sort()
+  t.same(ends, ["clearing Ada's Pixel (fcm) is delivered", "push to Ada's Pixel (fcm) is delivered"])
+})
