@@ -1,4 +1,4 @@
-import { integerKey, listKey, textKey } from '@carillon/service'
+import { integerKey, listKey, PROVIDER_REACH, textKey } from '@carillon/service'
 import { type Static, Type } from 'typebox'
 
 /** Everything a delivery worker can be told. */
@@ -45,22 +45,7 @@ export const DeliveryConfig = Type.Object({
     secret: true,
     minLength: 43,
   }),
-  providerSettings: Type.Object(
-    {},
-    {
-      env: 'CARILLON_PROVIDER_SETTINGS',
-      description: 'JSON: other endpoints and authorities for providers, for development and tests.',
-      default: {},
-      additionalProperties: true,
-    },
-  ),
-  mailRelays: Type.Unsafe<'public' | 'private'>({
-    type: 'string',
-    enum: ['public', 'private'],
-    env: 'CARILLON_MAIL_RELAYS',
-    description: 'private lets mail accounts name servers in the own network; public refuses them.',
-    default: 'public',
-  }),
+  ...PROVIDER_REACH,
   publicUrl: Type.Optional(
     textKey({
       env: 'CARILLON_PUBLIC_URL',

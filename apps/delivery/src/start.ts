@@ -10,7 +10,7 @@ import {
 } from '@carillon/contracts'
 import { assertTopology, type Connection, consume, createPublisher, PATIENT } from '@carillon/jetstream'
 import type { Database } from '@carillon/postgres'
-import { CarillonError, type Failpoint, type ProcessDeps, type Service } from '@carillon/service'
+import { assertReach, CarillonError, type Failpoint, type ProcessDeps, type Service } from '@carillon/service'
 import { createCircuits } from './circuit.js'
 import type { DeliveryConfig } from './config.js'
 import { createDatabaseClock } from './database-clock.js'
@@ -24,20 +24,13 @@ export interface DeliveryDeps extends ProcessDeps {
   failpoint: Failpoint
 }
 
-/**
- * Batches in flight per lane. Each waits for its slowest answer, so there are several; a broadcast in bulk leaves room
- * for a one-time code.
- */
-const CONCURRENCY = { high: 4, normal: 4, bulk: 4 } as const
+/** Of each lane. A batch waits for its slowest answer, so there are several. */
+const BATCHES_IN_FLIGHT = 4
 
 /** Starts the workers of the channels named, one consumption per lane. Closes nothing it was given. */
 export async function start(config: DeliveryConfig, deps: DeliveryDeps): Promise<Service> {
   const channels = checkChannels(config.channels)
-  if (config.environment === 'production' && Object.keys(config.providerSettings).length > 0) {
-    throw new CarillonError('CONFIG_INVALID', 'Other provider endpoints are for development alone.', {
-      remedy: 'Unset CARILLON_PROVIDER_SETTINGS in production.',
-    })
-  }
+  assertReach(config)
   const { connection, database, failpoint } = deps
   await assertTopology(connection, {
     streams: [STREAMS.receipts],
@@ -85,7 +78,7 @@ export async function start(config: DeliveryConfig, deps: DeliveryDeps): Promise
           stream: jobStream(channel),
           durable: deliveryDurable(channel, lane),
           batch: config.batchSize,
-          concurrency: CONCURRENCY[lane],
+          concurrency: BATCHES_IN_FLIGHT,
           ...(isUrgent(channel, lane) ? {} : PATIENT),
         },
         onJobs,

@@ -1,4 +1,4 @@
-import { integerKey, listKey, textKey } from '@carillon/service'
+import { integerKey, listKey, PROVIDER_REACH, textKey } from '@carillon/service'
 import { type Static, Type } from 'typebox'
 
 /** Everything the gateway can be told. Keys are base64url. */
@@ -21,22 +21,7 @@ export const GatewayConfig = Type.Object({
     secret: true,
     minLength: 43,
   }),
-  providerSettings: Type.Object(
-    {},
-    {
-      env: 'CARILLON_PROVIDER_SETTINGS',
-      description: 'JSON: other endpoints and authorities for providers, for development and tests.',
-      default: {},
-      additionalProperties: true,
-    },
-  ),
-  mailRelays: Type.Unsafe<'public' | 'private'>({
-    type: 'string',
-    enum: ['public', 'private'],
-    env: 'CARILLON_MAIL_RELAYS',
-    description: 'private lets mail accounts name servers in the own network; public refuses them.',
-    default: 'public',
-  }),
+  ...PROVIDER_REACH,
   environment: textKey({
     env: 'CARILLON_ENVIRONMENT',
     description: 'production or development; other endpoints of providers are refused in production.',

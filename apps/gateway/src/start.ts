@@ -9,7 +9,7 @@ import {
 } from '@carillon/jetstream'
 import type { Database } from '@carillon/postgres'
 import type { RedisConnection } from '@carillon/redis'
-import { CarillonError, type ProcessDeps, type Service } from '@carillon/service'
+import { assertReach, type ProcessDeps, type Service } from '@carillon/service'
 import type { FastifyInstance } from 'fastify'
 import { createTrail } from './audit.js'
 import { createAuthenticator } from './authenticate.js'
@@ -39,11 +39,7 @@ export interface GatewayDeps extends ProcessDeps {
 /** Adds the HTTP API to `http`. Closes nothing it was given; the server is listened on and closed by who opened it. */
 export async function start(config: GatewayConfig, deps: GatewayDeps): Promise<Service> {
   const { connection, database, http, now = Date.now } = deps
-  if (config.environment === 'production' && Object.keys(config.providerSettings).length > 0) {
-    throw new CarillonError('CONFIG_INVALID', 'Other provider endpoints are for development alone.', {
-      remedy: 'Unset CARILLON_PROVIDER_SETTINGS in production.',
-    })
-  }
+  assertReach(config)
   await assertTopology(connection, {
     streams: [STREAMS.events, STREAMS.receipts, STREAMS.audit, STREAMS.live],
   })
