@@ -52,7 +52,8 @@ const AGAIN_MS = 1_000
 
 /**
  * Handles a batch of jobs of one channel: claim the rows → send, closing rows as verdicts come in → publish receipts →
- * acknowledge. A job is only a hint: a row that is not claimable was sent, withdrawn or taken by somebody else, and the job is done.
+ * acknowledge. A job is only a hint: a row that is not claimable was sent, withdrawn, taken by somebody else or is not
+ * due yet, and the job is done.
  */
 export function createOnJobs(
   channel: DeliveryChannel,

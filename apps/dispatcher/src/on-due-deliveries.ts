@@ -61,7 +61,7 @@ async function withoutWaitingJobs(
   const busy = new Map<string, Promise<boolean>>()
   const wanted: DueDelivery[] = []
   for (const delivery of due) {
-    if (delivery.status !== 'queued' || delivery.refused) {
+    if (delivery.refused) {
       wanted.push(delivery)
       continue
     }

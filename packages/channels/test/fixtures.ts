@@ -24,7 +24,7 @@ export async function openWorld(timeouts = PATIENT) {
   }
 }
 
-/** Resolves once the condition holds; looks again whenever the loop is idle. */
+/** Resolves once the condition holds; looks again every other millisecond. */
 export async function until(condition: () => boolean): Promise<void> {
   const deadline = Date.now() + 10_000
   while (!condition()) {

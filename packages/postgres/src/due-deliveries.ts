@@ -1,4 +1,4 @@
-import type { DeliveryChannel, DeliveryStatus, Lane } from '@carillon/contracts'
+import type { DeliveryChannel, Lane } from '@carillon/contracts'
 import { plainArray } from './arrays.js'
 import type { Tx } from './tx.js'
 
@@ -10,8 +10,7 @@ export interface DueDelivery {
   tenant: string
   channel: DeliveryChannel
   lane: Lane
-  status: DeliveryStatus
-  /** True when the publisher knows that no job is in the stream: it was refused for lack of room. */
+  /** True when it is known that no job of it is in the stream: it retries, or there was no room. */
   refused: boolean
 }
 
@@ -47,7 +46,7 @@ export async function claimDueDeliveries(
         unknowns = d.unknowns + due.lapsed::int,
         updated_at = now()
       FROM due WHERE d.run_id = due.run_id AND d.id = due.id
-      RETURNING d.run_id AS "runId", d.id, d.tenant_id AS tenant, d.channel, d.lane, d.status,
+      RETURNING d.run_id AS "runId", d.id, d.tenant_id AS tenant, d.channel, d.lane,
         d.detail IS NOT DISTINCT FROM $3 AS refused, d.status = 'expired' AS expired`,
     values: [options.limit, options.againMs, NO_ROOM, options.lane],
   })
