@@ -16,7 +16,7 @@ import type { FastifyInstance } from 'fastify'
 import { CommandError, EXIT } from '../terminal/failure.js'
 import type { Progress } from '../terminal/progress.js'
 import { openAdapters } from './adapters.js'
-import { choosePort } from './address.js'
+import { type HeldPort, holdPort } from './address.js'
 import { DEMO_USER, introducePeopleOfDemo, makeDemoDevices } from './demo-people.js'
 import { introduceProviders, openDemoMail } from './demo-providers.js'
 import { createDevEdge } from './dev-edge.js'
@@ -71,7 +71,7 @@ export async function startMesh(options: UpOptions): Promise<RunningMesh> {
   const folder = await openMeshFolder(options.base, options.env.CARILLON_DIR)
   const lock = await lockFolder(folder.lock)
   parts.defer(() => lock.release())
-  const port = await choosePort(folder.port, options.port)
+  const held = parts.use(await holdPort(folder.port, options.port))
   const keys = await loadKeys(folder.keys)
   const engines = parts.use(await startEngines(folder, keys, options.env, progress))
   signal?.throwIfAborted()
@@ -86,7 +86,7 @@ export async function startMesh(options: UpOptions): Promise<RunningMesh> {
   const mail = parts.use(await openDemoMail(simulators))
   await writeFile(folder.webhookUrl, simulators.webhook.url)
   parts.defer(() => rm(folder.webhookUrl, { force: true }))
-  const publicUrl = `http://127.0.0.1:${port}`
+  const publicUrl = `http://127.0.0.1:${held.port}`
   const env = meshEnvironment({
     env: options.env,
     engines,
@@ -114,7 +114,7 @@ export async function startMesh(options: UpOptions): Promise<RunningMesh> {
     mail,
   }
   const services = await progress.step('roles', () =>
-    startServices({ env, keys, page, apiKey, port, publicUrl }),
+    startServices({ env, keys, page, apiKey, held, publicUrl }),
   )
   parts.use(services)
   signal?.throwIfAborted()
@@ -162,7 +162,7 @@ interface ServiceParts {
   keys: MeshKeys
   page: DevInboxDeps
   apiKey: string
-  port: number
+  held: HeldPort
   publicUrl: string
 }
 
@@ -193,7 +193,8 @@ async function startServices(parts: ServiceParts): Promise<AsyncDisposable> {
   )
   services.push(rides)
   await http.register(devInbox, parts.page)
-  await listen(http, { host: '127.0.0.1', port: parts.port })
+  await parts.held.release()
+  await listen(http, { host: '127.0.0.1', port: parts.held.port })
   return stack.move()
 }
 
