@@ -1,30 +1,20 @@
-import { type Frame, frameSubject, type InboxItem } from '@carillon/contracts'
+import { type Frame, frameSubject, type InboxItem, shownContent } from '@carillon/contracts'
 import type { OutgoingMessage } from '@carillon/jetstream'
 import type { StoredRun } from '@carillon/postgres'
 
-interface InboxContent {
-  title?: string
-  body?: string
-  url?: string
-  data?: unknown
-}
-
 /** A stored run as its recipient's inbox shows it. */
 export function inboxItem(run: StoredRun): InboxItem {
-  const content = (run.content?.inbox ?? {}) as InboxContent
   return {
     id: run.id,
     workflow: run.workflowKey,
     category: run.category,
-    title: content.title ?? '',
-    body: content.body ?? '',
-    url: content.url ?? null,
-    data: content.data ?? null,
+    ...shownContent(run.content?.inbox),
     lane: run.lane,
     createdAt: new Date(run.createdAtMs).toISOString(),
     seenAt: run.seenAt?.toISOString() ?? null,
     readAt: run.readAt?.toISOString() ?? null,
     archivedAt: run.archivedAt?.toISOString() ?? null,
+    snoozedUntil: null,
   }
 }
 

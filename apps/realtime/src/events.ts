@@ -1,7 +1,7 @@
 import type { Logger, Metrics } from '@carillon/service'
-import type { ChannelHooks } from './channel.js'
-import type { Disconnect } from './codes.js'
-import type { Attachment } from './hub.js'
+import type { Disconnect } from './protocol/codes.js'
+import type { ChannelHooks } from './stream/channel.js'
+import type { Attachment } from './stream/hub.js'
 
 type Transport = 'sse' | 'websocket'
 

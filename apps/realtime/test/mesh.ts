@@ -157,14 +157,18 @@ export function frameOf(n: number, padding = 0): string {
       workflow: 'test',
       category: null,
       title: `number ${n}`,
+      subtitle: null,
       body: 'x'.repeat(padding),
+      picture: null,
       url: null,
+      actions: [],
       data: { n },
       lane: 'normal',
       createdAt: '2026-01-01T00:00:00.000Z',
       seenAt: null,
       readAt: null,
       archivedAt: null,
+      snoozedUntil: null,
     },
   }
   return JSON.stringify(frame)

@@ -61,14 +61,27 @@ export interface InboxItem {
   workflow: string
   category: string | null
   title: string
+  subtitle: string | null
   body: string
+  /** Address of an https picture. */
+  picture: string | null
   url: string | null
+  actions: readonly InboxAction[]
   data: unknown
   lane: Lane
   createdAt: string
   seenAt: string | null
   readAt: string | null
   archivedAt: string | null
+  /** Out of the inbox until then; null when it is not put off. */
+  snoozedUntil: string | null
+}
+
+/** A button of a notification. */
+export interface InboxAction {
+  id: string
+  label: string
+  url: string | null
 }
 
 /** What is stored in LIVE, already as the client will see it. */
@@ -91,4 +104,8 @@ export const HEADERS = {
   replayed: 'Carillon-Replayed',
   correlationId: 'Carillon-Correlation',
   traceparent: 'traceparent',
+  /** On what was published into a room: `PublicationInfo` as ASCII JSON. */
+  publisher: 'Carillon-Publisher',
+  /** On a publication of a `latest` channel: newer ones of the same key replace it. */
+  key: 'Carillon-Key',
 } as const

@@ -1,4 +1,5 @@
 export { moveAdvisories } from './advisories.js'
+export { type Answering, type AnswerOptions, type AskOptions, answerQuestions, ask } from './ask.js'
 export { type Backlog, backlogOf } from './backlog.js'
 export {
   type Connection,

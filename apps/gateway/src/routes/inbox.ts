@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { type Frame, frameSubject, type InboxItem, STREAMS, userId } from '@carillon/contracts'
+import { type Frame, frameSubject, type InboxItem, STREAMS, shownContent, userId } from '@carillon/contracts'
 import {
   clearShown,
   type InboxFilter,
@@ -231,20 +231,17 @@ export function addInboxRoutes(app: Edge, deps: EdgeDeps): void {
 
 /** A stored row as clients see it, here and in frames. */
 export function inboxItem(row: InboxRow): InboxItem {
-  const content = (row.content ?? {}) as { title?: string; body?: string; url?: string; data?: unknown }
   return {
     id: row.id,
     workflow: row.workflow,
     category: row.category,
-    title: content.title ?? '',
-    body: content.body ?? '',
-    url: content.url ?? null,
-    data: content.data ?? null,
+    ...shownContent(row.content),
     lane: row.lane,
     createdAt: row.createdAt.toISOString(),
     seenAt: row.seenAt?.toISOString() ?? null,
     readAt: row.readAt?.toISOString() ?? null,
     archivedAt: row.archivedAt?.toISOString() ?? null,
+    snoozedUntil: null,
   }
 }
 

@@ -9,14 +9,18 @@ export const InboxItemAnswer = answer({
   workflow: Type.String(),
   category: nullableString,
   title: Type.String(),
+  subtitle: nullableString,
   body: Type.String(),
+  picture: nullableString,
   url: nullableString,
+  actions: Type.Array(Type.Object({ id: Type.String(), label: Type.String(), url: nullableString })),
   data: Type.Unknown(),
   lane: Type.String(),
   createdAt: moment,
   seenAt: nullableMoment,
   readAt: nullableMoment,
   archivedAt: nullableMoment,
+  snoozedUntil: nullableMoment,
 })
 export const PositionAnswer = Type.Unsafe<{ epoch: string; offset: number } | null>({
   type: ['object', 'null'],

@@ -15,6 +15,7 @@ interface RoleNeeds {
   publishes?: string[]
   /** Streams it reads back or asks about. */
   reads?: string[]
+  /** What else it publishes on: parts of the JetStream API, questions and answers. */
   publishApi?: string[]
   subscribes?: string[]
 }
@@ -29,6 +30,9 @@ function needsOf(): Record<string, RoleNeeds> {
     gateway: {
       publishes: ['evt.>', 'rcp.*.*.*', AUDIT, FRAMES],
       reads: [STREAMS.events, STREAMS.receipts, STREAMS.audit, STREAMS.live, STREAMS.deadLetters],
+      // the answers go to the private inbox of who asked
+      publishApi: ['live.*.latest.*', '_INBOX_realtime.>'],
+      subscribes: ['ask.inbox.*', 'ask.channel-rules.*'],
     },
     dispatcher: {
       consumes: [STREAMS.events, STREAMS.jobsFanout, STREAMS.advisories],
@@ -55,7 +59,12 @@ function needsOf(): Record<string, RoleNeeds> {
         },
       ]),
     ),
-    realtime: { publishes: [AUDIT], reads: [STREAMS.live, STREAMS.audit], subscribes: ['live.*.*.*'] },
+    realtime: {
+      publishes: [AUDIT, 'rt.*.room.*', 'live.*.latest.*', 'live.*.presence.*', '_INBOX_realtime.>'],
+      reads: [STREAMS.live, STREAMS.audit],
+      publishApi: ['ask.inbox.*', 'ask.channel-rules.*', 'ask.channel.*.*', 'ask.session.*'],
+      subscribes: ['live.*.*.*', 'ask.session.*'],
+    },
     history: {
       consumes: [STREAMS.receipts],
       publishes: [FRAMES, AUDIT, DEAD],

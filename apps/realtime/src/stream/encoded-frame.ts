@@ -1,5 +1,5 @@
+import { textFrame } from '../protocol/websocket-frame.js'
 import { encodeCursor } from './cursor.js'
-import { textFrame } from './websocket-frame.js'
 
 /** What a frame needs to know of its channel to be encoded. */
 export interface FrameChannel {

@@ -1,6 +1,6 @@
 import { HttpProblem } from '@carillon/service'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { type Identity, TokenError, type TokenVerifier } from './identity.js'
+import { type Identity, TokenError, type TokenVerifier } from '../access/identity.js'
 
 /** The cookie that carries a user token. The edge sets it HttpOnly and SameSite=Strict. */
 export const TOKEN_COOKIE = 'carillon_token'

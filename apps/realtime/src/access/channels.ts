@@ -1,7 +1,7 @@
 import { frameSubject, isToken, liveSubject } from '@carillon/contracts'
 import { sha256 } from '@carillon/service'
-import type { ChannelSpec } from './channel.js'
-import { tagOf } from './cursor.js'
+import type { ChannelSpec } from '../stream/channel.js'
+import { tagOf } from '../stream/cursor.js'
 import type { Identity } from './identity.js'
 
 /** The name of everybody's own channel. */

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { decodeCursor, encodeCursor, MAX_CURSOR_CHANNELS } from './cursor.js'
-import { EncodedFrame, frameText } from './encoded-frame.js'
+import { decodeCursor, encodeCursor, MAX_CURSOR_CHANNELS } from '../stream/cursor.js'
+import { EncodedFrame, frameText } from '../stream/encoded-frame.js'
 import { parseCommands } from './protocol.js'
 import { closeFrame, textFrame } from './websocket-frame.js'
 

@@ -1,5 +1,5 @@
-import type { Channel } from './channel.js'
-import type { EncodedFrame } from './encoded-frame.js'
+import type { Channel } from '../stream/channel.js'
+import type { EncodedFrame } from '../stream/encoded-frame.js'
 import { isRecord, type Params, readPosition } from './protocol.js'
 
 const MAX_PUBLICATIONS = 300

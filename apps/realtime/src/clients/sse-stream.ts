@@ -1,11 +1,11 @@
 import type { Socket } from 'node:net'
-import type { Channel, Subscriber } from './channel.js'
+import type { Channel, Subscriber } from '../stream/channel.js'
+import { encodeCursor } from '../stream/cursor.js'
+import type { EncodedFrame } from '../stream/encoded-frame.js'
+import type { Attachment, Hub } from '../stream/hub.js'
+import type { Position, ResetReason } from '../stream/recovery.js'
 import type { Client, Connections } from './connections.js'
-import { encodeCursor } from './cursor.js'
-import type { EncodedFrame } from './encoded-frame.js'
-import type { Attachment, Hub } from './hub.js'
 import { Output } from './output.js'
-import type { Position, ResetReason } from './recovery.js'
 
 export interface SseOptions {
   heartbeatEvents: boolean

@@ -3,10 +3,10 @@ import { HttpProblem } from '@carillon/service'
 import websocket from '@fastify/websocket'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { WebSocket } from 'ws'
+import type { Identity } from '../access/identity.js'
+import { WebSocketSession } from '../clients/websocket-session.js'
 import { checkOrigin, identify } from './handshake.js'
-import type { Identity } from './identity.js'
 import type { EdgeDeps } from './on-sse.js'
-import { WebSocketSession } from './websocket-session.js'
 
 export interface WebSocketLimits {
   authenticateWithinMs: number

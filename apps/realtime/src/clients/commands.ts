@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto'
-import type { Channel, Subscriber } from './channel.js'
-import { PERSONAL, resolveChannel } from './channels.js'
-import { DISCONNECTS, type Disconnect, ERRORS, type ProtocolError } from './codes.js'
+import { PERSONAL, resolveChannel } from '../access/channels.js'
+import { type Identity, TokenError, type TokenVerifier } from '../access/identity.js'
+import { DISCONNECTS, type Disconnect, ERRORS, type ProtocolError } from '../protocol/codes.js'
+import { readHistory } from '../protocol/history.js'
+import { errorText, isRecord, type Method, type Params, positionOf, replyText } from '../protocol/protocol.js'
+import { subscribeResult } from '../protocol/subscription-reply.js'
+import type { Channel, Subscriber } from '../stream/channel.js'
+import type { Attachment, Hub } from '../stream/hub.js'
 import type { Connections } from './connections.js'
-import { readHistory } from './history.js'
-import type { Attachment, Hub } from './hub.js'
-import { type Identity, TokenError, type TokenVerifier } from './identity.js'
-import { errorText, isRecord, type Method, type Params, positionOf, replyText } from './protocol.js'
-import { subscribeResult } from './subscription-reply.js'
 
 export interface CommandOptions {
   pingSeconds: number

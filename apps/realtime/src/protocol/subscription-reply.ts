@@ -1,4 +1,4 @@
-import type { Attachment } from './hub.js'
+import type { Attachment } from '../stream/hub.js'
 
 /** The protocol's subscribe result for a client that has just joined a channel. */
 export function subscribeResult(attachment: Attachment, wasRecovering: boolean): string {
