@@ -1,0 +1,35 @@
+/**
+ * `OFFLINE`: could not be sent. `UNKNOWN_OUTCOME`: sent, and the connection was lost before the answer. `QUEUE_FULL`: 500
+ * marks wait already. `NOT_AVAILABLE`: not with this transport. `LEFT`: the channel was left. `DISPOSED`: after `dispose`.
+ */
+export type ClientErrorCode =
+  | 'OFFLINE'
+  | 'UNKNOWN_OUTCOME'
+  | 'QUEUE_FULL'
+  | 'NOT_AVAILABLE'
+  | 'LEFT'
+  | 'DISPOSED'
+
+/** Why an operation did not work. `code` is one of `ClientErrorCode`, or the server's. */
+export class CarillonError extends Error {
+  readonly code: string
+  /** As HTTP counts; absent when the server did not answer. */
+  readonly status: number | undefined
+
+  constructor(code: string, message: string, status?: number) {
+    super(message)
+    this.name = 'CarillonError'
+    this.code = code
+    this.status = status
+  }
+}
+
+/** To be thrown by `getToken`: nobody is signed in. */
+export class UnauthorizedError extends Error {
+  readonly code = 'UNAUTHORIZED'
+
+  constructor(message = 'Nobody is signed in.') {
+    super(message)
+    this.name = 'UnauthorizedError'
+  }
+}
