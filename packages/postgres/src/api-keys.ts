@@ -10,6 +10,8 @@ export const API_SCOPES = [
   'workflows:write',
   'inbox:read',
   'receipts:write',
+  'channels:read',
+  'channels:write',
   'admin',
 ] as const
 export type ApiScope = (typeof API_SCOPES)[number]

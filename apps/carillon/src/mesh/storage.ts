@@ -57,6 +57,8 @@ const SCOPES = [
   'workflows:write',
   'inbox:read',
   'receipts:write',
+  'channels:read',
+  'channels:write',
   'admin',
 ] as const
 
