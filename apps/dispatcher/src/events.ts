@@ -1,4 +1,5 @@
 import type { Logger, Metrics } from '@carillon/service'
+import type { DueKind } from './waker.js'
 
 /** One function per business event of the dispatcher: its line in the log and its counter. */
 export interface DispatchEvents {
@@ -13,7 +14,7 @@ export interface DispatchEvents {
   chunkTold(chunk: { runs: number; deliveries: number; finished: boolean; ms: number }): void
   refused(stream: string, jobs: number): void
   postponed(reason: string, events: number): void
-  woken(kind: 'runs' | 'deliveries' | 'fanouts' | 'outbox', count: number): void
+  woken(kind: DueKind, count: number): void
   /** How late the run was that waited longest past its time. */
   late(ms: number): void
   expired(count: number): void

@@ -168,6 +168,9 @@ export function storedRun(row: RunRow, content: Plan['content']): StoredRun {
     seenAt: null,
     readAt: null,
     archivedAt: null,
+    snoozedUntil: null,
+    removedAt: null,
+    revision: 0,
   }
 }
 

@@ -21,6 +21,7 @@ import { startFanOut } from './fan-out/start-fan-out.js'
 import { measureDeadLetters } from './measure-dead-letters.js'
 import { createOnDueDeliveries } from './on-due-deliveries.js'
 import { createOnDueRuns } from './on-due-runs.js'
+import { createOnDueSnoozed } from './on-due-snoozed.js'
 import { createOnEvents } from './on-events.js'
 import type { Publishing } from './publish-stored.js'
 import { createRelayOutbox } from './relay-outbox.js'
@@ -150,6 +151,7 @@ export async function start(config: DispatcherConfig, deps: DispatcherDeps): Pro
         refusedAgainMs,
       }),
       fanOut.due,
+      createOnDueSnoozed({ database, publishFrames: publishing.publishFrames, events, failpoint }),
       createRelayOutbox({
         database,
         publish: publishing.publishJobs,

@@ -1,12 +1,15 @@
+/** What becomes due, in the words of logs and metrics. */
+export type DueKind = 'runs' | 'deliveries' | 'fanouts' | 'snoozed' | 'outbox'
+
 /** One kind of work that becomes due. `run` handles a batch and says whether more may be waiting. */
 export interface DueWork {
-  kind: 'runs' | 'deliveries' | 'fanouts' | 'outbox'
+  kind: DueKind
   run(signal: AbortSignal): Promise<{ more: boolean }>
 }
 
 export interface WakerOptions {
   /** What is due now; one cheap statement. */
-  due(): Promise<{ runs: boolean; deliveries: boolean; fanouts: boolean; outbox: boolean }>
+  due(): Promise<Readonly<Record<DueKind, boolean>>>
   work: readonly DueWork[]
   everyMs: number
   onFailure(kind: string, error: unknown): void

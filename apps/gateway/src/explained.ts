@@ -53,6 +53,8 @@ export function runSummary(run: RunRecord): Record<string, unknown> {
     seenAt: iso(run.seenAt),
     readAt: iso(run.readAt),
     archivedAt: iso(run.archivedAt),
+    snoozedUntil: iso(run.snoozedUntil),
+    removedAt: iso(run.removedAt),
   }
 }
 

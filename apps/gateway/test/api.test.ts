@@ -296,7 +296,11 @@ t.test('the inbox pages, marks are heard as frames, and nobody reaches another i
   t.equal((await edge.call(token, `PUT /v1/inbox/${ids[0]}/read`)).status, 204)
   t.equal((await edge.call(token, `PUT /v1/inbox/${ids[0]}/read`)).status, 204, 'again changes nothing')
   t.match(await edge.frames('acme', 'ada'), [
-    { type: 'notification.updated', id: ids[0], changes: { readAt: /^20/, seenAt: /^20/, archivedAt: null } },
+    {
+      type: 'notification.updated',
+      id: ids[0],
+      changes: { readAt: /^20/, seenAt: /^20/, archivedAt: null, snoozedUntil: null, revision: 1 },
+    },
   ])
   t.equal((await edge.frames('acme', 'ada')).length, 1)
   t.equal((await edge.call(token, `DELETE /v1/inbox/${ids[0]}/read`)).status, 204)

@@ -1,5 +1,6 @@
-import { type Channel, type DeliveryStatus, type Frame, frameSubject } from '@carillon/contracts'
+import { type Channel, type DeliveryStatus, type Frame, frameSubject, marksFrame } from '@carillon/contracts'
 import type { OutgoingMessage } from '@carillon/jetstream'
+import type { EngagedRun } from '@carillon/postgres'
 
 /** Tells a person's browsers that a delivery moved on. */
 export function deliveryFrame(delivery: {
@@ -25,19 +26,6 @@ export function deliveryFrame(delivery: {
 }
 
 /** Tells a person's browsers that a notification was seen or read on a device. */
-export function engagementFrame(run: {
-  id: string
-  tenant: string
-  userId: string
-  seenAt: Date | null
-  readAt: Date | null
-}): OutgoingMessage {
-  const seenAt = run.seenAt?.toISOString() ?? null
-  const readAt = run.readAt?.toISOString() ?? null
-  const frame: Frame = { type: 'notification.updated', id: run.id, changes: { seenAt, readAt } }
-  return {
-    subject: frameSubject(run.tenant, 'user', run.userId),
-    body: JSON.stringify(frame),
-    messageId: `${run.id}.${readAt === null ? 'seen' : 'read'}`,
-  }
+export function engagementFrame(run: EngagedRun): OutgoingMessage {
+  return marksFrame(run, run)
 }

@@ -169,6 +169,7 @@ export function frameOf(n: number, padding = 0): string {
       readAt: null,
       archivedAt: null,
       snoozedUntil: null,
+      revision: 0,
     },
   }
   return JSON.stringify(frame)

@@ -75,6 +75,8 @@ export interface InboxItem {
   archivedAt: string | null
   /** Out of the inbox until then; null when it is not put off. */
   snoozedUntil: string | null
+  /** Grows with every change. Of two states of a notification the one with the higher revision is the newer. */
+  revision: number
 }
 
 /** A button of a notification. */
@@ -84,7 +86,11 @@ export interface InboxAction {
   url: string | null
 }
 
-/** What is stored in LIVE, already as the client will see it. */
+/**
+ * What is stored in LIVE, already as the client will see it. `changes` of an update holds all marks and the revision;
+ * when a notification comes back into the inbox (archived or put off before), it holds the whole item. A client passes
+ * over an update whose revision it has, and over everything of an id that was removed.
+ */
 export type Frame =
   | { type: 'notification.created'; id: string; notification: InboxItem }
   | { type: 'notification.updated'; id: string; changes: Partial<InboxItem> }

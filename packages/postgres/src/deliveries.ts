@@ -1,5 +1,6 @@
 import type { DeliveryChannel, DeliveryStatus, Lane, Reason } from '@carillon/contracts'
 import { momentArray, plainArray, textArray } from './arrays.js'
+import { countUnread, MOST_UNREAD } from './inbox.js'
 import type { Tx } from './tx.js'
 
 /** The worker's fence around a provider call: claim before, close after, both in one statement per batch. */
@@ -118,9 +119,7 @@ export async function claimDeliveries(
         CASE WHEN v.id IS NOT NULL THEN json_build_object('kind', v.kind, 'app', v.app, 'address', v.address, 'status', v.status,
           'activityToken', l.token) END AS device,
         u.name AS "userName", r.workflow_key AS "workflowKey", r.category, coalesce(k.critical, false) AS critical, r.collapse_key AS "collapseKey", r.content,
-        CASE WHEN c.channel = 'push' AND c.status = 'sending' THEN (SELECT count(*) FROM (
-          SELECT FROM runs n WHERE n.tenant_id = c.tenant_id AND n.user_id = c.user_id AND n.in_inbox AND n.read_at IS NULL AND n.archived_at IS NULL
-          LIMIT 1000) AS counted) END AS unread,
+        CASE WHEN c.channel = 'push' AND c.status = 'sending' THEN (${countUnread('c.tenant_id', 'c.user_id', `${MOST_UNREAD}`)}) END AS unread,
         CASE WHEN c.channel = 'webhook' THEN (SELECT json_build_object('id', e.event_id, 'type', e.type, 'source', e.source, 'data', e.data)
           FROM events e WHERE e.id = r.event_id) END AS event
       FROM claimed c JOIN runs r ON r.id = c.run_id AND r.tenant_id = c.tenant_id

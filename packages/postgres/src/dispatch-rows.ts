@@ -184,6 +184,10 @@ export interface StoredRun {
   seenAt: Date | null
   readAt: Date | null
   archivedAt: Date | null
+  snoozedUntil: Date | null
+  removedAt: Date | null
+  /** Counts the changes of the marks. */
+  revision: number
 }
 
 /** A delivery that is still waiting for its job. */
@@ -216,4 +220,5 @@ export async function loadStored(
 /** Columns of `runs` that make a StoredRun. */
 export const STORED_RUN = `id, tenant_id AS tenant, event_id AS "eventId", user_id AS "userId", workflow_key AS "workflowKey", lane, category,
   in_inbox AS "inInbox", content, (extract(epoch FROM created_at) * 1000)::float8 AS "createdAtMs",
-  seen_at AS "seenAt", read_at AS "readAt", archived_at AS "archivedAt"`
+  seen_at AS "seenAt", read_at AS "readAt", archived_at AS "archivedAt", snoozed_until AS "snoozedUntil",
+  removed_at AS "removedAt", revision`

@@ -3,22 +3,32 @@ import { momentArray, plainArray, textArray } from './arrays.js'
 import { STORED_RUN, type StoredRun } from './dispatch-rows.js'
 import type { Queryable, Tx } from './tx.js'
 
-/** What the waker finds due: runs that waited, deliveries that retry or got stuck, outbox rows. Worker role. */
+/** What the waker finds due: runs that waited, deliveries that retry or got stuck, what was put off, outbox rows. Worker role. */
 
 /** Whether something of each kind is due now; one cheap statement for an idle mesh. */
 export async function countDue(tx: Queryable): Promise<{
   runs: boolean
   deliveries: boolean
   fanouts: boolean
+  snoozed: boolean
   outbox: boolean
 }> {
-  const { rows } = await tx.query<{ runs: boolean; deliveries: boolean; fanouts: boolean; outbox: boolean }>({
+  const { rows } = await tx.query<{
+    runs: boolean
+    deliveries: boolean
+    fanouts: boolean
+    snoozed: boolean
+    outbox: boolean
+  }>({
     name: 'wake-due',
     text: `SELECT ${dueInSomeLane('runs', 'wake_at')} AS runs, ${dueInSomeLane('deliveries', 'due_at')} AS deliveries,
       EXISTS (SELECT FROM fanouts WHERE due_at <= now()) AS fanouts,
+      EXISTS (SELECT FROM runs WHERE snoozed_until <= now()) AS snoozed,
       EXISTS (SELECT FROM outbox WHERE created_at < now() - interval '2 seconds') AS outbox`,
   })
-  return rows[0] as { runs: boolean; deliveries: boolean; fanouts: boolean; outbox: boolean }
+  const [due] = rows
+  if (due === undefined) throw new Error('nothing came back from a statement without FROM')
+  return due
 }
 
 /** The indexes lead with the lane, so each lane is one look. */

@@ -59,6 +59,8 @@ export interface RunRecord {
   seenAt: Date | null
   readAt: Date | null
   archivedAt: Date | null
+  snoozedUntil: Date | null
+  removedAt: Date | null
   /** The run of the digest that it went into. */
   digestId: string | null
   cancelKey: string | null
@@ -68,7 +70,7 @@ export interface RunRecord {
 export const RUN = `id, event_id AS "eventId", workflow_key AS "workflowKey", workflow_version AS "workflowVersion",
   user_id AS "userId", recipient, lane, category, state, reason, plan, content, in_inbox AS "inInbox",
   wake_at AS "wakeAt", expires_at AS "expiresAt", created_at AS "createdAt", seen_at AS "seenAt", read_at AS "readAt",
-  archived_at AS "archivedAt", digest_id AS "digestId", cancel_key AS "cancelKey"`
+  archived_at AS "archivedAt", snoozed_until AS "snoozedUntil", removed_at AS "removedAt", digest_id AS "digestId", cancel_key AS "cancelKey"`
 
 /** A run by its id; with `userId` only if it is this person's. */
 export async function findRun(

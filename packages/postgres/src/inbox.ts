@@ -1,22 +1,15 @@
-import type { Lane } from '@carillon/contracts'
+import type { StoredNotification } from '@carillon/contracts'
 import type { Queryable, Statement } from './tx.js'
 
-/** A notification as its run keeps it. `content` is what the inbox shows, rendered; null when it shows nothing. */
-export interface InboxRow {
-  readonly id: string
-  readonly workflow: string
-  readonly category: string | null
-  readonly lane: Lane
-  readonly content: unknown
-  readonly createdAt: Date
-  readonly seenAt: Date | null
-  readonly readAt: Date | null
-  readonly archivedAt: Date | null
-}
+/** A notification as its run keeps it. */
+export type InboxRow = StoredNotification
 
-/** `all`: everything that isn't archived. `unread`: of that, what isn't read. `archived`: the rest. */
-export type InboxFilter = 'all' | 'unread' | 'archived'
-export type InboxMark = 'seen' | 'read' | 'archived'
+/**
+ * `all`: what is in the inbox. `unread`: of that, what isn't read. `archived` and `snoozed`: what was put away, for good
+ * or until later; nothing is both. What was removed is in none.
+ */
+export const INBOX_FILTERS = ['all', 'unread', 'archived', 'snoozed'] as const
+export type InboxFilter = (typeof INBOX_FILTERS)[number]
 
 export interface InboxPage {
   readonly tenant: string
@@ -27,32 +20,37 @@ export interface InboxPage {
   readonly filter: InboxFilter
 }
 
-const COLUMNS = `id, workflow_key AS workflow, category, lane, content -> 'inbox' AS content, created_at AS "createdAt",
-  seen_at AS "seenAt", read_at AS "readAt", archived_at AS "archivedAt"`
+/** Columns of `runs` that make an InboxRow. */
+export const INBOX_ROW = `id, workflow_key AS workflow, category, lane, content -> 'inbox' AS content, created_at AS "createdAt",
+  seen_at AS "seenAt", read_at AS "readAt", archived_at AS "archivedAt", snoozed_until AS "snoozedUntil", revision`
 
-// Word for word the predicates of runs_inbox, runs_unread and runs_archived: only then are those indexes used.
+/** What people still have, wherever it is put away. */
+export const IN_INBOX = 'in_inbox AND removed_at IS NULL'
+
+// the predicates of runs_inbox, runs_unread, runs_archived and runs_snoozed: only then are those indexes used
+const SHOWN = `${IN_INBOX} AND archived_at IS NULL AND snoozed_until IS NULL`
 const FILTERS: Readonly<Record<InboxFilter, string>> = {
-  all: 'in_inbox AND archived_at IS NULL',
-  unread: 'in_inbox AND read_at IS NULL AND archived_at IS NULL',
-  archived: 'in_inbox AND archived_at IS NOT NULL',
+  all: SHOWN,
+  unread: `${SHOWN} AND read_at IS NULL`,
+  archived: `${IN_INBOX} AND archived_at IS NOT NULL`,
+  snoozed: `${IN_INBOX} AND snoozed_until IS NOT NULL`,
 }
 
-const MARKS: Readonly<Record<InboxMark, string>> = {
-  seen: 'seen_at',
-  read: 'read_at',
-  archived: 'archived_at',
-}
+/** Counting stops here: this many means "this many or more". */
+export const MOST_UNREAD = 1_000
 
-/** What waits to be seen, or ends when it is, is judged again at once. */
-export const WAKES_ON_SEEN =
-  'wake_at = CASE WHEN wake_on_seen AND wake_at > now() THEN now() ELSE wake_at END'
+/** Counts a person's unread notifications: one meaning of the number, whoever shows it. Arguments are SQL. */
+export function countUnread(tenant: string, userId: string, atMost: string): string {
+  return `SELECT count(*) AS unread FROM (
+    SELECT FROM runs WHERE tenant_id = ${tenant} AND user_id = ${userId} AND ${FILTERS.unread} LIMIT ${atMost}) AS counted`
+}
 
 const HIGHEST_ID = 'ffffffff-ffff-ffff-ffff-ffffffffffff'
 
 /** The statement of `inboxPage`, apart so that its plan can be asked for. */
 export function inboxPageStatement(page: InboxPage): Statement {
   return {
-    text: `SELECT ${COLUMNS} FROM runs
+    text: `SELECT ${INBOX_ROW} FROM runs
       WHERE tenant_id = $1 AND user_id = $2 AND id < $3 AND ${FILTERS[page.filter]}
       ORDER BY id DESC LIMIT $4`,
     values: [page.tenant, page.userId, page.before ?? HIGHEST_ID, page.limit],
@@ -64,56 +62,56 @@ export async function inboxPage(tx: Queryable, page: InboxPage): Promise<InboxRo
   return (await tx.query<InboxRow>(inboxPageStatement(page))).rows
 }
 
+/** A page together with the unread count: one statement, so that both are of the same moment. */
+export async function inboxView(
+  tx: Queryable,
+  page: InboxPage,
+): Promise<{ rows: InboxRow[]; unread: number }> {
+  const { text, values = [] } = inboxPageStatement(page)
+  const { rows } = await tx.query<{ unread: number } & (InboxRow | { id: null })>({
+    text: `SELECT counted.unread, page.* FROM (${countUnread('$1', '$2', '$5')}) AS counted
+      LEFT JOIN (${text}) AS page ON true ORDER BY page.id DESC`,
+    values: [...values, MOST_UNREAD],
+  })
+  return {
+    rows: rows.flatMap((row) => {
+      if (row.id === null) return []
+      const { unread: _, ...shown } = row
+      return [shown]
+    }),
+    unread: rows[0]?.unread ?? 0,
+  }
+}
+
 export interface UnreadCount {
   readonly tenant: string
   readonly userId: string
-  /** Counting stops here, 1,000 unless said: this many means "this many or more". */
+  /** Where counting stops; `MOST_UNREAD` unless said. */
   readonly atMost?: number
 }
 
 /** The statement of `unreadCount`, apart so that its plan can be asked for. */
 export function unreadCountStatement(wanted: UnreadCount): Statement {
   return {
-    text: `SELECT count(*) AS unread FROM (
-        SELECT FROM runs WHERE tenant_id = $1 AND user_id = $2 AND ${FILTERS.unread} LIMIT $3) AS counted`,
-    values: [wanted.tenant, wanted.userId, wanted.atMost ?? 1_000],
+    text: countUnread('$1', '$2', '$3'),
+    values: [wanted.tenant, wanted.userId, wanted.atMost ?? MOST_UNREAD],
   }
 }
 
-/** How many notifications wait unread, archived ones aside. */
+/** How many notifications wait unread in the inbox; what was put away isn't counted. */
 export async function unreadCount(tx: Queryable, wanted: UnreadCount): Promise<number> {
   return (await tx.query<{ unread: number }>(unreadCountStatement(wanted))).rows[0]?.unread ?? 0
 }
 
-export interface MarkInbox {
-  readonly tenant: string
-  readonly userId: string
-  readonly ids: readonly string[]
-  readonly mark: InboxMark
-  /** False takes the mark away. */
-  readonly set: boolean
-  readonly atMs: number
-}
-
-/**
- * Sets or clears a mark and gives the rows that changed, by id; those that had it already are left alone, so a
- * repetition gives none. Reading implies having seen. Ids of other people or tenants change nothing.
- */
-export async function markInbox(tx: Queryable, change: MarkInbox): Promise<InboxRow[]> {
-  const column = MARKS[change.mark]
-  const implied = change.set && change.mark === 'read' ? ', seen_at = coalesce(seen_at, $4)' : ''
-  const wakes = change.set && change.mark !== 'archived' ? `, ${WAKES_ON_SEEN}` : ''
-  // locked in the order of ids, so that two tabs that mark the same rows can't wait in a circle
-  const { rows } = await tx.query<InboxRow>({
-    text: `WITH wanted AS (
-        SELECT id AS wanted_id FROM runs
-        WHERE tenant_id = $1 AND user_id = $2 AND id = ANY ($3::uuid[]) AND in_inbox
-          AND (${column} IS NULL) = ($4::timestamptz IS NOT NULL)
-        ORDER BY id FOR UPDATE)
-      UPDATE runs SET ${column} = $4${implied}${wakes} FROM wanted
-      WHERE id = wanted_id AND tenant_id = $1 AND user_id = $2
-      RETURNING ${COLUMNS}`,
-    values: [change.tenant, change.userId, change.ids, change.set ? new Date(change.atMs) : null],
+/** What somebody had, put away or even removed; undefined when it was never theirs. */
+export async function findInboxRow(
+  tx: Queryable,
+  wanted: { tenant: string; userId: string; id: string },
+): Promise<{ removed: boolean } | undefined> {
+  const { rows } = await tx.query<{ removed: boolean }>({
+    text: `SELECT removed_at IS NOT NULL AS removed FROM runs
+      WHERE tenant_id = $1 AND user_id = $2 AND id = $3 AND in_inbox`,
+    values: [wanted.tenant, wanted.userId, wanted.id],
   })
-  return rows.sort((a, b) => (a.id < b.id ? -1 : 1))
+  return rows[0]
 }

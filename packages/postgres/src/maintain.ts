@@ -39,13 +39,17 @@ export async function maintain(database: Queryable, options: MaintainOptions): P
   }
 }
 
-/** What still waits keeps its partitions: a run may wait for a year, and is judged with the event that began it. */
+/**
+ * What still waits keeps its partitions: a run may wait for a year, and is judged with the event that began it. So does
+ * what somebody put off, and once it is back, it stays as long as a new one.
+ */
 async function dropOldPartitions(database: Queryable, retainDays: number): Promise<number> {
   const days = Math.max(retainDays, 15)
   const waiting = await database.query<{ day: string }>({
     text: `SELECT DISTINCT (to_timestamp(('x0000' || left(replace(id::text, '-', ''), 12))::bit(64)::bigint / 1000.0) AT TIME ZONE 'UTC')::date AS day
       FROM runs WHERE id < lowest_id_at(now() - make_interval(days => $1::integer - 1))
-        AND (wake_at IS NOT NULL OR digest_id IN (SELECT digest_id FROM open_digests))`,
+        AND (wake_at IS NOT NULL OR snoozed_until IS NOT NULL OR returned_at > now() - make_interval(days => $1::integer)
+          OR digest_id IN (SELECT digest_id FROM open_digests))`,
     values: [days],
   })
   const { rows } = await database.query<{ n: number }>({

@@ -1,7 +1,7 @@
-import type { Channel, DeliveryStatus, Receipt } from '@carillon/contracts'
+import type { Channel, DeliveryStatus, Receipt, StoredMarks } from '@carillon/contracts'
 import { DELIVERY_RANK } from '@carillon/contracts'
 import { momentArray, plainArray, textArray } from './arrays.js'
-import { WAKES_ON_SEEN } from './inbox.js'
+import { WAKES_ON_SEEN } from './inbox-marks.js'
 import type { Tx } from './tx.js'
 
 /** Writing what came back. Worker role. */
@@ -117,23 +117,24 @@ export async function applyDeliveryNews(tx: Tx, news: readonly DeliveryNews[]): 
   return rows.filter((row) => row.changed)
 }
 
+export interface EngagedRun extends StoredMarks {
+  readonly tenant: string
+  readonly userId: string
+}
+
 /** Seen or read on a device is seen or read everywhere. Gives the notifications that changed. */
 export async function markEngaged(
   tx: Tx,
   runs: readonly { runId: string; seenAtMs: number; readAtMs: number | null }[],
-): Promise<{ id: string; tenant: string; userId: string; seenAt: Date | null; readAt: Date | null }[]> {
+): Promise<EngagedRun[]> {
   const sorted = [...runs].sort((a, b) => (a.runId < b.runId ? -1 : 1))
-  const { rows } = await tx.query<{
-    id: string
-    tenant: string
-    userId: string
-    seenAt: Date | null
-    readAt: Date | null
-  }>({
-    text: `UPDATE runs r SET seen_at = coalesce(r.seen_at, n.seen_at), read_at = coalesce(r.read_at, n.read_at), ${WAKES_ON_SEEN}
+  const { rows } = await tx.query<EngagedRun>({
+    text: `UPDATE runs r SET seen_at = coalesce(r.seen_at, n.seen_at), read_at = coalesce(r.read_at, n.read_at),
+        revision = r.revision + 1, ${WAKES_ON_SEEN}
       FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[]) AS n (id, seen_at, read_at)
       WHERE r.id = n.id AND r.user_id IS NOT NULL AND (r.seen_at IS NULL OR (r.read_at IS NULL AND n.read_at IS NOT NULL))
-      RETURNING r.id, r.tenant_id AS tenant, r.user_id AS "userId", r.seen_at AS "seenAt", r.read_at AS "readAt"`,
+      RETURNING r.id, r.tenant_id AS tenant, r.user_id AS "userId", r.seen_at AS "seenAt", r.read_at AS "readAt",
+        r.archived_at AS "archivedAt", r.snoozed_until AS "snoozedUntil", r.revision`,
     values: [
       plainArray(sorted.map((row) => row.runId)),
       momentArray(sorted.map((row) => row.seenAtMs)),

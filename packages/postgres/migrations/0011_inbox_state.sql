@@ -1,0 +1,26 @@
+-- Up Migration
+-- The state of the inbox: put off until later, gone for good, and which of two states is the newer.
+
+ALTER TABLE runs
+  -- out of the inbox until then; what wakes it takes the time away, so that predicates need no clock
+  ADD COLUMN snoozed_until timestamptz,
+  -- when it came back last: it is kept from then on as long as a new one
+  ADD COLUMN returned_at timestamptz,
+  -- gone from the inbox for good; the history keeps the row
+  ADD COLUMN removed_at timestamptz,
+  -- counts the changes of the marks
+  ADD COLUMN revision integer NOT NULL DEFAULT 0;
+
+DROP INDEX runs_inbox, runs_unread, runs_archived;
+CREATE INDEX runs_inbox ON runs (tenant_id, user_id, id)
+  WHERE in_inbox AND removed_at IS NULL AND archived_at IS NULL AND snoozed_until IS NULL;
+CREATE INDEX runs_unread ON runs (tenant_id, user_id, id)
+  WHERE in_inbox AND removed_at IS NULL AND archived_at IS NULL AND snoozed_until IS NULL AND read_at IS NULL;
+CREATE INDEX runs_archived ON runs (tenant_id, user_id, id)
+  WHERE in_inbox AND removed_at IS NULL AND archived_at IS NOT NULL;
+CREATE INDEX runs_snoozed ON runs (tenant_id, user_id, id)
+  WHERE in_inbox AND removed_at IS NULL AND snoozed_until IS NOT NULL;
+-- what comes back next
+CREATE INDEX runs_return ON runs (snoozed_until) WHERE snoozed_until IS NOT NULL;
+
+GRANT UPDATE (snoozed_until, removed_at, revision) ON runs TO carillon_request;
