@@ -1,0 +1,211 @@
+import type { WriteReply } from './presence-scripts.js'
+
+/** Somebody in a room, as others see them. */
+export interface PresenceMember {
+  /** The user as the outside calls them. */
+  user: string
+  /** The connection with which they came; no line breaks. */
+  client: string
+  /** Shown beside; JSON. */
+  info?: unknown
+}
+
+/** Who came and who left; what left is to be taken away before what came is added. */
+export interface PlaceChanges {
+  joined: PresenceMember[]
+  left: PresenceMember[]
+}
+
+interface Place {
+  member: PresenceMember
+  /** `user` and `info` as they are stored. */
+  row: string
+  /** The client that others know it as; undefined until it is written. */
+  shown: string | undefined
+  lost: boolean
+}
+
+interface Leave {
+  client: string
+  place: Place
+}
+
+/** What one script call writes. */
+export interface PlacesWrite {
+  leaves: Leave[]
+  losses: Place[]
+  joins: Place[]
+  /** Written already; whether others are told again. */
+  rewrites: boolean
+}
+
+/** Places of one node in one room, and what of them Redis doesn't know yet. Does no I/O. */
+export class Places {
+  readonly name: string
+  readonly #node: string
+  readonly #places = new Map<string, Place>()
+  readonly #people = new Map<string, number>()
+  #leaves: Leave[] = []
+  #losses = new Set<Place>()
+  #joins = new Set<Place>()
+  #rewrites = new Set<Place>()
+  #tellRewrites = false
+  #lost = 0
+
+  constructor(name: string, node: string) {
+    this.name = name
+    this.#node = node
+  }
+
+  get size(): number {
+    return this.#places.size
+  }
+
+  /** Nothing is held here and nothing is left to write. */
+  get done(): boolean {
+    return this.#places.size === 0 && !this.pending
+  }
+
+  get pending(): boolean {
+    return this.#leaves.length + this.#losses.size + this.#joins.size + this.#rewrites.size > 0
+  }
+
+  join(member: PresenceMember): void {
+    if (this.#places.has(member.client)) return
+    const { user, info } = member
+    const row = JSON.stringify(info === undefined ? { user } : { user, info })
+    const place: Place = { member, row, shown: undefined, lost: false }
+    this.#add(place)
+    this.#joins.add(place)
+  }
+
+  leave(client: string): void {
+    const place = this.#places.get(client)
+    if (place === undefined) return
+    this.#remove(place)
+    // what was never written is known to nobody
+    if (!this.#joins.delete(place)) this.#leaves.push({ client, place })
+  }
+
+  /** True when the place stays for a while: `expire` ends it. */
+  lose(client: string): boolean {
+    const place = this.#places.get(client)
+    if (place === undefined || place.lost) return false
+    if (this.#joins.has(place)) {
+      this.leave(client)
+      return false
+    }
+    place.lost = true
+    this.#lost++
+    this.#losses.add(place)
+    return true
+  }
+
+  /** The time to come back is over. */
+  expire(client: string): void {
+    if (this.#places.get(client)?.lost === true) this.leave(client)
+  }
+
+  /** Redis has lost it, or others took this node for dead and have told (`tell`) that everybody left. */
+  rewrite(tell: boolean): void {
+    for (const place of this.#places.values()) {
+      if (place.shown === undefined) continue
+      this.#rewrites.add(place)
+      if (place.lost) this.#losses.add(place)
+    }
+    this.#tellRewrites ||= tell && this.#rewrites.size > 0
+  }
+
+  /** What is to be written next, at most `most` of each kind; what is lost is written before. */
+  take(most: number): PlacesWrite {
+    if (this.#rewrites.size > 0) {
+      const joins = takeFrom(this.#rewrites, most)
+      return { leaves: [], losses: [], joins, rewrites: true }
+    }
+    const leaves = this.#leaves.splice(0, most)
+    return {
+      leaves,
+      losses: takeFrom(this.#losses, most),
+      joins: takeFrom(this.#joins, most),
+      rewrites: false,
+    }
+  }
+
+  /** Arguments of the script, after the node and how long keys are kept. */
+  argumentsOf({ leaves, losses, joins }: PlacesWrite): (string | number)[] {
+    const args: (string | number)[] = [leaves.length, losses.length, joins.length]
+    for (const { client, place } of leaves) {
+      const { user } = place.member
+      args.push(client, user, place.lost ? 1 : 0, this.#people.has(user) ? 0 : 1)
+    }
+    for (const { member } of losses) args.push(member.client, member.user)
+    for (const { member, row, shown } of joins) args.push(member.client, member.user, row, shown ?? '')
+    return args
+  }
+
+  /** Takes in what was written; gives what others are to be told. */
+  settle(write: PlacesWrite, [, own, gone, takeovers]: WriteReply): PlaceChanges {
+    const changes: PlaceChanges = { joined: [], left: [] }
+    write.leaves.forEach(({ place }, index) => {
+      // a lost place that is gone from Redis was taken again by the same person
+      if (gone[index] === '1' || !place.lost) changes.left.push(shownAs(place))
+    })
+    const taken = new Map(takeovers.map(([index, line, shown]) => [index, { line, shown }]))
+    write.joins.forEach((place, index) => {
+      const before = taken.get(index)
+      const tell = write.rewrites ? this.#tellRewrites : before === undefined
+      place.shown ??= before?.shown ?? place.member.client
+      if (before !== undefined) this.#forgetTaken(before.line)
+      if (tell) changes.joined.push(shownAs(place))
+    })
+    if (write.rewrites && this.#rewrites.size === 0) this.#tellRewrites = false
+    // lost ones may have been taken again elsewhere; that others are missing is the doing of Redis
+    if (!this.pending && own < this.#places.size - this.#lost) this.rewrite(false)
+    return changes
+  }
+
+  /** It could not be written, or nobody knows whether it was: it is written again. */
+  restore({ leaves, losses, joins, rewrites }: PlacesWrite): void {
+    this.#leaves.unshift(...leaves)
+    const still = (place: Place): boolean => this.#places.get(place.member.client) === place
+    for (const place of losses) if (still(place)) this.#losses.add(place)
+    for (const place of joins) if (still(place)) (rewrites ? this.#rewrites : this.#joins).add(place)
+  }
+
+  #forgetTaken(line: string): void {
+    const [node, client = ''] = line.split('\t')
+    const place = node === this.#node ? this.#places.get(client) : undefined
+    if (place !== undefined) this.#remove(place)
+  }
+
+  #add(place: Place): void {
+    const { client, user } = place.member
+    this.#places.set(client, place)
+    this.#people.set(user, (this.#people.get(user) ?? 0) + 1)
+  }
+
+  #remove(place: Place): void {
+    const { client, user } = place.member
+    this.#places.delete(client)
+    if (place.lost) this.#lost--
+    this.#losses.delete(place)
+    this.#rewrites.delete(place)
+    const others = (this.#people.get(user) ?? 1) - 1
+    if (others === 0) this.#people.delete(user)
+    else this.#people.set(user, others)
+  }
+}
+
+function shownAs({ member, shown }: Place): PresenceMember {
+  return shown === undefined || shown === member.client ? member : { ...member, client: shown }
+}
+
+function takeFrom<T>(set: Set<T>, most: number): T[] {
+  const taken: T[] = []
+  for (const one of set) {
+    if (taken.length === most) break
+    taken.push(one)
+    set.delete(one)
+  }
+  return taken
+}
