@@ -1,9 +1,8 @@
 import type { Logger, Metrics } from '@carillon/service'
+import type { Transport } from './clients/connections.js'
 import type { Disconnect } from './protocol/codes.js'
 import type { ChannelHooks } from './stream/channel.js'
 import type { Attachment } from './stream/hub.js'
-
-type Transport = 'sse' | 'websocket'
 
 /** One function per thing that happens: its counter, and a log line where somebody would look for one. */
 export interface RealtimeEvents {
@@ -11,7 +10,7 @@ export interface RealtimeEvents {
   attached(transport: Transport, attachment: Attachment): void
   refused(transport: Transport, reason: 'admission' | 'per-user'): void
   slow(transport: Transport): void
-  disconnected(disconnect: Disconnect): void
+  disconnected(transport: Transport, disconnect: Disconnect): void
   failed(error: unknown): void
   drained(connections: number, ms: number): void
 }
@@ -71,8 +70,8 @@ export function createEvents(logger: Logger, metrics: Metrics): RealtimeEvents {
     slow(transport) {
       disconnects.inc({ transport, reason: 'slow' })
     },
-    disconnected({ reason }) {
-      disconnects.inc({ transport: 'websocket', reason })
+    disconnected(transport, { reason }) {
+      disconnects.inc({ transport, reason })
     },
     failed(error) {
       logger.error({ err: error }, 'connection.failed')

@@ -1,17 +1,30 @@
-import { STREAMS } from '@carillon/contracts'
-import { assertTopology, type Connection } from '@carillon/jetstream'
+import { randomBytes } from 'node:crypto'
+import { askSubject, STREAMS } from '@carillon/contracts'
+import { ask, assertTopology, type Connection, createWindowPublisher } from '@carillon/jetstream'
+import type { RedisConnection } from '@carillon/redis'
+import { createRuleBook, createRuleCompiler, readChannelRules } from '@carillon/rooms'
 import type { Health, Logger, Metrics, Service } from '@carillon/service'
 import type { FastifyInstance } from 'fastify'
+import { type ChannelAccess, createChannelAccess } from './access/channel-access.js'
 import { TokenVerifier } from './access/identity.js'
-import { Connections } from './clients/connections.js'
+import { Connections, TRANSPORTS } from './clients/connections.js'
+import { createInboxCalls } from './clients/inbox-calls.js'
 import { Flusher } from './clients/output.js'
 import { Wheel } from './clients/wheel.js'
 import type { RealtimeConfig } from './config.js'
 import { createEvents } from './events.js'
+import { createPresencePushes } from './presence/pushes.js'
+import { createRoomPresence } from './presence/temporary.js'
+import { createWires } from './protocol/wires.js'
+import type { EdgeDeps } from './routes/edge-deps.js'
+import { onEmulation } from './routes/on-emulation.js'
+import { onHttpStream } from './routes/on-http-stream.js'
 import { onSse } from './routes/on-sse.js'
 import { onWebSocket } from './routes/on-websocket.js'
 import { Hub } from './stream/hub.js'
+import { LatestChannels } from './stream/latest.js'
 import { createLiveSource } from './stream/live-source.js'
+import { createRoomPublisher } from './stream/room-publisher.js'
 
 export interface RealtimeDeps {
   logger: Logger
@@ -23,6 +36,8 @@ export interface RealtimeDeps {
   connection: Connection
   /** Carries what is read back, so that a storm of returning clients does not delay live messages. */
   recoveryConnection: Connection
+  /** Holds who is present and tickets; without it neither is available. */
+  redis?: RedisConnection
 }
 
 const RECOVERY_CONCURRENCY = 64
@@ -33,13 +48,16 @@ const AUTHENTICATE_WITHIN_MS = 10_000
 const MAX_CHANNELS = 128
 const WHEEL_TICKS = 25
 const DRAIN_TIMEOUT_MS = 10_000
+/** A room's publication that can't be stored is refused while its client still waits. */
+const PUBLISH_GIVE_UP_MS = 3_000
 
 /**
- * Adds the SSE and WebSocket routes and feeds them from LIVE. Closes neither the connections nor the HTTP server.
+ * Adds the ways in (WebSocket, SSE, streams over HTTP) and feeds them from LIVE. Closes neither the connections nor
+ * the HTTP server.
  * @throws TopologyError `MISSING` when LIVE is not there
  */
 export async function start(config: RealtimeConfig, deps: RealtimeDeps): Promise<Service> {
-  const { connection, recoveryConnection, health, http, logger, metrics } = deps
+  const { connection, recoveryConnection, health, http, logger, metrics, redis } = deps
   const now = Date.now
   await assertTopology(recoveryConnection, { streams: [STREAMS.live] })
   const events = createEvents(logger, metrics)
@@ -56,6 +74,7 @@ export async function start(config: RealtimeConfig, deps: RealtimeDeps): Promise
     },
     events.channelHooks,
   )
+  const latest = new LatestChannels(source, now)
   const wheel = new Wheel({ roundMs: config.heartbeatSeconds * 1_000, ticks: WHEEL_TICKS, now })
   const connections = new Connections(
     {
@@ -65,28 +84,78 @@ export async function start(config: RealtimeConfig, deps: RealtimeDeps): Promise
     },
     { wheel, flusher: new Flusher(), now },
   )
-  const edge = {
+  const verifier = new TokenVerifier(config.tokenKey, now)
+  const access = createAccess(connection, verifier, now)
+  const edge: EdgeDeps = {
     hub,
+    latest,
     connections,
-    verifier: new TokenVerifier(config.tokenKey, now),
+    verifier,
+    access,
     events,
     allowedOrigins: new Set(config.allowedOrigins),
     maxQueuedBytes: config.maxQueuedBytes,
     now,
   }
-  onSse(http, { rotateMs: config.rotateSeconds * 1_000 }, edge)
-  await onWebSocket(
-    http,
-    {
+  const node = randomBytes(8).toString('hex')
+  const presence = createRoomPresence({ node }, { connection, ...(redis === undefined ? {} : { redis }) })
+  const frames = createWindowPublisher(connection, { stream: STREAMS.live, giveUpMs: PUBLISH_GIVE_UP_MS })
+  const protocol = {
+    ...edge,
+    wires: createWires(),
+    sessions: new Map(),
+    limits: {
       authenticateWithinMs: AUTHENTICATE_WITHIN_MS,
       pingSeconds: config.heartbeatSeconds,
       maxChannels: MAX_CHANNELS,
+      node,
     },
-    edge,
-  )
+    commands: {
+      hub,
+      latest,
+      connections,
+      verifier,
+      access,
+      presence,
+      presencePushes: createPresencePushes(presence),
+      publisher: createRoomPublisher(connection, frames),
+      inbox: createInboxCalls((subject, question) => ask(connection, subject, question)),
+      now,
+      onAttached: events.attached,
+    },
+  }
+  onSse(http, { rotateMs: config.rotateSeconds * 1_000 }, edge)
+  await onWebSocket(http, protocol)
+  await onHttpStream(http, protocol)
+  const emulation = await onEmulation(http, connection, protocol)
   addGauges(metrics, connections, hub)
   const removeCheck = health.add('realtime', () => (connections.draining ? 'draining' : hub.problem()))
-  return createService({ connections, hub, wheel, removeCheck, drained: events.drained })
+  return createService({
+    connections,
+    drained: events.drained,
+    async stop() {
+      await emulation.drain()
+      wheel.stop()
+      await presence[Symbol.asyncDispose]()
+      await hub[Symbol.asyncDispose]()
+      await frames[Symbol.asyncDispose]()
+      removeCheck()
+    },
+  })
+}
+
+function createAccess(connection: Connection, verifier: TokenVerifier, now: () => number): ChannelAccess {
+  return createChannelAccess({
+    rules: createRuleBook({
+      compiler: createRuleCompiler(),
+      read: async (tenant) =>
+        readChannelRules(await ask(connection, askSubject('channel-rules', tenant), {})),
+      now,
+    }),
+    verifyChannel: (token) => verifier.verifyChannel(token),
+    ask: (subject, question) => ask(connection, subject, question),
+    now,
+  })
 }
 
 function addGauges(metrics: Metrics, connections: Connections, hub: Hub): void {
@@ -95,9 +164,7 @@ function addGauges(metrics: Metrics, connections: Connections, hub: Hub): void {
     help: 'Open connections.',
     labels: ['transport'],
     collect: (gauge) => {
-      for (const transport of ['sse', 'websocket'] as const) {
-        gauge.set({ transport }, connections.count(transport))
-      }
+      for (const transport of TRANSPORTS) gauge.set({ transport }, connections.count(transport))
     },
   })
   metrics.gauge({
@@ -109,18 +176,16 @@ function addGauges(metrics: Metrics, connections: Connections, hub: Hub): void {
 
 function createService(parts: {
   connections: Connections
-  hub: Hub
-  wheel: Wheel
-  removeCheck: () => void
   drained: (connections: number, ms: number) => void
+  stop: () => Promise<void>
 }): Service {
-  const { connections, hub, wheel, removeCheck, drained } = parts
+  const { connections } = parts
   let draining: Promise<void> | undefined
   const drain = async () => {
     const begun = performance.now()
-    const count = connections.count('sse') + connections.count('websocket')
+    const count = TRANSPORTS.reduce((sum, transport) => sum + connections.count(transport), 0)
     await connections.drain(DRAIN_TIMEOUT_MS)
-    drained(count, Math.round(performance.now() - begun))
+    parts.drained(count, Math.round(performance.now() - begun))
   }
   return {
     name: 'realtime',
@@ -131,9 +196,7 @@ function createService(parts: {
     async [Symbol.asyncDispose]() {
       draining ??= drain()
       await draining
-      wheel.stop()
-      await hub[Symbol.asyncDispose]()
-      removeCheck()
+      await parts.stop()
     },
   }
 }

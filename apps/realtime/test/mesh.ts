@@ -1,7 +1,17 @@
 import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import { type Frame, frameSubject, STREAMS, userId } from '@carillon/contracts'
 import {
+  askSubject,
+  type ChannelPermission,
+  type ChannelRule,
+  DEFAULT_CHANNEL_RULE,
+  type Frame,
+  frameSubject,
+  STREAMS,
+  userId,
+} from '@carillon/contracts'
+import {
+  answerQuestions,
   applyTopology,
   type Connection,
   createWindowPublisher,
@@ -103,6 +113,10 @@ export interface TokenClaims {
   tenant?: string
   user?: string
   rooms?: string[]
+  channels?: Record<string, ChannelPermission[]>
+  /** Makes it a token for one channel. */
+  channel?: string
+  permissions?: ChannelPermission[]
   expiresInSeconds?: number
   issuer?: string
   audience?: string
@@ -111,7 +125,14 @@ export interface TokenClaims {
 
 export function signToken(claims: TokenClaims = {}): Promise<string> {
   const now = Math.floor(Date.now() / 1_000)
-  return new SignJWT({ tid: claims.tenant ?? 'acme', roles: [], rooms: claims.rooms ?? [] })
+  const { channels, channel, permissions } = claims
+  return new SignJWT({
+    tid: claims.tenant ?? 'acme',
+    roles: [],
+    rooms: claims.rooms ?? [],
+    ...(channels === undefined ? {} : { channels }),
+    ...(channel === undefined ? {} : { channel, permissions }),
+  })
     .setProtectedHeader({ alg: 'HS256' })
     .setSubject(claims.user ?? 'anna')
     .setIssuer(claims.issuer ?? 'carillon')
@@ -175,12 +196,34 @@ export function frameOf(n: number, padding = 0): string {
   return JSON.stringify(frame)
 }
 
-/** The number inside a frame. */
+/** The number inside a frame, or inside a room's publication of one. */
 export function numberOf(frame: unknown): number {
-  const { notification } = frame as { notification: { data: { n: number } } }
+  const { data } = frame as { data?: unknown }
+  const { notification } = (data ?? frame) as { notification: { data: { n: number } } }
   return notification.data.n
 }
 
 export function range(from: number, to: number): number[] {
   return Array.from({ length: to - from + 1 }, (_, index) => from + index)
+}
+
+/** Answers for the rules of the tenant acme, as the gateway does. */
+export function answerRules(
+  t: TestScope,
+  connection: Connection,
+  rules: (Partial<ChannelRule> & { namespace: string })[],
+): void {
+  const whole = rules.map((rule) => ({ ...DEFAULT_CHANNEL_RULE, ...rule }))
+  const answering = answerQuestions(
+    connection,
+    askSubject('channel-rules', 'acme'),
+    {
+      queue: 'gateway',
+      onFailure: (error) => {
+        throw error
+      },
+    },
+    () => ({ rules: whole }),
+  )
+  t.teardown(() => answering.drain())
 }

@@ -1,5 +1,6 @@
 import { createSecretKey, type KeyObject } from 'node:crypto'
-import { isToken, userId } from '@carillon/contracts'
+import { type ChannelPermission, isToken, userId } from '@carillon/contracts'
+import { channelGrantOf, isChannelToken } from '@carillon/rooms'
 import { CarillonError, sha256 } from '@carillon/service'
 import { errors, type JWTPayload, jwtVerify } from 'jose'
 
@@ -10,8 +11,23 @@ export interface Identity {
   externalId: string
   /** The user as subjects call them. */
   userId: string
-  /** Rooms the token lets in. */
-  rooms: ReadonlySet<string>
+  /** What the token says of channels, as it came; undefined when it says nothing. */
+  claims: ChannelClaims | undefined
+  expiresAtMs: number
+}
+
+export interface ChannelClaims {
+  rooms: unknown
+  channels: unknown
+}
+
+/** What a token for one channel says. It lets nobody connect. */
+export interface ChannelToken {
+  tenant: string
+  externalId: string
+  channel: string
+  permissions: ReadonlySet<ChannelPermission>
+  info: unknown
   expiresAtMs: number
 }
 
@@ -47,7 +63,6 @@ export class TokenVerifier {
 
   /** @throws TokenError */
   async verify(token: string, options: { ticket?: boolean } = {}): Promise<Identity> {
-    if (token.length > MAX_TOKEN_LENGTH) throw invalid()
     const payload = await this.#read(token)
     if (options.ticket === true) {
       const begin = payload.iat ?? this.#now() / 1_000
@@ -55,10 +70,33 @@ export class TokenVerifier {
         throw new TokenError('TICKET_TOO_LONG', 'A token in the address may live an hour at most.')
       }
     }
-    return identityOf(payload)
+    if (isChannelToken({ channel: payload.channel })) throw invalid()
+    const { tenant, externalId, expiresAtMs } = subjectOf(payload)
+    const { rooms, channels } = payload
+    return {
+      tenant,
+      externalId,
+      userId: userId(sha256, tenant, externalId),
+      claims: rooms === undefined && channels === undefined ? undefined : { rooms, channels },
+      expiresAtMs,
+    }
+  }
+
+  /** Reads a token for one channel. @throws TokenError */
+  async verifyChannel(token: string): Promise<ChannelToken> {
+    const payload = await this.#read(token)
+    const grant = channelGrantOf({
+      channel: payload.channel,
+      permissions: payload.permissions,
+      info: payload.info,
+    })
+    if (grant === undefined) throw invalid()
+    const { channel, permissions, info } = grant
+    return { ...subjectOf(payload), channel, permissions, info }
   }
 
   async #read(token: string): Promise<JWTPayload> {
+    if (token.length > MAX_TOKEN_LENGTH) throw invalid()
     try {
       const { payload } = await jwtVerify(token, this.#key, {
         algorithms: ['HS256'],
@@ -77,18 +115,11 @@ export class TokenVerifier {
   }
 }
 
-function identityOf(payload: JWTPayload): Identity {
-  const { sub, exp, tid, rooms } = payload
+function subjectOf(payload: JWTPayload): { tenant: string; externalId: string; expiresAtMs: number } {
+  const { sub, exp, tid } = payload
   if (typeof sub !== 'string' || sub === '' || sub.length > MAX_USER_LENGTH) throw invalid()
   if (typeof tid !== 'string' || !isToken(tid) || exp === undefined) throw invalid()
-  const list = Array.isArray(rooms) ? rooms : []
-  return {
-    tenant: tid,
-    externalId: sub,
-    userId: userId(sha256, tid, sub),
-    rooms: new Set(list.filter((room): room is string => typeof room === 'string' && isToken(room))),
-    expiresAtMs: exp * 1_000,
-  }
+  return { tenant: tid, externalId: sub, expiresAtMs: exp * 1_000 }
 }
 
 function invalid(cause?: unknown): TokenError {

@@ -2,9 +2,13 @@ import { TokenBucket } from './admission.js'
 import type { Flusher } from './output.js'
 import type { Member, Wheel } from './wheel.js'
 
-/** One open connection, of either transport. */
+/** Ways to be connected. `sse` is a plain EventSource or the client protocol over one. */
+export const TRANSPORTS = ['sse', 'websocket', 'http_stream'] as const
+export type Transport = (typeof TRANSPORTS)[number]
+
+/** One open connection, of any transport. */
 export interface Client extends Member {
-  readonly transport: 'sse' | 'websocket'
+  readonly transport: Transport
   /** Tells the client to come back elsewhere and closes. `spreadMs` is over how long returns should be spread. */
   leave(spreadMs: number): void
 }

@@ -37,6 +37,9 @@ function sameParts(a: readonly Buffer[], b: readonly Buffer[]): boolean {
   return true
 }
 
+/** Who leaves this much unread gets only the newest of what has no history. */
+const CONFLATE_ABOVE_BYTES = 256 * 1024
+
 /** The sending half of one connection, bounded by what the other side has not taken yet. */
 export class Output {
   readonly #socket: Socket
@@ -44,6 +47,8 @@ export class Output {
   readonly #maxBytes: number
   readonly #onSlow: () => void
   #parts: Buffer[] = []
+  /** What waits until the other side has taken more, newest per key; undefined while nothing does. */
+  #conflated: Map<string, Buffer> | undefined
   #ended = false
 
   constructor(socket: Socket, options: { flusher: Flusher; maxBytes: number; onSlow: () => void }) {
@@ -60,6 +65,23 @@ export class Output {
     if (this.#parts.length === 1) this.#flusher.add(this)
   }
 
+  /**
+   * Sends `bytes` unless the other side is behind: then they wait, and newer ones of the same key take their place.
+   */
+  pushNewest(key: string, bytes: Buffer): void {
+    if (this.#ended) return
+    if (this.#conflated === undefined && this.#socket.writableLength <= CONFLATE_ABOVE_BYTES) {
+      this.push(bytes)
+      return
+    }
+    if (this.#conflated === undefined) {
+      this.#conflated = new Map()
+      this.#socket.once('drain', () => this.#release())
+    }
+    this.#conflated.delete(key)
+    this.#conflated.set(key, bytes)
+  }
+
   take(): readonly Buffer[] {
     const parts = this.#parts
     this.#parts = []
@@ -74,6 +96,12 @@ export class Output {
     if (this.#ended || !this.#socket.writable) return
     if (this.#socket.writableLength > this.#maxBytes) this.#onSlow()
     else this.#socket.write(bytes)
+  }
+
+  #release(): void {
+    const waiting = this.#conflated
+    this.#conflated = undefined
+    for (const bytes of waiting?.values() ?? []) this.push(bytes)
   }
 
   /** Sends what is pending and `last`, then closes. The caller destroys a socket that never takes it. */

@@ -10,9 +10,16 @@ export const ERRORS = {
   badRequest: { code: 107, message: 'bad request' },
   notAvailable: { code: 108, message: 'not available' },
   tokenExpired: { code: 109, message: 'token expired' },
+  tooManyRequests: { code: 111, message: 'too many requests', temporary: true },
   unrecoverable: { code: 112, message: 'unrecoverable position' },
-} as const
-export type ProtocolError = (typeof ERRORS)[keyof typeof ERRORS]
+} as const satisfies Record<string, ProtocolError>
+/** From 400 on: what an operation was refused with, in HTTP's numbers. */
+export interface ProtocolError {
+  code: number
+  message: string
+  /** True when the same command may be tried again. */
+  temporary?: boolean
+}
 
 /** Disconnect codes: below 3500 clients come back by themselves, from 3500 on they stay away. */
 export const DISCONNECTS = {
@@ -26,12 +33,19 @@ export const DISCONNECTS = {
   invalidToken: { code: 3500, reason: 'invalid token' },
   badRequest: { code: 3501, reason: 'bad request' },
   stale: { code: 3502, reason: 'stale' },
+  forced: { code: 3503, reason: 'force disconnect' },
   connectionLimit: { code: 3504, reason: 'connection limit' },
   notAvailable: { code: 3508, reason: 'not available' },
 } as const
-export type Disconnect = (typeof DISCONNECTS)[keyof typeof DISCONNECTS]
+export interface Disconnect {
+  code: number
+  reason: string
+}
 
 /** Unsubscribe codes: from 2500 on clients subscribe again by themselves. */
 export const UNSUBSCRIBES = {
   insufficientState: { code: 2500, reason: 'insufficient state' },
+  expired: { code: 2501, reason: 'subscription expired' },
+  /** Below 2500: the client stays out. */
+  unauthorized: { code: 2001, reason: 'permission withdrawn' },
 } as const

@@ -2,8 +2,9 @@ import fc from 'fast-check'
 import t from 'tap'
 import { decodeCursor, encodeCursor, MAX_CURSOR_CHANNELS } from '../stream/cursor.js'
 import { EncodedFrame, frameText } from '../stream/encoded-frame.js'
-import { parseCommands } from './protocol.js'
+import { parseCommands } from './commands.js'
 import { closeFrame, textFrame } from './websocket-frame.js'
+import { createWires } from './wires.js'
 
 const tag = fc.stringMatching(/^[A-Za-z0-9_-]{4}$/)
 const epoch = fc.stringMatching(/^[A-Za-z0-9_-]{6}$/)
@@ -89,13 +90,15 @@ t.test('messages of a client are read as the protocol says and nothing else is',
 
 t.test('a frame is the same JSON in both transports, whatever it holds', (t) => {
   const channel = { name: 'user', tag: 'aaaa', epoch: 'abcdef' }
+  const wires = createWires()
   fc.assert(
     fc.property(fc.dictionary(fc.string(), fc.jsonValue()), fc.constantFrom(0, 2), (value, indent) => {
       const json = frameText(Buffer.from(JSON.stringify(value, null, indent)))
       if (json === undefined) return false
       const frame = new EncodedFrame(channel, { sequence: 5, previous: 3, json })
-      const header = frame.websocket[1] === 126 ? 4 : (frame.websocket[1] as number) === 127 ? 10 : 2
-      const push = JSON.parse(frame.websocket.subarray(header).toString())
+      const bytes = frame.push(wires.json.websocket)
+      const header = bytes[1] === 126 ? 4 : bytes[1] === 127 ? 10 : 2
+      const push = JSON.parse(bytes.subarray(header).toString())
       const [id, data, ...rest] = frame.event.toString().split('\n')
       return (
         id === 'id: 1abcdef5.aaaa' &&

@@ -1,6 +1,8 @@
 import { HttpProblem } from '@carillon/service'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { type Identity, TokenError, type TokenVerifier } from '../access/identity.js'
+import type { Client, Connections } from '../clients/connections.js'
+import type { RealtimeEvents } from '../events.js'
 
 /** The cookie that carries a user token. The edge sets it HttpOnly and SameSite=Strict. */
 export const TOKEN_COOKIE = 'carillon_token'
@@ -32,14 +34,15 @@ export function answerPreflight(
   request: FastifyRequest,
   reply: FastifyReply,
   allowed: ReadonlySet<string>,
+  methods = 'GET',
 ): FastifyReply {
   checkOrigin(request, allowed)
   return reply
     .code(204)
     .headers({
       ...corsHeaders(request, allowed),
-      'access-control-allow-methods': 'GET',
-      'access-control-allow-headers': 'authorization, last-event-id, cache-control',
+      'access-control-allow-methods': methods,
+      'access-control-allow-headers': 'authorization, last-event-id, cache-control, content-type',
       'access-control-max-age': '600',
     })
     .send()
@@ -76,4 +79,16 @@ function findToken(request: FastifyRequest): { token: string; ticket: boolean } 
     if (name === TOKEN_COOKIE && value !== undefined) return { token: value, ticket: false }
   }
   return undefined
+}
+
+/** @throws HttpProblem 503 while too many connections begin at once, or the node is being emptied */
+export function admit(
+  transport: Client['transport'],
+  deps: { connections: Connections; events: RealtimeEvents },
+): void {
+  if (deps.connections.admit()) return
+  deps.events.refused(transport, 'admission')
+  throw new HttpProblem(503, 'OVERLOADED', 'Too many connections at this moment.', {
+    headers: { 'retry-after': String(1 + Math.floor(Math.random() * 4)) },
+  })
 }

@@ -1,25 +1,16 @@
 import { HttpProblem } from '@carillon/service'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { resolveChannel } from '../access/channels.js'
-import type { Identity, TokenVerifier } from '../access/identity.js'
-import type { Connections } from '../clients/connections.js'
+import { PERSONAL, personalChannel, roomChannel } from '../access/channels.js'
+import { AccessError } from '../access/grant.js'
+import { type Identity, TokenError } from '../access/identity.js'
 import { SseStream } from '../clients/sse-stream.js'
-import type { RealtimeEvents } from '../events.js'
 import type { ChannelSpec } from '../stream/channel.js'
 import { type Cursor, decodeCursor, MAX_CURSOR_CHANNELS } from '../stream/cursor.js'
-import { type Attachment, type Hub, HubUnavailable } from '../stream/hub.js'
+import { type Attachment, HubUnavailable } from '../stream/hub.js'
 import type { Position } from '../stream/recovery.js'
-import { answerPreflight, checkOrigin, corsHeaders, identify } from './handshake.js'
-
-export interface EdgeDeps {
-  hub: Hub
-  connections: Connections
-  verifier: TokenVerifier
-  events: RealtimeEvents
-  allowedOrigins: ReadonlySet<string>
-  maxQueuedBytes: number
-  now: () => number
-}
+import type { EdgeDeps } from './edge-deps.js'
+import { admit, answerPreflight, checkOrigin, corsHeaders, identify } from './handshake.js'
+import { STREAM_HEADERS, streamHead } from './stream-head.js'
 
 export interface SseLimits {
   rotateMs: number
@@ -31,12 +22,7 @@ const ROTATION_JITTER = 0.2
 /** When a reader that can't be served now should ask again. */
 const RETURN_MIN_MS = 1_000
 const RETURN_SPREAD_MS = 4_000
-const STREAM_HEADERS = {
-  'content-type': 'text/event-stream; charset=utf-8',
-  'cache-control': 'no-store, no-transform',
-  'x-accel-buffering': 'no',
-  'x-content-type-options': 'nosniff',
-}
+const EVENT_STREAM = 'text/event-stream; charset=utf-8'
 
 /** `GET /v1/sse?channel=user&channel=room:x`: the events of a user's channels, resumable by their ids. */
 export function onSse(http: FastifyInstance, limits: SseLimits, deps: EdgeDeps): void {
@@ -67,7 +53,7 @@ function askToComeBack(
   const retryMs = RETURN_MIN_MS + Math.floor(Math.random() * RETURN_SPREAD_MS)
   return reply
     .code(200)
-    .headers({ ...STREAM_HEADERS, ...corsHeaders(request, allowed) })
+    .headers({ 'content-type': EVENT_STREAM, ...STREAM_HEADERS, ...corsHeaders(request, allowed) })
     .send(`retry: ${retryMs}\n\n`)
 }
 
@@ -82,14 +68,9 @@ async function open(
   if (identity === undefined) {
     throw new HttpProblem(401, 'TOKEN_MISSING', 'Send a user token: Authorization, cookie or ?token=.')
   }
-  const specs = wantedChannels(request, identity)
+  const specs = await wantedChannels(request, identity, deps)
   const { connections } = deps
-  if (!connections.admit()) {
-    deps.events.refused('sse', 'admission')
-    throw new HttpProblem(503, 'OVERLOADED', 'Too many connections at this moment.', {
-      headers: { 'retry-after': String(1 + Math.floor(Math.random() * 4)) },
-    })
-  }
+  admit('sse', deps)
   if (!connections.claim(identity.userId)) {
     deps.events.refused('sse', 'per-user')
     throw new HttpProblem(429, 'TOO_MANY_CONNECTIONS', 'This user has too many open connections.', {
@@ -140,25 +121,14 @@ async function stream(request: FastifyRequest, reply: FastifyReply, accepted: Ac
   }
   if (sse.closed) return
   reply.hijack()
-  sse.begin(responseHead(request, deps.allowedOrigins), attachments)
+  sse.begin(streamHead(request, EVENT_STREAM, corsHeaders(request, deps.allowedOrigins)), attachments)
 }
 
-/**
- * The head of the answer, written by hand: the body ends with the connection, so that every event is the same bytes
- * for all its readers (no chunk sizes) and HTTP/1.0 proxies can pass it on.
- */
-function responseHead(request: FastifyRequest, allowed: ReadonlySet<string>): string {
-  const headers = {
-    ...STREAM_HEADERS,
-    'x-correlation-id': request.id,
-    connection: 'close',
-    ...corsHeaders(request, allowed),
-  }
-  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
-  return `HTTP/1.1 200 OK\r\n${lines.join('')}\r\n`
-}
-
-function wantedChannels(request: FastifyRequest, identity: Identity): ChannelSpec[] {
+async function wantedChannels(
+  request: FastifyRequest,
+  identity: Identity,
+  deps: EdgeDeps,
+): Promise<ChannelSpec[]> {
   const { channel } = request.query as Record<string, unknown>
   const names = [...new Set(Array.isArray(channel) ? channel : [channel ?? 'user'])]
   if (names.length > MAX_CURSOR_CHANNELS) {
@@ -166,18 +136,8 @@ function wantedChannels(request: FastifyRequest, identity: Identity): ChannelSpe
       field: 'channel',
     })
   }
-  const specs = names.map((name) => {
-    const spec = resolveChannel(identity, String(name))
-    if (spec === 'unknown') {
-      throw new HttpProblem(404, 'CHANNEL_UNKNOWN', 'There is no such channel.', { field: 'channel' })
-    }
-    if (spec === 'denied') {
-      throw new HttpProblem(403, 'CHANNEL_DENIED', 'The token does not let into this channel.', {
-        field: 'channel',
-      })
-    }
-    return spec
-  })
+  const specs: ChannelSpec[] = []
+  for (const name of names) specs.push(await enter(identity, String(name), deps))
   if (new Set(specs.map(({ tag }) => tag)).size < specs.length) {
     // two of a connection's channels share a tag once in a million connections
     throw new HttpProblem(400, 'CHANNELS_CLASH', 'These channels need two connections.', { field: 'channel' })
@@ -200,4 +160,20 @@ function positionIn(
   if (cursor === undefined || cursor === 'unknown') return cursor
   const offset = cursor.offsets.get(spec.tag)
   return offset === undefined ? 'unknown' : { epoch: cursor.epoch, offset }
+}
+
+/** @throws HttpProblem for a channel that does not exist or is not open to the user */
+async function enter(identity: Identity, name: string, deps: EdgeDeps): Promise<ChannelSpec> {
+  if (name === PERSONAL) return personalChannel(identity)
+  try {
+    const grant = await deps.access.enter(identity, name)
+    if (grant.kind === 'room') return roomChannel(identity.tenant, grant)
+    throw new AccessError('CHANNEL_UNKNOWN', 'There is no such channel.')
+  } catch (error) {
+    if (error instanceof TokenError)
+      throw new HttpProblem(403, error.code, error.message, { field: 'channel' })
+    if (!(error instanceof AccessError)) throw error
+    const status = { CHANNEL_UNKNOWN: 404, UNAVAILABLE: 503, CHANNEL_DENIED: 403, CHANNEL_DATA_INVALID: 422 }
+    throw new HttpProblem(status[error.code], error.code, error.message, { field: 'channel' })
+  }
 }

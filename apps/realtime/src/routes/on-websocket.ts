@@ -1,32 +1,30 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { HttpProblem } from '@carillon/service'
 import websocket from '@fastify/websocket'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { WebSocket } from 'ws'
 import type { Identity } from '../access/identity.js'
-import { WebSocketSession } from '../clients/websocket-session.js'
-import { checkOrigin, identify } from './handshake.js'
-import type { EdgeDeps } from './on-sse.js'
-
-export interface WebSocketLimits {
-  authenticateWithinMs: number
-  pingSeconds: number
-  maxChannels: number
-}
+import { Session, type SessionKind } from '../clients/session.js'
+import { MAX_INBOUND_BYTES, type ProtocolDeps, sessionKind } from './edge-deps.js'
+import { admit, checkOrigin, identify } from './handshake.js'
 
 const PATH = '/v1/connection/websocket'
-const MAX_INBOUND_BYTES = 64 * 1024
+const PROTOBUF = 'centrifuge-protobuf'
+const JSON_PROTOCOL = 'centrifuge-json'
 
-/** `GET /v1/connection/websocket`: the Centrifugo client protocol in JSON. */
-export async function onWebSocket(
-  http: FastifyInstance,
-  limits: WebSocketLimits,
-  deps: EdgeDeps,
-): Promise<void> {
+/** `GET /v1/connection/websocket`: the Centrifugo client protocol, in JSON unless the subprotocol says Protobuf. */
+export async function onWebSocket(http: FastifyInstance, deps: ProtocolDeps): Promise<void> {
   await http.register(websocket, {
-    options: { maxPayload: MAX_INBOUND_BYTES, perMessageDeflate: false, clientTracking: false },
+    options: {
+      maxPayload: MAX_INBOUND_BYTES,
+      perMessageDeflate: false,
+      clientTracking: false,
+      handleProtocols: (offered) =>
+        offered.has(PROTOBUF) ? PROTOBUF : offered.has(JSON_PROTOCOL) ? JSON_PROTOCOL : false,
+    },
   })
   const identities = new WeakMap<FastifyRequest, Identity>()
+  const json = sessionKind(deps.wires.json.websocket, deps)
+  const protobuf = sessionKind(deps.wires.protobuf.websocket, deps)
   // a plugin of its own, so that its routes are made after the websocket plugin is ready
   await http.register(async (scope) => {
     scope.get(
@@ -38,49 +36,39 @@ export async function onWebSocket(
           checkOrigin(request, deps.allowedOrigins)
           const identity = await identify(request, deps.verifier)
           if (identity !== undefined) identities.set(request, identity)
-          if (!deps.connections.admit()) {
-            deps.events.refused('websocket', 'admission')
-            throw new HttpProblem(503, 'OVERLOADED', 'Too many connections at this moment.', {
-              headers: { 'retry-after': String(1 + Math.floor(Math.random() * 4)) },
-            })
-          }
+          admit('websocket', deps)
         },
       },
-      (socket, request) => serve(socket, request.raw, identities.get(request), limits, deps),
+      (socket, request) => {
+        const kind = wantsProtobuf(socket, request) ? protobuf : json
+        serve(socket, request.raw, identities.get(request), kind)
+      },
     )
   })
+}
+
+/** By the subprotocol; clients that can't set one say it in the address. */
+function wantsProtobuf(socket: WebSocket, request: FastifyRequest): boolean {
+  const query = request.query as Record<string, unknown>
+  return socket.protocol === PROTOBUF || query.cf_protocol === 'protobuf' || query.format === 'protobuf'
 }
 
 function serve(
   socket: WebSocket,
   request: IncomingMessage,
   identity: Identity | undefined,
-  limits: WebSocketLimits,
-  deps: EdgeDeps,
+  kind: SessionKind,
 ): void {
   const raw = request.socket
-  const session = new WebSocketSession(
-    raw,
-    identity,
-    { ...limits, maxQueuedBytes: deps.maxQueuedBytes },
-    {
-      hub: deps.hub,
-      connections: deps.connections,
-      verifier: deps.verifier,
-      now: deps.now,
-      onAttached: (attachment) => deps.events.attached('websocket', attachment),
-      onDisconnect: (disconnect) => deps.events.disconnected(disconnect),
-      onFailure: (error) => deps.events.failed(error),
-    },
-  )
+  const session = new Session(raw, kind, { identity, sessionId: '' })
   // the plugin's listener holds the whole request for as long as the socket lives
   socket.removeAllListeners('error')
   socket.on('error', () => undefined)
   const response = (raw as { _httpMessage?: ServerResponse })._httpMessage
   response?.detachSocket?.(raw)
-  socket.on('message', (data: Buffer, isBinary: boolean) => {
-    if (isBinary) session.refuseBinary()
-    else session.receive(data.toString())
-  })
-  socket.on('close', () => session.close())
+  socket.on('message', (data: Buffer) => session.receive(data))
+  socket.on('close', (code: number) => session.close({ orderly: code === GOODBYE }))
 }
+
+/** A client that closes by itself says so; whoever is cut off, or leaves the page, does not. */
+const GOODBYE = 1_000

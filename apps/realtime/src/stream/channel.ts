@@ -1,6 +1,8 @@
+import { HEADERS } from '@carillon/contracts'
 import type { CoreMessage, CoreSubscription } from '@carillon/jetstream'
 import { EncodedFrame, type FrameChannel, frameText } from './encoded-frame.js'
 import type { LiveSource } from './live-source.js'
+import { publisherInfo } from './publisher-info.js'
 import { judgeRead, type ResetReason, type StreamHead } from './recovery.js'
 import { Ring } from './ring.js'
 import { Timeline } from './timeline.js'
@@ -41,6 +43,7 @@ const FRUITLESS_PAUSE_MS = 40
 const MAX_EARLY = 1_024
 /** Most frames that one read of the history gives. */
 const MAX_KEPT = 1_000
+const PUBLISHER = HEADERS.publisher.toLowerCase()
 
 /** One stored channel on this node: its live subscription, its newest frames, and who listens. */
 export class Channel implements FrameChannel {
@@ -135,7 +138,7 @@ export class Channel implements FrameChannel {
   async kept(offset: number): Promise<EncodedFrame[]> {
     const stored = await this.#source.read(this.spec.storedSubject, offset + 1, MAX_KEPT)
     return stored
-      .map(({ sequence, body }) => this.#encode(sequence, 0, body))
+      .map((message) => this.#encode(message.sequence, 0, message.body, message.headers.get(PUBLISHER)))
       .filter(({ json }) => json !== '')
   }
 
@@ -177,7 +180,7 @@ export class Channel implements FrameChannel {
     const sequence = message.sequence
     const previous = message.previousSequence
     if (sequence === undefined || previous === undefined || sequence <= this.position) return
-    const frame = this.#encode(sequence, previous, message.body)
+    const frame = this.#encode(sequence, previous, message.body, message.header(PUBLISHER))
     this.#deliver(this.#timeline.live(frame))
     if (this.#timeline.missing) {
       this.#hooks.onGap(this.spec)
@@ -185,10 +188,10 @@ export class Channel implements FrameChannel {
     }
   }
 
-  #encode(sequence: number, previous: number, body: Uint8Array): EncodedFrame {
+  #encode(sequence: number, previous: number, body: Uint8Array, publisher: string | undefined): EncodedFrame {
     const json = frameText(body)
     if (json === undefined) this.#hooks.onRefused(this.spec, sequence)
-    return new EncodedFrame(this, { sequence, previous, json: json ?? '' })
+    return new EncodedFrame(this, { sequence, previous, json: json ?? '', info: publisherInfo(publisher) })
   }
 
   #deliver(frames: readonly EncodedFrame[]): void {
@@ -244,8 +247,8 @@ export class Channel implements FrameChannel {
     const lost = judgeRead(offset, stored.length, { ...head, maxPerSubject: limit })
     if (lost !== undefined) return { lost }
     let previous = 0
-    const frames = stored.map(({ sequence, body }) => {
-      const frame = this.#encode(sequence, previous, body)
+    const frames = stored.map(({ sequence, body, headers }) => {
+      const frame = this.#encode(sequence, previous, body, headers.get(PUBLISHER))
       previous = sequence
       return frame
     })

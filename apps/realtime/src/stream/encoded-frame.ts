@@ -1,4 +1,7 @@
-import { textFrame } from '../protocol/websocket-frame.js'
+import { jsonText } from '../protocol/json.js'
+import { RawJson } from '../protocol/raw-json.js'
+import type { ClientInfo, Publication } from '../protocol/replies.js'
+import { WIRE_COUNT, type Wire } from '../protocol/wires.js'
 import { encodeCursor } from './cursor.js'
 
 /** What a frame needs to know of its channel to be encoded. */
@@ -9,58 +12,86 @@ export interface FrameChannel {
   readonly epoch: string
 }
 
+/** A message of a channel: its place, what it says, and who published it. */
+export interface FrameContent {
+  /** 0 for one that was never stored. */
+  sequence: number
+  previous: number
+  json: string
+  info?: ClientInfo | undefined
+  /** Of a `latest` channel: newer ones of the same key replace it. */
+  key?: string | undefined
+}
+
 const NEW_LINES = /[\r\n]/g
 const decoder = new TextDecoder()
 
 /**
- * One stored frame with its encodings, each made at most once and shared by all subscribers. The JSON inside is
- * passed on as the publisher wrote it.
+ * One frame with its encodings, each made at most once and shared by all subscribers. The JSON inside is passed on as
+ * the publisher wrote it.
  */
 export class EncodedFrame {
   readonly sequence: number
   readonly previous: number
   readonly json: string
   readonly bytes: number
+  readonly info: ClientInfo | undefined
+  readonly key: string | undefined
   readonly #channel: FrameChannel
   readonly #epoch: string
-  #websocket: Buffer | undefined
+  #pushes: (Buffer | undefined)[] | undefined
   #event: Buffer | undefined
   #eventTail: string | undefined
 
-  constructor(channel: FrameChannel, stored: { sequence: number; previous: number; json: string }) {
+  constructor(channel: FrameChannel, content: FrameContent) {
     this.#channel = channel
     this.#epoch = channel.epoch
-    this.sequence = stored.sequence
-    this.previous = stored.previous
-    this.json = stored.json
-    this.bytes = Buffer.byteLength(stored.json)
+    this.sequence = content.sequence
+    this.previous = content.previous
+    this.json = content.json
+    this.info = content.info
+    this.key = content.key
+    this.bytes = Buffer.byteLength(content.json)
   }
 
-  /** A publication of the client protocol, as inside replies. */
-  get publication(): string {
-    return `{"data":${this.json},"offset":${this.sequence}}`
+  /** A publication of the client protocol. */
+  get publication(): Publication {
+    return {
+      data: new RawJson(this.json),
+      ...(this.info === undefined ? {} : { info: this.info }),
+      ...(this.sequence === 0 ? {} : { offset: this.sequence }),
+      ...(this.key === undefined ? {} : { key: this.key }),
+    }
   }
 
-  /** A complete WebSocket frame that pushes the publication. */
-  get websocket(): Buffer {
-    this.#websocket ??= textFrame(
-      `{"push":{"channel":${JSON.stringify(this.#channel.name)},"pub":${this.publication}}}`,
-    )
-    return this.#websocket
+  /** Complete bytes that push the publication to clients of a wire. */
+  push(wire: Wire): Buffer {
+    this.#pushes ??= new Array<Buffer | undefined>(WIRE_COUNT).fill(undefined)
+    const known = this.#pushes[wire.index]
+    if (known !== undefined) return known
+    const bytes = wire.encode({ push: { channel: this.#channel.name, pub: this.publication } })
+    this.#pushes[wire.index] = bytes
+    return bytes
   }
 
   /** An SSE event for a connection with this channel alone. */
   get event(): Buffer {
     this.#event ??= Buffer.from(
-      `id: ${encodeCursor(this.#epoch, [{ tag: this.#channel.tag, offset: this.sequence }])}\n${this.eventTail}`,
+      this.sequence === 0
+        ? this.eventTail
+        : `id: ${encodeCursor(this.#epoch, [{ tag: this.#channel.tag, offset: this.sequence }])}\n${this.eventTail}`,
     )
     return this.#event
   }
 
-  /** The event without its id, for connections with several channels. */
+  /**
+   * The event without its id, for connections with several channels. The personal channel's data is the frame itself,
+   * a room's the publication, so that its readers see who published it.
+   */
   get eventTail(): string {
     const { name } = this.#channel
-    this.#eventTail ??= `${name === 'user' ? '' : `event: ${name}\n`}data: ${this.json}\n\n`
+    this.#eventTail ??=
+      name === 'user' ? `data: ${this.json}\n\n` : `event: ${name}\ndata: ${jsonText(this.publication)}\n\n`
     return this.#eventTail
   }
 }

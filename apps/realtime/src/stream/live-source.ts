@@ -16,6 +16,7 @@ import type { StreamHead } from './recovery.js'
 export interface StoredBody {
   sequence: number
   body: Uint8Array
+  headers: ReadonlyMap<string, string>
 }
 
 /** What channels need of the stream behind them. Live messages may be lost, reads may be late; neither is silent. */

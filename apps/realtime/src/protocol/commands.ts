@@ -1,5 +1,3 @@
-import type { ProtocolError } from './codes.js'
-
 /** Commands of the client protocol that have a reply; `send` has none. */
 export const METHODS = [
   'connect',
@@ -20,7 +18,7 @@ export type Method = (typeof METHODS)[number]
 export type Params = Readonly<Record<string, unknown>>
 
 export type Command =
-  /** An empty object: the answer to our ping. */
+  /** An empty command: the answer to our ping. */
   | { kind: 'pong' }
   | { kind: 'call'; id: number; method: Method; params: Params }
   | { kind: 'send'; params: Params }
@@ -28,7 +26,7 @@ export type Command =
   | { kind: 'unknown'; id: number }
 
 /** Most commands that one message may carry. */
-const MAX_COMMANDS = 64
+export const MAX_COMMANDS = 64
 
 /** True for a JSON object. */
 export function isRecord(value: unknown): value is Record<string, unknown> {
@@ -41,20 +39,23 @@ export function parseCommands(text: string): Command[] | undefined {
   if (lines.length === 0 || lines.length > MAX_COMMANDS) return undefined
   const commands: Command[] = []
   for (const line of lines) {
-    const command = parseCommand(line)
+    const command = parseLine(line)
     if (command === undefined) return undefined
     commands.push(command)
   }
   return commands
 }
 
-function parseCommand(line: string): Command | undefined {
-  let value: unknown
+function parseLine(line: string): Command | undefined {
   try {
-    value = JSON.parse(line)
+    return commandOf(JSON.parse(line))
   } catch {
     return undefined
   }
+}
+
+/** A command as either encoding gives it: its id and one field named by the method. Undefined when it is not that. */
+export function commandOf(value: unknown): Command | undefined {
   if (!isRecord(value)) return undefined
   const fields = Object.keys(value)
   if (fields.length === 0) return { kind: 'pong' }
@@ -68,23 +69,6 @@ function parseCommand(line: string): Command | undefined {
     return id === 0 ? undefined : { kind: 'call', id, method, params }
   }
   return id === 0 ? undefined : { kind: 'unknown', id }
-}
-
-/** A reply with a result; `result` is the method's field, already JSON. */
-export function replyText(id: number, method: Method, result: string): string {
-  return `{"id":${id},"${method}":${result}}`
-}
-
-export function errorText(id: number, error: ProtocolError): string {
-  return JSON.stringify({ id, error })
-}
-
-export function pushText(
-  kind: 'disconnect' | 'unsubscribe',
-  channel: string | undefined,
-  body: object,
-): string {
-  return JSON.stringify({ push: { ...(channel === undefined ? {} : { channel }), [kind]: body } })
 }
 
 /** What a client says of its position; undefined when it does not ask to be recovered. */

@@ -1,6 +1,7 @@
-import type { Channel } from '../stream/channel.js'
-import type { EncodedFrame } from '../stream/encoded-frame.js'
-import { isRecord, type Params, readPosition } from './protocol.js'
+import { isRecord, type Params, readPosition } from '../protocol/commands.js'
+import type { HistoryResult } from '../protocol/replies.js'
+import type { Channel } from './channel.js'
+import type { EncodedFrame } from './encoded-frame.js'
 
 const MAX_PUBLICATIONS = 300
 
@@ -8,15 +9,18 @@ const MAX_PUBLICATIONS = 300
  * The protocol's history result: at most `limit` publications after `since`, or the newest first with `reverse`.
  * Without a limit only the position. Undefined when `since` is not of this epoch.
  */
-export async function readHistory(channel: Channel, params: Params): Promise<string | undefined> {
+export async function readHistory(channel: Channel, params: Params): Promise<HistoryResult | undefined> {
   const limit = wanted(params.limit)
   const since = isRecord(params.since) ? readPosition(params.since) : undefined
   if (since !== undefined && since.epoch !== '' && since.epoch !== channel.epoch) return undefined
   const reverse = params.reverse === true
   const frames = limit === 0 ? [] : await channel.kept(reverse ? 0 : (since?.offset ?? 0))
   const chosen = choose(frames, { limit, reverse, since: since?.offset })
-  const publications = chosen.map((frame) => frame.publication).join(',')
-  return `{"publications":[${publications}],"epoch":"${channel.epoch}","offset":${channel.position}}`
+  return {
+    publications: chosen.map((frame) => frame.publication),
+    epoch: channel.epoch,
+    offset: channel.position,
+  }
 }
 
 function choose(

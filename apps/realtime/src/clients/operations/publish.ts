@@ -1,0 +1,39 @@
+import type { Identity } from '../../access/identity.js'
+import { ERRORS } from '../../protocol/codes.js'
+import { isRecord, type Params } from '../../protocol/commands.js'
+import { TokenBucket } from '../admission.js'
+import { type Caller, Refusal } from '../caller.js'
+import { channelName } from './subscribe.js'
+
+/** Publications and questions of one connection: a position five times a second and somebody who types fast. */
+const PER_SECOND = 50
+const BURST = 200
+
+/** Says something in a channel. */
+export async function publish(caller: Caller, id: number, params: Params): Promise<void> {
+  spend(caller)
+  const name = channelName(params)
+  // publications with a type or that remove belong to kinds of channels that are not offered
+  if (params.type || params.removed) throw new Refusal(ERRORS.notAvailable)
+  const { data, key } = params
+  if (!isRecord(data)) throw new Refusal(ERRORS.badRequest)
+  const identity = caller.identity as Identity
+  const known = caller.joined.get(name)?.grant
+  const grant = await caller.deps.access.mayPublish(identity, name, data, known)
+  await caller.deps.publisher.publish(identity.tenant, grant, {
+    data,
+    from: {
+      user: identity.externalId,
+      client: caller.id,
+      ...(grant.info === undefined ? {} : { info: grant.info }),
+    },
+    ...(typeof key === 'string' && key !== '' ? { key } : {}),
+  })
+  caller.port.say({ id, publish: {} })
+}
+
+/** Takes one from the client's budget. @throws Refusal when it is used up for now */
+export function spend(caller: Caller): void {
+  caller.budget ??= new TokenBucket({ perSecond: PER_SECOND, burst: BURST, now: caller.deps.now })
+  if (!caller.budget.take()) throw new Refusal(ERRORS.tooManyRequests)
+}

@@ -1,0 +1,102 @@
+import { randomBytes } from 'node:crypto'
+import { HttpProblem } from '@carillon/service'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { Session, type SessionKind } from '../clients/session.js'
+import { MAX_INBOUND_BYTES, type ProtocolDeps, sessionKind } from './edge-deps.js'
+import { admit, answerPreflight, checkOrigin, corsHeaders, identify } from './handshake.js'
+import { streamHead } from './stream-head.js'
+
+const HTTP_STREAM = '/v1/connection/http_stream'
+const SSE = '/v1/connection/sse'
+const JSON_TYPE = 'application/json'
+const BINARY_TYPE = 'application/octet-stream'
+const hidden = { hide: true } as object
+
+/**
+ * The client protocol where WebSocket is blocked: what is said to the client is one endless answer, what it says
+ * comes with the request that opened it and then through `POST /v1/emulation`.
+ */
+export async function onHttpStream(http: FastifyInstance, deps: ProtocolDeps): Promise<void> {
+  const stream = {
+    json: sessionKind(deps.wires.json.http_stream, deps),
+    protobuf: sessionKind(deps.wires.protobuf.http_stream, deps),
+    sse: sessionKind(deps.wires.json.sse, deps),
+  }
+  await http.register(async (scope) => {
+    takeBodiesAsTheyAre(scope)
+    for (const path of [HTTP_STREAM, SSE]) {
+      scope.options(path, { schema: hidden }, (request, reply) =>
+        answerPreflight(request, reply, deps.allowedOrigins, 'GET, POST'),
+      )
+    }
+    scope.post(HTTP_STREAM, { schema: hidden, bodyLimit: MAX_INBOUND_BYTES }, (request, reply) => {
+      const binary = isBinary(request)
+      const kind = binary ? stream.protobuf : stream.json
+      const type = binary ? BINARY_TYPE : `${JSON_TYPE}; charset=utf-8`
+      return open(request, reply, { kind, type, commands: bodyOf(request), deps })
+    })
+    scope.get(SSE, { schema: hidden }, (request, reply) => {
+      const { cf_connect: commands } = request.query as Record<string, unknown>
+      return open(request, reply, {
+        kind: stream.sse,
+        type: 'text/event-stream; charset=utf-8',
+        commands: Buffer.from(typeof commands === 'string' ? commands : ''),
+        deps,
+      })
+    })
+  })
+}
+
+/** Several lines of JSON are no JSON document, and Protobuf is bytes: the protocol reads its bodies itself. */
+export function takeBodiesAsTheyAre(scope: FastifyInstance): void {
+  scope.removeAllContentTypeParsers()
+  scope.addContentTypeParser(
+    [JSON_TYPE, BINARY_TYPE, 'text/plain'],
+    { parseAs: 'buffer' },
+    (_request, body, done) => done(null, body),
+  )
+}
+
+export function bodyOf(request: FastifyRequest): Buffer {
+  return Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
+}
+
+export function isBinary(request: FastifyRequest): boolean {
+  return request.headers['content-type']?.startsWith(BINARY_TYPE) === true
+}
+
+interface Opening {
+  kind: SessionKind
+  type: string
+  commands: Buffer
+  deps: ProtocolDeps
+}
+
+async function open(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { kind, type, commands, deps }: Opening,
+): Promise<FastifyReply> {
+  checkOrigin(request, deps.allowedOrigins)
+  const identity = await identify(request, deps.verifier)
+  if (commands.length === 0 || commands.length > MAX_INBOUND_BYTES) {
+    throw new HttpProblem(400, 'COMMANDS_MISSING', 'The connect command of the client protocol is missing.')
+  }
+  admit(kind.wire.transport, deps)
+  const { socket } = request.raw
+  if (socket.destroyed) return reply
+  reply.hijack()
+  socket.write(streamHead(request, type, corsHeaders(request, deps.allowedOrigins)))
+  const sessionId = randomBytes(24).toString('base64url')
+  const session = new Session(socket, kind, { identity, sessionId })
+  deps.sessions.set(sessionId, session)
+  socket.setTimeout(0)
+  socket.setNoDelay(true)
+  socket.on('error', () => undefined)
+  socket.on('close', () => {
+    deps.sessions.delete(sessionId)
+    session.close({ orderly: false })
+  })
+  session.receive(commands)
+  return reply
+}

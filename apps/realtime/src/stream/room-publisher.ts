@@ -1,0 +1,73 @@
+import { randomUUID } from 'node:crypto'
+import {
+  type ChannelKind,
+  frameSubject,
+  HEADERS,
+  latestSubject,
+  type PublicationInfo,
+} from '@carillon/contracts'
+import type { Connection, WindowPublisher } from '@carillon/jetstream'
+import { encodePublisher, MAX_PUBLICATION_BYTES } from '@carillon/rooms'
+import { CarillonError } from '@carillon/service'
+
+export interface RoomPublication {
+  data: object
+  from: PublicationInfo
+  /** Of a `latest` channel; the publisher's own when absent: everybody's newest. */
+  key?: string
+  /** Names this publication: stored once, however often it is tried. */
+  messageId?: string
+}
+
+/** Puts what clients say into channels. */
+export interface RoomPublisher {
+  /**
+   * Resolves with the offset when a room's message is stored, with undefined for a `latest` channel, whose messages
+   * are never stored.
+   * @throws PublicationTooLarge, PublishError
+   */
+  publish(
+    tenant: string,
+    channel: { kind: ChannelKind; id: string },
+    publication: RoomPublication,
+  ): Promise<number | undefined>
+}
+
+const MAX_KEY_LENGTH = 128
+
+export class PublicationTooLarge extends CarillonError {
+  override readonly name = 'PublicationTooLarge'
+
+  constructor() {
+    super(
+      'PUBLICATION_TOO_LARGE',
+      `A publication has at most ${MAX_PUBLICATION_BYTES} bytes and a key ${MAX_KEY_LENGTH}.`,
+    )
+  }
+}
+
+export function createRoomPublisher(connection: Connection, frames: WindowPublisher): RoomPublisher {
+  return {
+    async publish(tenant, { kind, id }, { data, from, key = from.user, messageId }) {
+      const body = JSON.stringify(data)
+      if (Buffer.byteLength(body) > MAX_PUBLICATION_BYTES || key.length > MAX_KEY_LENGTH)
+        throw new PublicationTooLarge()
+      const publisher = encodePublisher(from)
+      const headers: Record<string, string> =
+        publisher === undefined ? {} : { [HEADERS.publisher]: publisher }
+      if (kind === 'latest') {
+        connection.publishCore(latestSubject(tenant, id), body, {
+          ...headers,
+          [HEADERS.key]: encodeURIComponent(key),
+        })
+        return undefined
+      }
+      return frames.publish({
+        subject: frameSubject(tenant, 'room', id),
+        body,
+        headers,
+        messageId: messageId ?? randomUUID(),
+      })
+    },
+  }
+}
