@@ -1,90 +1,22 @@
-import { createServer } from 'node:http'
-import { createHealth, createHttpServer, createLogger, createMetrics } from '@carillon/service'
-import { eventually, type TestScope, usePostgres } from '@carillon/testkit'
+import { eventually } from '@carillon/testkit'
 import t from 'tap'
-import { start } from '../src/index.js'
-
-const token = 'a-token-of-rides-123'
-const headers = { authorization: `Bearer ${token}` }
-const order = {
-  customerId: 'ada',
-  customer: 'Ada',
-  from: 'Station',
-  to: 'Harbour',
-  city: 'Graz',
-  minutes: 4,
-  amountCents: 1250,
-  currency: 'EUR',
-}
-const driver = { id: 'mira', name: 'Mira', car: 'white van' }
-
-/** Carillon's edge as far as rides can see it: it records events, or answers 503 while `away`. */
-async function useEdge(t: TestScope) {
-  const edge = {
-    url: '',
-    away: false,
-    published: [] as { id: string; type: string }[],
-    refusedIds: [] as string[],
-  }
-  const server = createServer(async (request, response) => {
-    const chunks: Buffer[] = []
-    for await (const chunk of request) chunks.push(chunk as Buffer)
-    const events = JSON.parse(Buffer.concat(chunks).toString()) as { id: string; type: string }[]
-    if (edge.away) edge.refusedIds.push(...events.map((event) => event.id))
-    else edge.published.push(...events)
-    response.writeHead(edge.away ? 503 : 202, { connection: 'close' }).end('{}')
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  t.teardown(() => new Promise((resolve) => server.close(resolve)))
-  const address = server.address()
-  if (address === null || typeof address === 'string') throw new Error('the server has no port')
-  edge.url = `http://127.0.0.1:${address.port}`
-  return edge
-}
-
-async function useRides(t: TestScope) {
-  const database = await usePostgres(t)
-  const edge = await useEdge(t)
-  const deps = {
-    logger: createLogger({ name: 'test', level: 'silent' }),
-    metrics: createMetrics(),
-    health: createHealth(),
-    signal: new AbortController().signal,
-  }
-  const http = await createHttpServer(deps)
-  const config = {
-    databaseUrl: database.url,
-    carillonUrl: edge.url,
-    carillonKey: 'ck_test',
-    token,
-    host: '127.0.0.1',
-    port: 0,
-  }
-  const service = await start(config, { ...deps, http })
-  t.teardown(async () => {
-    await http.close()
-    await service[Symbol.asyncDispose]()
-  })
-  const post = (url: string, payload?: object) =>
-    http.inject({ method: 'POST', url, headers, ...(payload === undefined ? {} : { payload }) })
-  return { edge, http, post }
-}
+import { DRIVER, ORDER, useAcceptedRide, useRides } from './support.js'
 
 t.test('a ride publishes each change once, in order, under a stable id', async (t) => {
-  const { edge, post } = await useRides(t)
-  const requested = await post('/rides', order)
-  t.equal(requested.statusCode, 201)
-  const { id } = requested.json<{ id: string }>()
+  const { edge, call } = await useRides(t)
+  const requested = await call('POST', '/rides', ORDER)
+  t.equal(requested.status, 201)
+  const { id } = requested.body
 
-  const early = await post(`/rides/${id}/pay`)
-  t.match({ status: early.statusCode, ...early.json() }, { status: 409, code: 'RIDE_STATE' })
+  const early = await call('POST', `/rides/${id}/pay`)
+  t.match({ status: early.status, ...early.body }, { status: 409, code: 'RIDE_STATE' })
 
-  const accepted = await post(`/rides/${id}/accept`, driver)
-  t.equal(accepted.statusCode, 200)
-  const repeated = await post(`/rides/${id}/accept`, driver)
-  t.strictSame(repeated.json(), accepted.json(), 'asking again answers the same')
+  const accepted = await call('POST', `/rides/${id}/accept`, DRIVER)
+  t.equal(accepted.status, 200)
+  const repeated = await call('POST', `/rides/${id}/accept`, DRIVER)
+  t.strictSame(repeated.body, accepted.body, 'asking again answers the same')
   for (const verb of ['arrive', 'complete', 'pay'])
-    t.equal((await post(`/rides/${id}/${verb}`)).statusCode, 200)
+    t.equal((await call('POST', `/rides/${id}/${verb}`)).status, 200)
 
   const states = ['requested', 'accepted', 'arrived', 'completed', 'paid']
   t.strictSame(
@@ -94,28 +26,103 @@ t.test('a ride publishes each change once, in order, under a stable id', async (
 })
 
 t.test('mistakes of the caller are named', async (t) => {
-  const { edge, http, post } = await useRides(t)
-  const unknown = await post('/rides/00000000-0000-4000-8000-000000000000/arrive')
-  t.match({ status: unknown.statusCode, ...unknown.json() }, { status: 404, code: 'RIDE_UNKNOWN' })
-  const bare = await http.inject({ method: 'POST', url: '/rides', payload: order })
+  const { edge, http, call, as, person } = await useRides(t)
+  const unknown = await call('POST', '/rides/00000000-0000-4000-8000-000000000000/arrive')
+  t.match({ status: unknown.status, ...unknown.body }, { status: 404, code: 'RIDE_UNKNOWN' })
+  const bare = await http.inject({ method: 'POST', url: '/rides', payload: ORDER })
   t.match({ status: bare.statusCode, ...bare.json() }, { status: 401, code: 'UNAUTHORIZED' })
-  const bad = await post('/rides', { ...order, minutes: 0 })
-  t.match({ status: bad.statusCode, ...bad.json() }, { status: 400, code: 'VALIDATION', field: 'minutes' })
+  const bad = await call('POST', '/rides', { ...ORDER, minutes: 0 })
+  t.match({ status: bad.status, ...bad.body }, { status: 400, code: 'VALIDATION', field: 'minutes' })
   t.strictSame(edge.published, [])
+
+  await t.test('nobody signs in with a token that is not ours, changed or too old', async (t) => {
+    const { token } = (await call('POST', '/people/ada/session')).body as { token: string }
+    t.equal((await as(token)('GET', '/conversations')).status, 200)
+    const [body = '', signature = ''] = token.split('.')
+    const mira = Buffer.from(JSON.stringify(['mira', Date.now() + 1e6])).toString('base64url')
+    for (const forged of [
+      `${mira}.${signature}`,
+      `${body}.`,
+      body,
+      `${token}.x`,
+      `${body}.${signature.slice(1)}`,
+    ])
+      t.equal((await as(forged)('GET', '/conversations')).status, 401)
+  })
+  await t.test('persons do what is theirs, services what is theirs', async (t) => {
+    const ada = await person('ada')
+    t.match((await ada('POST', '/rides', ORDER)).body, { status: 403, code: 'FORBIDDEN' })
+    t.match((await ada('POST', '/people/mira/session')).body, { status: 403, code: 'FORBIDDEN' })
+    t.match((await ada('GET', '/outbox/refused')).body, { status: 403, code: 'FORBIDDEN' })
+    t.match((await ada('PUT', '/drivers/mira/online', { city: 'Graz' })).body, { code: 'FORBIDDEN' })
+    t.match((await call('GET', '/conversations')).body, { status: 403, code: 'FORBIDDEN' })
+  })
 })
 
 t.test('while Carillon is away the change is kept, and the relay publishes it later', async (t) => {
-  const { edge, http, post } = await useRides(t)
-  const { id } = (await post('/rides', order)).json<{ id: string }>()
+  const { edge, call } = await useRides(t)
+  const { id } = (await call('POST', '/rides', ORDER)).body
   edge.away = true
-  const away = await post(`/rides/${id}/accept`, driver)
-  t.match({ status: away.statusCode, ...away.json() }, { status: 503, code: 'CARILLON_UNAVAILABLE' })
+  const away = await call('POST', `/rides/${id}/accept`, DRIVER)
+  t.match({ status: away.status, ...away.body }, { status: 503, code: 'CARILLON_UNAVAILABLE' })
   t.ok(away.headers['retry-after'])
-  const kept = await http.inject({ url: `/rides/${id}`, headers })
-  t.match(kept.json(), { state: 'accepted', driverId: 'mira' })
+  t.match((await call('GET', `/rides/${id}`)).body, { state: 'accepted', driverId: 'mira' })
   t.ok(edge.refusedIds.length > 0)
   t.ok(edge.refusedIds.every((refused) => refused === `${id}.accepted`))
   edge.away = false
   await eventually(() => edge.published.some((event) => event.id === `${id}.accepted`), { timeoutMs: 15_000 })
   t.equal(edge.published.length, 2)
+})
+
+t.test('an event that is refused for good is set aside, and nobody waits behind it', async (t) => {
+  const { edge, call, person, metrics } = await useRides(t)
+  const first = await useAcceptedRide(call)
+  edge.refused.add('rides.ride.arrived.v1')
+  t.equal((await call('POST', `/rides/${first}/arrive`)).status, 200, 'the ride goes on')
+  // refused events and good ones in one batch: both rides wait while Carillon is away
+  edge.away = true
+  const second = (await call('POST', '/rides', ORDER)).status
+  t.equal(second, 503)
+  const mira = await person('mira')
+  await mira('POST', `/rides/${first}/messages`, { text: 'Here', clientId: 'c1' })
+  edge.away = false
+  t.equal((await call('POST', `/rides/${first}/complete`)).status, 200)
+
+  const ofFirst = edge.published
+    .filter(({ data }) => data.rideId === first)
+    .map(({ type }) => type.split('.').slice(1, 3).join('.'))
+  t.strictSame(ofFirst, ['ride.requested', 'ride.accepted', 'message.sent', 'ride.completed'], 'in order')
+  t.equal(
+    edge.published.filter(({ type }) => type === 'rides.ride.requested.v1').length,
+    2,
+    'the other ride went on',
+  )
+  const { refused } = (await call('GET', '/outbox/refused')).body
+  t.match(refused, [{ story: first, event: { id: `${first}.arrived` }, problem: /EVENT_INVALID/ }])
+  t.equal(refused.length, 1)
+  t.match(await metrics.render(), /rides_outbox_refused_total 1\n/)
+
+  await t.test('and tried again once its reason is mended, or given up', async (t) => {
+    edge.refused.clear()
+    t.equal((await call('POST', `/outbox/refused/${refused[0].id}/retry`)).status, 202)
+    await eventually(() => edge.published.some(({ id }) => id === `${first}.arrived`))
+    t.strictSame((await call('GET', '/outbox/refused')).body, { refused: [] })
+    t.match((await call('DELETE', `/outbox/refused/${refused[0].id}`)).body, { code: 'ROW_UNKNOWN' })
+  })
+})
+
+t.test('what the key may not say holds its own ride up and no other', async (t) => {
+  const { edge, call, person } = await useRides(t)
+  const first = await useAcceptedRide(call)
+  const mira = await person('mira')
+  edge.forbidden = true
+  t.equal((await mira('POST', `/rides/${first}/messages`, { text: 'Here', clientId: 'c1' })).status, 201)
+  await useAcceptedRide(call)
+  t.equal(edge.published.length, 4)
+  t.match((await call('POST', `/rides/${first}/arrive`)).body, { code: 'CARILLON_UNAVAILABLE' })
+  edge.forbidden = false
+  t.equal((await call('POST', `/rides/${first}/complete`)).status, 200)
+  const types = edge.published.filter(({ data }) => data.rideId === first).map(({ type }) => type)
+  t.strictSame(types.slice(2), ['rides.message.sent.v1', 'rides.ride.arrived.v1', 'rides.ride.completed.v1'])
+  t.match(edge.said, [{ channel: `room:ride-${first}`, data: { type: 'message', text: 'Here' } }])
 })

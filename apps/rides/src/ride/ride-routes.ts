@@ -1,12 +1,15 @@
-import { createHash, randomUUID, timingSafeEqual } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import { CarillonClientError } from '@carillon/sdk'
 import { HttpProblem } from '@carillon/service'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type pg from 'pg'
 import { Type } from 'typebox'
-import { enqueue, type Relay } from './outbox.js'
+import { servicesOnly } from '../access/callers.js'
+import { openConversation } from '../chat/chat-store.js'
+import { inTransaction } from '../database.js'
+import { enqueueEvent } from '../outbox/outbox-store.js'
+import type { RidesDeps } from '../rides-deps.js'
 import { type Ride, type RideState, rideEvent, stateBefore } from './ride.js'
-import { findRide, insertRide, inTransaction, moveRide } from './store.js'
+import { findRide, insertRide, moveRide } from './ride-store.js'
 
 const text = (max: number) => Type.String({ minLength: 1, maxLength: max })
 
@@ -30,22 +33,12 @@ const Driver = Type.Object(
 )
 const Id = Type.Object({ id: Type.String({ format: 'uuid' }) })
 
-export interface RidesDeps {
-  pool: pg.Pool
-  relay: Relay
-  token: string
-}
-
 /**
- * The HTTP interface of the rides service. Each call changes the ride and writes its domain event in one transaction;
- * the answer comes when Carillon has the event.
+ * How a ride moves on. Each call changes the ride and writes its domain event in one transaction; the answer comes when
+ * Carillon has the event.
  */
-export const ridesRoutes: FastifyPluginAsyncTypebox<RidesDeps> = async (app, { pool, relay, token }) => {
-  app.addHook('onRequest', async (request) => {
-    if (!sameSecret(request.headers.authorization ?? '', `Bearer ${token}`)) {
-      throw new HttpProblem(401, 'UNAUTHORIZED', 'Send the rides token as a bearer token.')
-    }
-  })
+export const rideRoutes: FastifyPluginAsyncTypebox<RidesDeps> = async (app, { pool, relay, positions }) => {
+  app.addHook('onRequest', servicesOnly)
 
   app.post('/rides', { schema: { body: NewRide } }, async (request, reply) => {
     const ride: Ride = {
@@ -55,31 +48,45 @@ export const ridesRoutes: FastifyPluginAsyncTypebox<RidesDeps> = async (app, { p
       driverId: null,
       driver: null,
       car: null,
+      completedAt: null,
     }
     await inTransaction(pool, async (client) => {
       await insertRide(client, ride)
-      await enqueue(client, rideEvent(ride))
+      await enqueueEvent(client, ride.id, rideEvent(ride))
     })
-    await publish()
+    await publish(ride.id)
     return reply.code(201).send(ride)
   })
 
   app.get('/rides/:id', { schema: { params: Id } }, async (request) => {
     const ride = await findRide(pool, request.params.id)
-    if (ride === undefined) throw new HttpProblem(404, 'RIDE_UNKNOWN', 'There is no such ride.')
+    if (ride === undefined) throw unknownRide()
     return ride
   })
 
-  app.post('/rides/:id/accept', { schema: { params: Id, body: Driver } }, (request) =>
-    move(request.params.id, 'accepted', request.body),
-  )
+  app.post('/rides/:id/accept', { schema: { params: Id, body: Driver } }, async (request) => {
+    const { id: driverId } = request.body
+    const ride = await move(request.params.id, 'accepted', request.body)
+    positions.rideTaken(driverId)
+    return ride
+  })
   for (const [verb, state] of [
     ['arrive', 'arrived'],
-    ['complete', 'completed'],
     ['pay', 'paid'],
   ] as const) {
     app.post(`/rides/:id/${verb}`, { schema: { params: Id } }, (request) => move(request.params.id, state))
   }
+  app.post('/rides/:id/complete', { schema: { params: Id } }, async (request) => {
+    const { id } = request.params
+    // hidden first: nobody may see where the driver goes once the ride is over
+    await positions.hide(id)
+    try {
+      return await move(id, 'completed')
+    } finally {
+      const ride = await findRide(pool, id)
+      if (ride?.completedAt === null) positions.show(id)
+    }
+  })
 
   async function move(
     id: string,
@@ -89,24 +96,28 @@ export const ridesRoutes: FastifyPluginAsyncTypebox<RidesDeps> = async (app, { p
     const from = stateBefore(to) as RideState
     const moved = await inTransaction(pool, async (client) => {
       const ride = await moveRide(client, id, { from, to, ...(driver === undefined ? {} : { driver }) })
-      if (ride !== undefined) await enqueue(client, rideEvent(ride))
+      if (ride === undefined) return undefined
+      if (driver !== undefined) {
+        await openConversation(client, { rideId: id, customerId: ride.customerId, driverId: driver.id })
+      }
+      await enqueueEvent(client, id, rideEvent(ride))
       return ride
     })
     if (moved === undefined) {
       const ride = await findRide(pool, id)
-      if (ride === undefined) throw new HttpProblem(404, 'RIDE_UNKNOWN', 'There is no such ride.')
+      if (ride === undefined) throw unknownRide()
       // asking again for what has already happened is no mistake
       if (ride.state === to) return ride
       throw new HttpProblem(409, 'RIDE_STATE', `The ride is ${ride.state}; it can't become ${to} from there.`)
     }
-    await publish()
+    await publish(id)
     return moved
   }
 
   /** The change is kept whatever happens here: what could not be published stays in the outbox. */
-  async function publish(): Promise<void> {
+  async function publish(rideId: string): Promise<void> {
     try {
-      await relay.flush()
+      await relay.flush(rideId)
     } catch (cause) {
       if (!(cause instanceof CarillonClientError)) throw cause
       throw new HttpProblem(
@@ -119,7 +130,6 @@ export const ridesRoutes: FastifyPluginAsyncTypebox<RidesDeps> = async (app, { p
   }
 }
 
-function sameSecret(given: string, wanted: string): boolean {
-  const hash = (value: string) => createHash('sha256').update(value).digest()
-  return timingSafeEqual(hash(given), hash(wanted))
+function unknownRide(): HttpProblem {
+  return new HttpProblem(404, 'RIDE_UNKNOWN', 'There is no such ride.')
 }

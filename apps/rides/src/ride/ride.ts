@@ -1,3 +1,5 @@
+import type { EventInput } from '@carillon/sdk'
+
 /** States of a ride and how it may move. Pure. */
 export const RIDE_STATES = ['requested', 'accepted', 'arrived', 'completed', 'paid'] as const
 export type RideState = (typeof RIDE_STATES)[number]
@@ -17,11 +19,17 @@ export interface Ride {
   minutes: number
   amountCents: number
   currency: string
+  completedAt: Date | null
 }
 
 /** The state a ride must be in before it may become `next`; undefined for the first. */
 export function stateBefore(next: RideState): RideState | undefined {
   return RIDE_STATES[RIDE_STATES.indexOf(next) - 1]
+}
+
+/** A driver is on the way or has the customer aboard. */
+export function isUnderWay(state: RideState): boolean {
+  return state === 'accepted' || state === 'arrived'
 }
 
 /** Payload of every `rides.ride.*` event. */
@@ -41,7 +49,7 @@ export interface RideEventData {
 }
 
 /** The domain event that a ride's new state is. Its id names ride and state, so that a repetition is the same event. */
-export function rideEvent(ride: Ride): { id: string; type: string; subject: string; data: RideEventData } {
+export function rideEvent(ride: Ride): EventInput<RideEventData> & { id: string } {
   return {
     id: `${ride.id}.${ride.state}`,
     type: `rides.ride.${ride.state}.v1`,

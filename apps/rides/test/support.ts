@@ -1,0 +1,153 @@
+import { createServer, type IncomingMessage } from 'node:http'
+import { createHealth, createHttpServer, createLogger, createMetrics } from '@carillon/service'
+import { type TestScope, usePostgres } from '@carillon/testkit'
+import pg from 'pg'
+import { start } from '../src/index.js'
+
+export const TOKEN = 'a-token-of-rides-123'
+export const ORDER = {
+  customerId: 'ada',
+  customer: 'Ada',
+  from: 'Station',
+  to: 'Harbour',
+  city: 'Graz',
+  minutes: 4,
+  amountCents: 1250,
+  currency: 'EUR',
+}
+export const DRIVER = { id: 'mira', name: 'Mira', car: 'white van' }
+
+interface Said {
+  channel: string
+  key?: string
+  from?: string
+  data: { type: string } & Record<string, unknown>
+}
+
+/** Carillon's edge as far as rides can see it: records what it takes, answers 503 while `away`. */
+export interface Edge {
+  url: string
+  away: boolean
+  /** Types of events that it refuses for good, with their whole batch. */
+  refused: Set<string>
+  /** Answers 403 to what is said in channels. */
+  forbidden: boolean
+  published: { id: string; type: string; data: Record<string, unknown> }[]
+  refusedIds: string[]
+  said: Said[]
+  rules: { namespace: string; authorise: boolean }[]
+  tokens: { path: string; body: Record<string, unknown> }[]
+}
+
+async function useEdge(t: TestScope): Promise<Edge> {
+  const edge: Edge = {
+    url: '',
+    away: false,
+    refused: new Set(),
+    forbidden: false,
+    published: [],
+    refusedIds: [],
+    said: [],
+    rules: [],
+    tokens: [],
+  }
+  const server = createServer(async (request, response) => {
+    const body = await bodyOf(request)
+    const [status, answer] = answerOf(edge, request.method ?? '', request.url ?? '', body)
+    response.writeHead(status, { connection: 'close', 'content-type': 'application/json' })
+    response.end(JSON.stringify(answer))
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => new Promise((resolve) => server.close(resolve)))
+  const address = server.address()
+  if (address === null || typeof address === 'string') throw new Error('the server has no port')
+  edge.url = `http://127.0.0.1:${address.port}`
+  return edge
+}
+
+async function bodyOf(request: IncomingMessage): Promise<unknown> {
+  const chunks: Buffer[] = []
+  for await (const chunk of request) chunks.push(chunk as Buffer)
+  const text = Buffer.concat(chunks).toString()
+  return text === '' ? undefined : JSON.parse(text)
+}
+
+function answerOf(edge: Edge, method: string, url: string, body: unknown): [number, object] {
+  if (url === '/v1/events') {
+    const events = (Array.isArray(body) ? body : [body]) as Edge['published']
+    if (edge.away) edge.refusedIds.push(...events.map(({ id }) => id))
+    else if (events.some(({ type }) => edge.refused.has(type))) {
+      return [400, { code: 'EVENT_INVALID', detail: 'One of them is not taken.' }]
+    } else edge.published.push(...events)
+  }
+  if (edge.away) return [503, { code: 'OVERLOADED' }]
+  if (method === 'POST' && url.startsWith('/v1/channels')) {
+    if (edge.forbidden) return [403, { code: 'FORBIDDEN', detail: 'Not with this key.' }]
+    const one = /^\/v1\/channels\/([^/]+)\/publish/.exec(url)?.[1]
+    const batch = body as { publications: Said[] }
+    if (one !== undefined) edge.said.push({ ...(body as Said), channel: decodeURIComponent(one) })
+    else edge.said.push(...batch.publications)
+  }
+  if (method === 'PUT')
+    edge.rules.push({ ...(body as Edge['rules'][number]), namespace: url.split('/').at(-1) ?? '' })
+  if (url.includes('token')) {
+    edge.tokens.push({ path: url, body: body as Record<string, unknown> })
+    return [200, { token: `t${edge.tokens.length}`, expiresAt: '2030-01-01T00:00:00.000Z' }]
+  }
+  return [202, {}]
+}
+
+/** The rides service on a database of its own, with a clock that can be set forward. */
+export async function useRides(t: TestScope) {
+  const database = await usePostgres(t)
+  const edge = await useEdge(t)
+  const clock = { ahead: 0 }
+  const metrics = createMetrics()
+  const deps = {
+    logger: createLogger({ name: 'test', level: 'silent' }),
+    metrics,
+    health: createHealth(),
+    signal: new AbortController().signal,
+  }
+  const http = await createHttpServer(deps)
+  const config = {
+    databaseUrl: database.url,
+    carillonUrl: edge.url,
+    carillonKey: 'ck_test',
+    token: TOKEN,
+    host: '127.0.0.1',
+    port: 0,
+  }
+  const now = () => Date.now() + clock.ahead
+  const service = await start(config, { ...deps, http, now })
+  const pool = new pg.Pool({ connectionString: database.url, max: 1 })
+  t.teardown(async () => {
+    await http.close()
+    await service[Symbol.asyncDispose]()
+    await pool.end()
+  })
+  type Method = 'GET' | 'POST' | 'PUT' | 'DELETE'
+  const as = (token: string) => async (method: Method, url: string, payload?: object) => {
+    const answer = await http.inject({
+      method,
+      url,
+      headers: { authorization: `Bearer ${token}` },
+      ...(payload === undefined ? {} : { payload }),
+    })
+    return {
+      status: answer.statusCode,
+      headers: answer.headers,
+      body: answer.body === '' ? undefined : answer.json(),
+    }
+  }
+  const call = as(TOKEN)
+  const person = async (id: string) => as((await call('POST', `/people/${id}/session`)).body.token)
+  return { edge, http, clock, metrics, pool, call, as, person }
+}
+
+/** A ride that Mira has accepted. */
+export async function useAcceptedRide(call: Awaited<ReturnType<typeof useRides>>['call']): Promise<string> {
+  const { id } = (await call('POST', '/rides', ORDER)).body as { id: string }
+  await call('POST', `/rides/${id}/accept`, DRIVER)
+  return id
+}
