@@ -23,6 +23,8 @@ interface Place {
   /** The client that others know it as; undefined until it is written. */
   shown: string | undefined
   lost: boolean
+  /** Redis may know that it is lost: the same person may have taken it again. */
+  offered: boolean
 }
 
 interface Leave {
@@ -74,7 +76,7 @@ export class Places {
     if (this.#places.has(member.client)) return
     const { user, info } = member
     const row = JSON.stringify(info === undefined ? { user } : { user, info })
-    const place: Place = { member, row, shown: undefined, lost: false }
+    const place: Place = { member, row, shown: undefined, lost: false, offered: false }
     this.#add(place)
     this.#joins.add(place)
   }
@@ -123,9 +125,11 @@ export class Places {
       return { leaves: [], losses: [], joins, rewrites: true }
     }
     const leaves = this.#leaves.splice(0, most)
+    const losses = takeFrom(this.#losses, most)
+    for (const place of losses) place.offered = true
     return {
       leaves,
-      losses: takeFrom(this.#losses, most),
+      losses,
       joins: takeFrom(this.#joins, most),
       rewrites: false,
     }
@@ -136,7 +140,7 @@ export class Places {
     const args: (string | number)[] = [leaves.length, losses.length, joins.length]
     for (const { client, place } of leaves) {
       const { user } = place.member
-      args.push(client, user, place.lost ? 1 : 0, this.#people.has(user) ? 0 : 1)
+      args.push(client, user, place.offered ? 1 : 0, this.#people.has(user) ? 0 : 1)
     }
     for (const { member } of losses) args.push(member.client, member.user)
     for (const { member, row, shown } of joins) args.push(member.client, member.user, row, shown ?? '')
@@ -147,8 +151,8 @@ export class Places {
   settle(write: PlacesWrite, [, own, gone, takeovers]: WriteReply): PlaceChanges {
     const changes: PlaceChanges = { joined: [], left: [] }
     write.leaves.forEach(({ place }, index) => {
-      // a lost place that is gone from Redis was taken again by the same person
-      if (gone[index] === '1' || !place.lost) changes.left.push(shownAs(place))
+      // one that was offered and isn't there was taken again by the same person
+      if (gone[index] === '1' || !place.offered) changes.left.push(shownAs(place))
     })
     const taken = new Map(takeovers.map(([index, line, shown]) => [index, { line, shown }]))
     write.joins.forEach((place, index) => {

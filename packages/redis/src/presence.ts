@@ -74,6 +74,7 @@ class SharedPresence implements Presence {
   #away = true
   #tick: NodeJS.Timeout | undefined
   #working: Promise<void> = Promise.resolve()
+  #renewing: Promise<void> | undefined
   #disposing: Promise<void> | undefined
 
   constructor(redis: RedisConnection, options: PresenceOptions) {
@@ -190,18 +191,34 @@ class SharedPresence implements Presence {
 
   #renew(): void {
     this.#writer.keep()
-    void this.#quietly(this.#work(true))
+    if (this.#redis.up) void this.#quietly(this.#renewLease())
     this.#wake()
   }
 
+  /** Not in the row of writes: a lease must not end because there is much to write. @throws RedisError */
+  #renewLease(): Promise<void> {
+    const renew = async (): Promise<void> => {
+      try {
+        await this.#lease.renew()
+        this.#away = false
+      } catch (error) {
+        this.#away = true
+        throw error
+      } finally {
+        this.#renewing = undefined
+      }
+    }
+    this.#renewing ??= renew()
+    return this.#renewing
+  }
+
   /** Writes everything that is to be written, after whatever is under way. @throws RedisError `UNAVAILABLE` */
-  #work(renew = false): Promise<void> {
+  #work(): Promise<void> {
     const work = async (): Promise<void> => {
       if (!this.#redis.up) this.#away = true
       // reading finds out by itself
       if (!this.#redis.up) return
-      if (renew || this.#away) await this.#lease.renew()
-      this.#away = false
+      if (this.#away) await this.#renewLease()
       await this.#connected.write(this.#redis)
       await this.#writer.flush()
     }
