@@ -7,9 +7,11 @@ import type { Health, Logger, Metrics, Service } from '@carillon/service'
 import type { FastifyInstance } from 'fastify'
 import { type ChannelAccess, createChannelAccess } from './access/channel-access.js'
 import { TokenVerifier } from './access/identity.js'
+import { Standing } from './access/standing.js'
 import { Connections, TRANSPORTS } from './clients/connections.js'
 import { createInboxCalls } from './clients/inbox-calls.js'
 import { Flusher } from './clients/output.js'
+import { Patrol } from './clients/patrol.js'
 import { Wheel } from './clients/wheel.js'
 import type { RealtimeConfig } from './config.js'
 import { createEvents } from './events.js'
@@ -86,12 +88,19 @@ export async function start(config: RealtimeConfig, deps: RealtimeDeps): Promise
   )
   const verifier = new TokenVerifier(config.tokenKey, now)
   const access = createAccess(connection, verifier, now)
+  const standing = new Standing({ ask: (subject, question) => ask(connection, subject, question), now })
+  const patrol = new Patrol({
+    clients: () => connections.all(),
+    count: () => connections.size,
+    standing,
+  })
   const edge: EdgeDeps = {
     hub,
     latest,
     connections,
     verifier,
     access,
+    standing,
     events,
     allowedOrigins: new Set(config.allowedOrigins),
     maxQueuedBytes: config.maxQueuedBytes,
@@ -116,6 +125,7 @@ export async function start(config: RealtimeConfig, deps: RealtimeDeps): Promise
       connections,
       verifier,
       access,
+      standing,
       presence,
       presencePushes: createPresencePushes(presence),
       publisher: createRoomPublisher(connection, frames),
@@ -135,6 +145,7 @@ export async function start(config: RealtimeConfig, deps: RealtimeDeps): Promise
     drained: events.drained,
     async stop() {
       await emulation.drain()
+      patrol.stop()
       wheel.stop()
       await presence[Symbol.asyncDispose]()
       await hub[Symbol.asyncDispose]()

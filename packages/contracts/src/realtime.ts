@@ -53,7 +53,7 @@ export function presenceSubject(tenant: string, id: string): string {
 }
 
 /** Questions that processes of the mesh answer each other: one request, one reply, nothing kept. */
-export const ASKS = ['inbox', 'channel-rules'] as const
+export const ASKS = ['inbox', 'channel-rules', 'standing'] as const
 export type Ask = (typeof ASKS)[number]
 
 /** `ask.<what>.<tenant>` */
@@ -91,6 +91,19 @@ export interface AuthoriseAnswer {
   /** Shown to others in the room beside the user's id. */
   info?: unknown
 }
+
+/** Which of these users may not be connected (any more): suspended, or all of a tenant that is. */
+export interface StandingQuestion {
+  /** Internal ids, at most `MAX_STANDING_USERS`. */
+  users: readonly string[]
+}
+
+/** The answer to it. */
+export interface StandingAnswer {
+  fallen: readonly string[]
+}
+
+export const MAX_STANDING_USERS = 500
 
 /** An operation on somebody's inbox that came over their realtime connection. */
 export interface InboxQuestion {

@@ -66,6 +66,22 @@ export async function findStanding(
   return rows[0]
 }
 
+/** Those of some users who may do nothing any more: suspended, or all when their tenant is, or is not there. */
+export async function findFallen(
+  tx: Tx,
+  who: { tenant: string; userIds: readonly string[] },
+): Promise<string[]> {
+  const { rows } = await tx.query<{ id: string }>({
+    text: `SELECT asked.id FROM unnest($2::uuid[]) AS asked (id)
+      LEFT JOIN tenants t ON t.id = $1
+      LEFT JOIN users u ON u.tenant_id = $1 AND u.id = asked.id
+      WHERE t.status IS DISTINCT FROM 'active' OR u.status = 'suspended'`,
+    values: [who.tenant, who.userIds],
+    name: 'edge-fallen',
+  })
+  return rows.map(({ id }) => id)
+}
+
 /** What the outside says of a user. An absent field stays as it is, null clears it. */
 export interface UserProfile {
   email?: string | null

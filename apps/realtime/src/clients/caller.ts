@@ -1,6 +1,7 @@
 import type { ChannelAccess } from '../access/channel-access.js'
 import type { Grant } from '../access/grant.js'
 import type { Identity, TokenVerifier } from '../access/identity.js'
+import type { Standing } from '../access/standing.js'
 import type { PresencePushes } from '../presence/pushes.js'
 import type { RoomPresence } from '../presence/room-presence.js'
 import type { Disconnect, ProtocolError } from '../protocol/codes.js'
@@ -28,6 +29,7 @@ export interface CommandDeps {
   connections: Connections
   verifier: TokenVerifier
   access: ChannelAccess
+  standing: Standing
   presence: RoomPresence
   presencePushes: PresencePushes
   publisher: RoomPublisher

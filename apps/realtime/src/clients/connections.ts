@@ -1,3 +1,4 @@
+import type { Holder } from '../access/standing.js'
 import { TokenBucket } from './admission.js'
 import type { Flusher } from './output.js'
 import type { Member, Wheel } from './wheel.js'
@@ -11,6 +12,10 @@ export interface Client extends Member {
   readonly transport: Transport
   /** Tells the client to come back elsewhere and closes. `spreadMs` is over how long returns should be spread. */
   leave(spreadMs: number): void
+  /** Who holds it; undefined until that is known. */
+  readonly holder: Holder | undefined
+  /** Closes for good: the holder may not be connected any more. */
+  dismiss(): void
 }
 
 export interface ConnectionLimits {
@@ -47,6 +52,15 @@ export class Connections {
 
   get draining(): boolean {
     return this.#draining
+  }
+
+  get size(): number {
+    return this.#clients.size
+  }
+
+  /** All clients, oldest first. */
+  all(): IterableIterator<Client> {
+    return this.#clients.keys()
   }
 
   count(transport: Client['transport']): number {

@@ -167,6 +167,14 @@ export class Session implements Client, Subscriber, LatestSubscriber, CommandPor
     this.disconnect(DISCONNECTS.shutdown)
   }
 
+  get holder(): Identity | undefined {
+    return this.connected ? this.identity : undefined
+  }
+
+  dismiss(): void {
+    this.disconnect(DISCONNECTS.forced)
+  }
+
   /** Tells the client why, then closes. */
   disconnect(disconnect: Disconnect): void {
     if (this.#ended) return

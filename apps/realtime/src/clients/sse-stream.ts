@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import type { Holder } from '../access/standing.js'
 import type { Channel, Subscriber } from '../stream/channel.js'
 import { encodeCursor } from '../stream/cursor.js'
 import type { EncodedFrame } from '../stream/encoded-frame.js'
@@ -8,6 +9,7 @@ import type { Client, Connections } from './connections.js'
 import { Output } from './output.js'
 
 export interface SseOptions {
+  holder: Holder
   heartbeatEvents: boolean
   rotateAfterMs: number
   expiresInMs: number
@@ -129,6 +131,15 @@ export class SseStream implements Client, Subscriber {
       this.#output.push(cursor === this.#sentCursor ? COMMENT : Buffer.from(`id: ${cursor}\n\n`))
     }
     this.#sentCursor = cursor
+  }
+
+  get holder(): Holder {
+    return this.#options.holder
+  }
+
+  /** The EventSource comes back, and is refused for good then. */
+  dismiss(): void {
+    this.#end()
   }
 
   leave(spreadMs: number): void {

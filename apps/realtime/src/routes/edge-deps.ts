@@ -1,5 +1,6 @@
 import type { ChannelAccess } from '../access/channel-access.js'
 import type { TokenVerifier } from '../access/identity.js'
+import type { Standing } from '../access/standing.js'
 import type { CommandDeps } from '../clients/caller.js'
 import type { Connections } from '../clients/connections.js'
 import type { SessionKind } from '../clients/session.js'
@@ -15,6 +16,7 @@ export interface EdgeDeps {
   connections: Connections
   verifier: TokenVerifier
   access: ChannelAccess
+  standing: Standing
   events: RealtimeEvents
   allowedOrigins: ReadonlySet<string>
   maxQueuedBytes: number

@@ -68,6 +68,9 @@ async function open(
   if (identity === undefined) {
     throw new HttpProblem(401, 'TOKEN_MISSING', 'Send a user token: Authorization, cookie or ?token=.')
   }
+  if (deps.standing.refuses(identity.userId)) {
+    throw new HttpProblem(403, 'SUSPENDED', 'This user may not be connected.')
+  }
   const specs = await wantedChannels(request, identity, deps)
   const { connections } = deps
   admit('sse', deps)
@@ -92,6 +95,7 @@ async function stream(request: FastifyRequest, reply: FastifyReply, accepted: Ac
   const sse = new SseStream(
     request.raw.socket,
     {
+      holder: identity,
       heartbeatEvents: (request.query as Record<string, unknown>).heartbeat === 'event',
       rotateAfterMs: limits.rotateMs * (1 + (Math.random() * 2 - 1) * ROTATION_JITTER),
       expiresInMs: identity.expiresAtMs - deps.now(),

@@ -32,7 +32,7 @@ function needsOf(): Record<string, RoleNeeds> {
       reads: [STREAMS.events, STREAMS.receipts, STREAMS.audit, STREAMS.live, STREAMS.deadLetters],
       // the answers go to the private inbox of who asked
       publishApi: ['live.*.latest.*', '_INBOX_realtime.>'],
-      subscribes: ['ask.inbox.*', 'ask.channel-rules.*'],
+      subscribes: ['ask.inbox.*', 'ask.channel-rules.*', 'ask.standing.*'],
     },
     dispatcher: {
       consumes: [STREAMS.events, STREAMS.jobsFanout, STREAMS.advisories],
@@ -62,7 +62,7 @@ function needsOf(): Record<string, RoleNeeds> {
     realtime: {
       publishes: [AUDIT, 'rt.*.room.*', 'live.*.latest.*', 'live.*.presence.*', '_INBOX_realtime.>'],
       reads: [STREAMS.live, STREAMS.audit],
-      publishApi: ['ask.inbox.*', 'ask.channel-rules.*', 'ask.channel.*.*', 'ask.session.*'],
+      publishApi: ['ask.inbox.*', 'ask.channel-rules.*', 'ask.standing.*', 'ask.channel.*.*', 'ask.session.*'],
       subscribes: ['live.*.*.*', 'ask.session.*'],
     },
     history: {

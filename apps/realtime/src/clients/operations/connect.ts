@@ -75,6 +75,10 @@ async function authenticate(caller: Caller, token: unknown): Promise<Identity | 
     return undefined
   }
   if (identity.expiresAtMs <= deps.now()) throw new Refusal(ERRORS.tokenExpired)
+  if (deps.standing.refuses(identity.userId)) {
+    port.disconnect(DISCONNECTS.forced)
+    return undefined
+  }
   if (caller.claimed === undefined && !deps.connections.claim(identity.userId)) {
     port.disconnect(DISCONNECTS.connectionLimit)
     return undefined
