@@ -1,6 +1,7 @@
 import { createSecretKey, timingSafeEqual } from 'node:crypto'
 import { isToken, userId } from '@carillon/contracts'
 import { type Database, findApiKey, findStanding, hashSecret } from '@carillon/postgres'
+import { type ChannelGrant, isChannelToken } from '@carillon/rooms'
 import { HttpProblem, sha256 } from '@carillon/service'
 import { errors, jwtVerify, SignJWT } from 'jose'
 import { keepFor } from './kept.js'
@@ -18,11 +19,30 @@ export const ISSUER = 'carillon'
 export interface Authenticator {
   /** @throws HttpProblem 401, or 403 for a suspended tenant or user */
   authenticate(authorization: string): Promise<Principal>
-  /** A token with which one user of a tenant signs in. */
+  /**
+   * A token with which one user of a tenant signs in; `channels` is its claim of that name.
+   * @throws HttpProblem 400 `TOKEN_TOO_LONG`
+   */
   issueUserToken(
-    user: { tenant: string; externalId: string; roles: readonly string[] },
+    user: {
+      tenant: string
+      externalId: string
+      roles: readonly string[]
+      channels?: Readonly<Record<string, readonly string[]>> | undefined
+    },
     ttlSeconds: number,
-  ): Promise<{ token: string; expiresAt: string }>
+  ): Promise<IssuedToken>
+  /** A token with which this user subscribes to one channel, good for nothing else. @throws HttpProblem 400 `TOKEN_TOO_LONG` */
+  issueChannelToken(
+    user: { tenant: string; externalId: string },
+    grant: ChannelGrant,
+    ttlSeconds: number,
+  ): Promise<IssuedToken>
+}
+
+export interface IssuedToken {
+  token: string
+  expiresAt: string
 }
 
 /** API keys and user tokens of this installation. `tokenKey` is the HS256 key. */
@@ -63,7 +83,9 @@ export function createAuthenticator(deps: {
   }
 
   const byToken = async (token: string): Promise<Principal> => {
-    const { sub, tid, roles } = await verify(token)
+    const claims = await verify(token)
+    const { sub, tid, roles } = claims
+    if (isChannelToken(claims)) throw unauthorized('This token is for a channel and for nothing else.')
     if (typeof sub !== 'string' || sub === '' || sub.length > 256) throw unauthorized()
     if (typeof tid !== 'string' || !isToken(tid)) throw unauthorized()
     const id = userId(sha256, tid, sub)
@@ -92,6 +114,24 @@ export function createAuthenticator(deps: {
     }
   }
 
+  const issue = async (
+    user: { tenant: string; externalId: string },
+    claims: Record<string, unknown>,
+    ttlSeconds: number,
+  ): Promise<IssuedToken> => {
+    const issuedAt = Math.floor(now() / 1000)
+    const token = await new SignJWT({ ...claims, tid: user.tenant })
+      .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
+      .setIssuer(ISSUER)
+      .setAudience(ISSUER)
+      .setSubject(user.externalId)
+      .setIssuedAt(issuedAt)
+      .setExpirationTime(issuedAt + ttlSeconds)
+      .sign(tokenKey)
+    if (token.length > MAX_TOKEN_LENGTH) throw tooLong(token.length)
+    return { token, expiresAt: new Date((issuedAt + ttlSeconds) * 1000).toISOString() }
+  }
+
   return {
     async authenticate(authorization) {
       const [scheme, credential = ''] = authorization.split(' ', 2)
@@ -101,19 +141,24 @@ export function createAuthenticator(deps: {
       if (match === null) throw unauthorized()
       return byKey(match[1] as string, match[2] as string)
     },
-    async issueUserToken(user, ttlSeconds) {
-      const issuedAt = Math.floor(now() / 1000)
-      const token = await new SignJWT({ tid: user.tenant, roles: [...user.roles] })
-        .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
-        .setIssuer(ISSUER)
-        .setAudience(ISSUER)
-        .setSubject(user.externalId)
-        .setIssuedAt(issuedAt)
-        .setExpirationTime(issuedAt + ttlSeconds)
-        .sign(tokenKey)
-      return { token, expiresAt: new Date((issuedAt + ttlSeconds) * 1000).toISOString() }
+    issueUserToken({ roles, channels, ...user }, ttlSeconds) {
+      return issue(user, { roles: [...roles], ...(channels === undefined ? {} : { channels }) }, ttlSeconds)
+    },
+    issueChannelToken(user, { channel, permissions, info }, ttlSeconds) {
+      const claims = { channel, permissions: [...permissions], ...(info === undefined ? {} : { info }) }
+      return issue(user, claims, ttlSeconds)
     },
   }
+}
+
+/** Nobody would take it: browsers send it in headers, and we read no longer ones. */
+function tooLong(length: number): HttpProblem {
+  return new HttpProblem(
+    400,
+    'TOKEN_TOO_LONG',
+    `The token would have ${length} characters, and may have ${MAX_TOKEN_LENGTH}: grant beginnings like \`room:ride-*\`, or use tokens for single channels.`,
+    { field: 'channels' },
+  )
 }
 
 function suspended(what: 'tenant' | 'user'): HttpProblem {

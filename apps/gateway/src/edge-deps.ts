@@ -5,6 +5,7 @@ import type { Authenticator } from './authenticate.js'
 import type { CredentialChecks } from './credential-checks.js'
 import type { GatewayEvents } from './events.js'
 import type { Outbox } from './outbox.js'
+import type { Rooms } from './rooms/rooms.js'
 
 /** Where in the realtime stream a reader stands. */
 export interface Position {
@@ -22,6 +23,7 @@ export interface EdgeDeps {
   events: GatewayEvents
   position: () => Promise<Position | undefined>
   credentialChecks: CredentialChecks
+  rooms: Rooms
   masterKey: Buffer
   receiptKey: Buffer
   /** As others see us; what they sign begins with it. */

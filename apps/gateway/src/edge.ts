@@ -13,6 +13,8 @@ import { addAdministrationRoutes } from './routes/administration.js'
 import { addAttentionRoutes } from './routes/attention.js'
 import { addCallbackRoutes } from './routes/callbacks.js'
 import { addCancelRoutes } from './routes/cancels.js'
+import { addChannelRuleRoutes } from './routes/channel-rules.js'
+import { addChannelRoutes } from './routes/channels.js'
 import { addDeadLetterRoutes } from './routes/dead-letters.js'
 import { addDeviceRoutes } from './routes/devices.js'
 import { addEffectivePreferenceRoutes } from './routes/effective-preferences.js'
@@ -50,6 +52,8 @@ const ROUTES = [
   addAttentionRoutes,
   addEffectivePreferenceRoutes,
   addTopicRoutes,
+  addChannelRoutes,
+  addChannelRuleRoutes,
   addWorkflowRoutes,
   addTemplateRoutes,
   addAdministrationRoutes,

@@ -2,11 +2,12 @@ import type { Logger, Metrics } from '@carillon/service'
 
 /** One function per business event of the gateway: its line in the log and its counter. */
 export interface GatewayEvents {
-  accepted(kind: 'event' | 'trigger' | 'notification' | 'receipt', count: number): void
+  accepted(kind: 'event' | 'trigger' | 'notification' | 'receipt' | 'publication', count: number): void
   refused(why: 'limit' | 'scope' | 'broker'): void
   changed(action: string, tenant: string, correlationId: string): void
   /** Dead letters that were sent off again, and how many were not, by why. */
   redriven(count: number, refused: Readonly<Record<string, number>>): void
+  answerFailed(subject: string, error: unknown): void
   leftForRelay(count: number, error: unknown): void
   auditLost(action: string, error: unknown): void
 }
@@ -20,7 +21,7 @@ export function createGatewayEvents({
 }): GatewayEvents {
   const accepted = metrics.counter({
     name: 'gateway_accepted_total',
-    help: 'What was acknowledged on disk and answered 202.',
+    help: 'What was taken: acknowledged on disk, or published to who listens.',
     labels: ['kind'],
   })
   const refused = metrics.counter({
@@ -58,6 +59,10 @@ export function createGatewayEvents({
       redriven.inc({ outcome: 'queued' }, count)
       for (const [outcome, many] of Object.entries(refused)) redriven.inc({ outcome }, many)
       logger.info({ redriven: count, ...refused }, 'dead-letters.redriven')
+    },
+    answerFailed(subject, error) {
+      failures.inc({ what: 'answer' })
+      logger.error({ subject, err: error }, 'answer.failed')
     },
     leftForRelay(count, error) {
       failures.inc({ what: 'outbox' })

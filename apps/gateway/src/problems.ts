@@ -1,5 +1,5 @@
 import { ChannelError } from '@carillon/channels'
-import { PublishError } from '@carillon/jetstream'
+import { ApiError, PublishError } from '@carillon/jetstream'
 import { DatabaseError, isDataError, isTransient } from '@carillon/postgres'
 import { HttpProblem } from '@carillon/service'
 
@@ -17,6 +17,12 @@ export function adapterProblem(error: unknown): unknown {
       'The event could not be stored. Send it again with the same id: it rings once.',
       { headers: RETRY_AFTER, cause: error },
     )
+  }
+  if (error instanceof ApiError && (error.code === 'UNAVAILABLE' || error.code === 'TIMEOUT')) {
+    return new HttpProblem(503, 'MESH_UNAVAILABLE', 'The mesh does not answer now.', {
+      headers: RETRY_AFTER,
+      cause: error,
+    })
   }
   if (error instanceof DatabaseError && error.code === 'ABORTED') return unavailable(error)
   if (isTransient(error)) return unavailable(error)

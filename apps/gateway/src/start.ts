@@ -11,6 +11,7 @@ import type { Database } from '@carillon/postgres'
 import type { RedisConnection } from '@carillon/redis'
 import { assertReach, type ProcessDeps, type Service } from '@carillon/service'
 import type { FastifyInstance } from 'fastify'
+import { answerChannelRules } from './answers/channel-rules.js'
 import { createTrail } from './audit.js'
 import { createAuthenticator } from './authenticate.js'
 import type { GatewayConfig } from './config.js'
@@ -22,6 +23,7 @@ import { createGuard } from './guard.js'
 import { createLocalLimiter } from './limits.js'
 import { createLivePosition } from './live-position.js'
 import { createOutbox } from './outbox.js'
+import { createRooms } from './rooms/rooms.js'
 import { createSharedLimiter } from './shared-limits.js'
 
 export interface GatewayDeps extends ProcessDeps {
@@ -65,6 +67,7 @@ export async function start(config: GatewayConfig, deps: GatewayDeps): Promise<S
       ...(config.providerSettings as ChannelSettings),
       mailRelays: config.mailRelays,
     }),
+    rooms: createRooms({ connection, database, frames, now }),
     masterKey: Buffer.from(config.masterKey, 'base64url'),
     receiptKey: Buffer.from(config.receiptKey, 'base64url'),
     publicUrl: config.publicUrl,
@@ -73,6 +76,8 @@ export async function start(config: GatewayConfig, deps: GatewayDeps): Promise<S
   const limiter = deps.redis === undefined ? createLocalLimiter(now) : createSharedLimiter(deps.redis, now)
   const guard = createGuard({ config, authenticator, limiter, trail, events })
   await addEdge(http, { config, edge, guard })
+  const onFailure = (error: unknown, subject: string) => events.answerFailed(subject, error)
+  const answering = [answerChannelRules({ connection, database, onFailure })]
   const removeChecks = [
     deps.health.add('postgres', () => database.health()),
     deps.health.add('nats', async () => {
@@ -84,10 +89,12 @@ export async function start(config: GatewayConfig, deps: GatewayDeps): Promise<S
   return {
     name: 'gateway',
     async drain() {
+      await Promise.all(answering.map((questions) => questions.drain()))
       await connection.flush()
     },
     async [Symbol.asyncDispose]() {
       for (const remove of removeChecks) remove()
+      await Promise.all(answering.map((questions) => questions.drain()))
       await publisher[Symbol.asyncDispose]()
       await frames[Symbol.asyncDispose]()
     },

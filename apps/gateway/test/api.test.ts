@@ -388,7 +388,11 @@ t.test(
     t.match(text(document.openapi), /^3\.1/)
     t.equal((await edge.call(undefined, 'GET /docs/')).status, 200)
     await edge.call(admin, 'PUT /v1/templates/welcome', { locales: { en: { title: 'Welcome' } } })
-    const parts: Record<string, string> = { kind: 'email', address: 'ada@example.com' }
+    const parts: Record<string, string> = {
+      kind: 'email',
+      address: 'ada@example.com',
+      channel: 'room:chat-1',
+    }
     let examples = 0
     for (const [path, methods] of Object.entries(document.paths ?? {})) {
       for (const [method, operation] of Object.entries(methods)) {

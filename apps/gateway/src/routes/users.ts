@@ -1,5 +1,6 @@
 import { userId } from '@carillon/contracts'
 import { deleteUser, findUser, listUsers, putUser, type UserRecord } from '@carillon/postgres'
+import { permissionsOf } from '@carillon/rooms'
 import { HttpProblem, sha256 } from '@carillon/service'
 import { Type } from 'typebox'
 import type { EdgeDeps } from '../edge-deps.js'
@@ -7,12 +8,15 @@ import { normalPhone } from '../phone-number.js'
 import { personOf, principalOf } from '../principal.js'
 import { notFound } from '../problems.js'
 import { answers, type Edge } from '../route.js'
+import { ChannelTokenSchema } from '../schemas/channels.js'
 import { TokenAnswer, TokenRequestSchema, UserAnswer, UserSchema } from '../schemas/people.js'
 import { ExternalId, LimitText, limitOf } from '../schemas/shapes.js'
 import { assertTimezone } from '../timezone.js'
 
 const tags = ['users']
 const User = Type.Object({ id: ExternalId })
+/** What everybody in a room is shown of a user travels with each of their publications. */
+const MAX_INFO_BYTES = 1_024
 
 /** Users, and the tokens with which they sign in. */
 export function addUserRoutes(app: Edge, deps: EdgeDeps): void {
@@ -137,13 +141,49 @@ export function addUserRoutes(app: Edge, deps: EdgeDeps): void {
     async (request) => {
       const principal = principalOf(request)
       const { tenant } = principal
-      const user = await known(deps, tenant, userId(sha256, tenant, request.params.id))
-      if (user.status !== 'active') throw new HttpProblem(403, 'SUSPENDED', 'The user is suspended.')
+      const user = await signedIn(deps, tenant, request.params.id)
       const deed = { area: 'users', action: 'token-issued', resource: `user:${user.id}` }
       await deps.trail.publish(principal, deed, request.id)
+      const { channels } = request.body
       return deps.authenticator.issueUserToken(
-        { tenant, externalId: user.externalId, roles: user.roles },
+        { tenant, externalId: user.externalId, roles: user.roles, channels },
         request.body.ttlSeconds ?? 3600,
+      )
+    },
+  )
+  app.post(
+    '/users/:id/channel-tokens',
+    {
+      schema: {
+        summary: 'A token with which this user subscribes to one channel',
+        description: 'Given with the subscription; good for nothing else.',
+        tags,
+        params: User,
+        body: ChannelTokenSchema,
+        response: answers({ 200: TokenAnswer }),
+      },
+      config: { secretAnswer: true },
+    },
+    async (request) => {
+      const principal = principalOf(request)
+      const { tenant } = principal
+      const { channel, permissions = ['subscribe'], ttlSeconds = 3600, info } = request.body
+      if (info !== undefined && Buffer.byteLength(JSON.stringify(info)) > MAX_INFO_BYTES) {
+        const detail = `info may have ${MAX_INFO_BYTES} bytes as JSON.`
+        throw new HttpProblem(400, 'VALIDATION', detail, { field: 'info' })
+      }
+      const user = await signedIn(deps, tenant, request.params.id)
+      const resource = `user:${user.id}`
+      const details = { channel, permissions: permissions.join(' ') }
+      await deps.trail.publish(
+        principal,
+        { area: 'users', action: 'channel-token-issued', resource, details },
+        request.id,
+      )
+      return deps.authenticator.issueChannelToken(
+        { tenant, externalId: user.externalId },
+        { channel, permissions: permissionsOf(permissions), info },
+        ttlSeconds,
       )
     },
   )
@@ -160,6 +200,13 @@ export function addUserRoutes(app: Edge, deps: EdgeDeps): void {
 async function known(deps: EdgeDeps, tenant: string, id: string): Promise<UserRecord> {
   const user = await deps.database.inTenant(tenant, (tx) => findUser(tx, { tenant, id }), { readOnly: true })
   if (user === undefined) throw notFound('user')
+  return user
+}
+
+/** A user who may have tokens. @throws HttpProblem 404 or 403 */
+async function signedIn(deps: EdgeDeps, tenant: string, externalId: string): Promise<UserRecord> {
+  const user = await known(deps, tenant, userId(sha256, tenant, externalId))
+  if (user.status !== 'active') throw new HttpProblem(403, 'SUSPENDED', 'The user is suspended.')
   return user
 }
 

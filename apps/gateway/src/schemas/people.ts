@@ -1,4 +1,5 @@
 import { Type } from 'typebox'
+import { ChannelGrants } from './channels.js'
 import { answer, moment, nullableString, nullableText, oneOf, strict, text } from './shapes.js'
 
 /** Users, their devices and tokens. */
@@ -99,7 +100,8 @@ export const TokenRequestSchema = Type.Object(
     ttlSeconds: Type.Optional(
       Type.Integer({ minimum: 60, maximum: 86_400, description: '3600 unless said.' }),
     ),
+    channels: Type.Optional(ChannelGrants),
   },
-  { ...strict, examples: [{}] },
+  { ...strict, examples: [{}, { channels: { 'room:ride-9': ['subscribe', 'publish'] } }] },
 )
 export const TokenAnswer = answer({ token: Type.String(), expiresAt: moment })
