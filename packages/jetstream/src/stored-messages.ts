@@ -26,6 +26,10 @@ export interface StreamState {
   bytes: number
   /** Most messages kept per subject, -1 for no limit. */
   maxPerSubject: number
+  /** Most bytes kept, -1 for no limit. */
+  maxBytes: number
+  /** How long messages are kept, 0 for ever. */
+  maxAgeMs: number
   /** When the stream was created, epoch milliseconds: another one may count from 1 again. */
   createdAt: number
   /**
@@ -38,7 +42,7 @@ export interface StreamState {
 
 interface StreamInfo {
   created: string
-  config: { max_msgs_per_subject?: number }
+  config: { max_msgs_per_subject?: number; max_bytes?: number; max_age?: number }
   state: { first_seq: number; last_seq: number; messages: number; bytes: number }
   cluster?: { leader?: string }
 }
@@ -56,6 +60,8 @@ export async function streamState(connection: Connection, stream: string): Promi
     messages: info.state.messages,
     bytes: info.state.bytes,
     maxPerSubject: info.config.max_msgs_per_subject ?? -1,
+    maxBytes: info.config.max_bytes ?? -1,
+    maxAgeMs: (info.config.max_age ?? 0) / 1e6,
     createdAt: Date.parse(info.created),
     serverId: leaderId(wire, info.cluster?.leader),
   }

@@ -3,7 +3,7 @@ import type { CoreMessage, CoreSubscription } from '@carillon/jetstream'
 import { EncodedFrame, type FrameChannel, frameText } from './encoded-frame.js'
 import type { LiveSource } from './live-source.js'
 import { publisherInfo } from './publisher-info.js'
-import { judgeRead, type ResetReason, type StreamHead } from './recovery.js'
+import { judgeRead, type Position, type ResetReason, type StreamHead } from './recovery.js'
 import { Ring } from './ring.js'
 import { Timeline } from './timeline.js'
 
@@ -37,6 +37,16 @@ export interface ChannelHooks {
 /** Frames after an offset, complete up to `covered`, or the reason why nobody can give them. */
 export type Backfill = { frames: EncodedFrame[]; covered: number } | { lost: ResetReason }
 
+/** What a channel found when it compared itself with the stream. */
+export interface Look {
+  /** Of the stream, at its begin. */
+  head: StreamHead
+  /** The channel's own last sequence, read after it. */
+  last: number
+  /** Where the channel stood at its end. */
+  position: number
+}
+
 /** Reads without progress before a gap counts as lost: a replica may lag for a moment. */
 const FRUITLESS_READS = 6
 const FRUITLESS_PAUSE_MS = 40
@@ -64,8 +74,16 @@ export class Channel implements FrameChannel {
   #filling: Promise<void> | undefined
   #backfill: { from: number; done: Promise<Backfill> } | undefined
   #rebasing: Promise<void> | undefined
+  /** Nobody who stands here or further back can be given all that came after. */
+  #evictedUpTo = -1
+  /** Sequence of the newest message known. */
+  #newest = 0
+  /** Before a live message whose predecessor was gone already: what lay between may be gone as well. */
+  #unproven = Number.POSITIVE_INFINITY
   /** Why the channel has no position: set until a rebase has succeeded. */
   #lost: ResetReason | undefined
+  /** Something came that can't be if all is well: the head must be looked at. */
+  #doubted = false
   #closed = false
 
   constructor(spec: ChannelSpec, source: LiveSource, limits: ChannelLimits, hooks: ChannelHooks) {
@@ -82,6 +100,12 @@ export class Channel implements FrameChannel {
 
   get tag(): string {
     return this.spec.tag
+  }
+
+  /** Something is wrong that nobody is at work on: the channel must be checked soon. */
+  get unsure(): boolean {
+    if (this.#filling !== undefined || this.#rebasing !== undefined) return false
+    return this.#doubted || this.#lost !== undefined || this.#timeline.missing
   }
 
   /** Everything of this channel up to here went to the subscribers. */
@@ -108,30 +132,73 @@ export class Channel implements FrameChannel {
     return this.#rebasing
   }
 
-  /** Compares with the stream's head; what is missing is read. `head` must have been read just before. */
-  async check(head: StreamHead): Promise<void> {
-    if (head.epoch !== this.epoch) return this.rebase('epoch')
-    if (this.#lost !== undefined) return this.rebase(this.#lost)
+  /**
+   * First half of a check: what the stream has and the channel has not is read. `head` was read just before. Gives what
+   * `conclude` needs; undefined when there is nothing to conclude.
+   */
+  async look(head: StreamHead): Promise<Look | undefined> {
+    this.#doubted = false
+    const wrong = head.epoch === this.epoch ? this.#lost : 'epoch'
+    if (wrong !== undefined) {
+      await this.rebase(wrong)
+      return undefined
+    }
     const last = await this.#source.last(this.spec.storedSubject)
-    if (this.epoch !== head.epoch || this.#early !== undefined) return
+    if (this.epoch !== head.epoch || this.#early !== undefined) return undefined
     if (last > this.position) {
       this.#timeline.expect(last)
       await this.#fill()
     }
+    return { head, last, position: this.position }
+  }
+
+  /** Second half: moves on to the head that was looked at, or begins again. `after` was read since the look. */
+  async conclude({ head, last, position }: Look, after: StreamHead): Promise<void> {
+    const { epoch } = head
+    if (this.epoch !== epoch || this.#early !== undefined) return
+    // what the stream has not reached is a place in another one
+    if (after.epoch !== epoch || after.lastSequence < position) return this.rebase('epoch')
+    // what was evicted before it was seen shows nowhere else; while a message of the channel is kept, all later ones are
+    if (last === 0 && shrinks(head, after) && after.firstSequence - 1 > position)
+      return this.rebase('evicted')
     // `last` was read after the head, so nothing of this channel lies between the two
-    if (this.epoch === head.epoch && this.position >= last) this.#timeline.advance(head.lastSequence)
+    if (this.position >= last) this.#timeline.advance(head.lastSequence)
+  }
+
+  /**
+   * A place after which nothing may have been evicted unseen, to be proven with a head read from now on; undefined when
+   * there is none. A live message follows upon the one before it, but says nothing of those that were gone by then.
+   */
+  get unproven(): Position | undefined {
+    return Number.isFinite(this.#unproven) ? { epoch: this.epoch, offset: this.#unproven } : undefined
+  }
+
+  /** Takes `head` as the proof, or begins again. */
+  async prove(place: Position, head: StreamHead): Promise<void> {
+    if (this.epoch !== place.epoch || this.#unproven !== place.offset) return
+    this.#unproven = Number.POSITIVE_INFINITY
+    if (head.epoch !== place.epoch) return this.rebase('epoch')
+    if (head.shrinks && head.firstSequence - 1 > place.offset) return this.rebase('evicted')
   }
 
   /** Reads what came after `offset`; one read at a time, shared by all who can use it. */
   async backfill(offset: number): Promise<Backfill> {
-    while (this.#backfill !== undefined && this.#backfill.from > offset) await this.#backfill.done
-    if (this.#backfill === undefined) {
-      const done = this.#readBack(offset).finally(() => {
-        this.#backfill = undefined
-      })
-      this.#backfill = { from: offset, done }
+    while (this.#backfill !== undefined) {
+      const { from, done } = this.#backfill
+      const result = await done
+      // what is lost for who stands further back need not be lost here
+      if (from === offset || (from < offset && !('lost' in result))) return result
     }
-    return this.#backfill.done
+    if (offset <= this.#evictedUpTo) return { lost: 'evicted' }
+    const done = this.#readBack(offset).finally(() => {
+      this.#backfill = undefined
+    })
+    this.#backfill = { from: offset, done }
+    const result = await done
+    if ('lost' in result && result.lost === 'evicted') {
+      this.#evictedUpTo = Math.max(this.#evictedUpTo, offset)
+    }
+    return result
   }
 
   /** What the stream still keeps after `offset`, whether or not it is complete. Delivers nothing. */
@@ -154,6 +221,9 @@ export class Channel implements FrameChannel {
     this.epoch = head.epoch
     this.#timeline.reset(start)
     this.#ring.reset(start)
+    this.#evictedUpTo = -1
+    this.#newest = last
+    this.#unproven = Number.POSITIVE_INFINITY
     const early = this.#early ?? []
     this.#early = undefined
     begin()
@@ -179,8 +249,16 @@ export class Channel implements FrameChannel {
     }
     const sequence = message.sequence
     const previous = message.previousSequence
-    if (sequence === undefined || previous === undefined || sequence <= this.position) return
+    if (sequence === undefined || previous === undefined) return
+    if (sequence <= this.position) {
+      // read back already, or a stream that counts anew
+      this.#doubted = true
+      return
+    }
     const frame = this.#encode(sequence, previous, message.body, message.header(PUBLISHER))
+    if ((previous < this.#newest || previous === 0) && this.position < this.#unproven) {
+      this.#unproven = this.position
+    }
     this.#deliver(this.#timeline.live(frame))
     if (this.#timeline.missing) {
       this.#hooks.onGap(this.spec)
@@ -197,6 +275,7 @@ export class Channel implements FrameChannel {
   #deliver(frames: readonly EncodedFrame[]): void {
     let delivered = 0
     for (const frame of frames) {
+      this.#newest = frame.sequence
       // a refused frame has its place in the order and nothing to show
       if (frame.json === '') continue
       this.#ring.push(frame)
@@ -260,6 +339,10 @@ export class Channel implements FrameChannel {
     if (covered >= this.#ring.floor) this.#ring.extendBack(offset, shown)
     return { frames: shown, covered }
   }
+}
+
+function shrinks(...heads: StreamHead[]): boolean {
+  return heads.some((head) => head.shrinks)
 }
 
 function pause(ms: number): Promise<void> {

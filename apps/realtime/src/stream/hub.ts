@@ -93,11 +93,17 @@ export class Hub implements AsyncDisposable {
     const { channel } = entry
     channel.holds++
     channel.idleSince = undefined
+    let late = false
     try {
-      await within(ATTACH_TIMEOUT_MS, this.#attach(entry, from, join))
+      await within(
+        ATTACH_TIMEOUT_MS,
+        // who was told that it did not work must not find itself in the channel later
+        this.#attach(entry, from, (attachment) => (late ? undefined : join(attachment))),
+      )
     } catch (error) {
       throw error instanceof HubUnavailable ? error : new HubUnavailable(error)
     } finally {
+      late = true
       channel.holds--
       this.#noteIdle(channel)
     }
@@ -142,7 +148,7 @@ export class Hub implements AsyncDisposable {
         // another node may have shown the client more than this one has seen
         if (checked) return start(channel, 'reset', 'ahead')
         checked = true
-        await channel.check(await this.#source.head())
+        await this.#compare([channel])
         continue
       }
       const recent = channel.recent(offset)
@@ -198,20 +204,41 @@ export class Hub implements AsyncDisposable {
     for (const entry of this.#entries.values()) {
       const { idleSince } = entry.channel
       if (idleSince !== undefined && now - idleSince >= this.#options.lingerMs) this.#close(entry)
-      else if (entry.ready && now >= entry.checkAt) due.push(entry)
+      else if (entry.ready && (now >= entry.checkAt || entry.channel.unsure)) due.push(entry)
     }
-    if (due.length > 0 && this.#settling === undefined && this.#source.connected) {
-      // a check that fails is made again in its next turn
-      this.#check(due).catch(() => undefined)
+    if (this.#settling !== undefined || !this.#source.connected) return
+    // what could not be proven stays so until the next turn
+    this.#prove().catch(() => undefined)
+    if (due.length > 0) {
+      this.#check(due).catch(() => {
+        for (const entry of due) entry.checkAt = now + this.#options.firstCheckMs
+      })
     }
+  }
+
+  /** One head proves all channels that got a message whose predecessor is not kept any more. */
+  async #prove(): Promise<void> {
+    const places = [...this.#entries.values()].flatMap(({ channel }) => {
+      const place = channel.unproven
+      return place === undefined ? [] : [{ channel, place }]
+    })
+    if (places.length === 0) return
+    const head = await this.#source.head()
+    await Promise.all(places.map(({ channel, place }) => channel.prove(place, head)))
   }
 
   async #check(entries: readonly Entry[]): Promise<void> {
     const next = this.#options.now() + this.#options.checkMs
     // spread, so that channels opened together are not read together for ever
     for (const entry of entries) entry.checkAt = next + Math.random() * (this.#options.checkMs / 4)
+    await this.#compare(entries.map(({ channel }) => channel))
+  }
+
+  async #compare(channels: readonly Channel[]): Promise<void> {
     const head = await this.#source.head()
-    await Promise.all(entries.map(({ channel }) => channel.check(head)))
+    const looks = await Promise.all(channels.map((channel) => channel.look(head)))
+    const after = await this.#source.head()
+    await Promise.all(looks.map((look, index) => look && (channels[index] as Channel).conclude(look, after)))
   }
 
   /** After a reconnection nothing is certain: compares every channel with the stream until that has succeeded. */

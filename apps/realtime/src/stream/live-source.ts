@@ -5,6 +5,7 @@ import {
   type CoreSubscription,
   lastOfSubject,
   readSubject,
+  type StreamState,
   streamState,
   subscribeCore,
 } from '@carillon/jetstream'
@@ -45,6 +46,7 @@ export function createLiveSource(
 ): LiveSource {
   const gate = createGate(options.concurrency)
   const stream = STREAMS.live
+  const head = createHeadReader(recovery)
   return {
     get connected() {
       return connection.connected && recovery.connected
@@ -54,7 +56,7 @@ export function createLiveSource(
     read: (subject, fromSequence, limit) =>
       gate(() => readSubject(recovery, { stream, subject, fromSequence, limit })),
     last: (subject) => gate(async () => (await lastOfSubject(recovery, stream, subject))?.sequence ?? 0),
-    head: () => gate(() => readHead(recovery)),
+    head: () => gate(head),
     onReconnect(listener) {
       const stops = [connection.onReconnect(listener), recovery.onReconnect(listener)]
       return () => {
@@ -64,21 +66,38 @@ export function createLiveSource(
   }
 }
 
+/** From here on a stream that is full again and again may have been so since the last look. */
+const NEARLY_FULL = 0.5
+
 /**
  * The head and the epoch. LIVE doesn't sync its writes, so after an unclean stop of its server the last sequences may
  * be given out again under an unchanged creation time: every run of the server is an epoch of its own.
  */
-async function readHead(recovery: Connection): Promise<StreamHead> {
-  for (;;) {
-    const run = recovery.serverId
-    const state = await streamState(recovery, STREAMS.live)
-    // an answer of one run must not be taken for another's
-    if (recovery.serverId !== run) continue
-    return {
-      epoch: liveEpoch(sha256, state),
-      firstSequence: state.firstSequence,
-      lastSequence: state.lastSequence,
-      maxPerSubject: state.maxPerSubject,
+function createHeadReader(recovery: Connection): () => Promise<StreamHead> {
+  let readAt = performance.now()
+  return async () => {
+    for (;;) {
+      const run = recovery.serverId
+      const state = await streamState(recovery, STREAMS.live)
+      // an answer of one run must not be taken for another's
+      if (recovery.serverId !== run) continue
+      const now = performance.now()
+      const sinceMs = now - readAt
+      readAt = now
+      return {
+        epoch: liveEpoch(sha256, state),
+        firstSequence: state.firstSequence,
+        lastSequence: state.lastSequence,
+        maxPerSubject: state.maxPerSubject,
+        shrinks: mayShrink(state, sinceMs),
+      }
     }
   }
+}
+
+/** A stream gives up old messages near its limit of bytes, when they are too old, and when it is emptied by hand. */
+function mayShrink(state: StreamState, sinceMs: number): boolean {
+  if (state.maxBytes > 0 && state.bytes >= state.maxBytes * NEARLY_FULL) return true
+  if (state.maxAgeMs > 0 && sinceMs >= state.maxAgeMs / 2) return true
+  return state.messages === 0 && state.lastSequence > 0
 }

@@ -22,6 +22,8 @@ export interface StreamHead {
   lastSequence: number
   /** Most messages kept per subject; 0 or less for no limit. */
   maxPerSubject: number
+  /** Whether messages may have gone since the last head other than by a newer one of their own subject. */
+  shrinks: boolean
 }
 
 /**

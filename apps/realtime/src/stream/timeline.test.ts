@@ -126,7 +126,7 @@ t.test('a ring gives every message after an offset or admits that it can not', (
 })
 
 t.test('a read is complete only when nothing can have been evicted after the offset', (t) => {
-  const head = { epoch: 'e', firstSequence: 100, lastSequence: 500, maxPerSubject: 200 }
+  const head = { epoch: 'e', firstSequence: 100, lastSequence: 500, maxPerSubject: 200, shrinks: false }
   t.equal(judgeRead(99, 10, head), undefined)
   t.equal(judgeRead(98, 10, head), 'evicted', 'the stream begins later')
   t.equal(judgeRead(99, 200, head), 'evicted', 'the subject is full')
@@ -158,6 +158,7 @@ t.test('a read is complete only when nothing can have been evicted after the off
           firstSequence,
           lastSequence,
           maxPerSubject,
+          shrinks: true,
         })
         const whole = all.filter(({ own, sequence }) => own && sequence > offset)
         return verdict !== undefined || whole.length === read.length
