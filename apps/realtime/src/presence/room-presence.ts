@@ -1,10 +1,7 @@
 import type { PresenceChanges, PublicationInfo } from '@carillon/contracts'
+import type { PresenceRoom } from '@carillon/redis'
 
-/** A room of one tenant; `id` is the channel's name without `room:`. */
-export interface PresenceRoom {
-  tenant: string
-  id: string
-}
+export type { PresenceRoom } from '@carillon/redis'
 
 /** Somebody who holds a connection; `userId` is the internal id, the one of subjects and rows. */
 export interface PresentUser {
@@ -52,9 +49,9 @@ export interface RoomPresence extends AsyncDisposable {
   /** How many are there. @throws RedisError `UNAVAILABLE` */
   stats(room: PresenceRoom): Promise<RoomStats>
   /**
-   * Calls back with who comes to the room and who leaves it, from all nodes, at most about four times a second. One
-   * NATS subscription for all listeners of a room; it lasts until the last one stops. `listener` must not throw, and
-   * gets a client's own join too.
+   * Calls back with who comes to the room and who leaves it, at most about four times a second from each node; `left`
+   * is to be applied before `joined`. All listeners get the same object, a client's own join among it. One NATS
+   * subscription serves all listeners of a room, until the last one stops. `listener` must not throw.
    * @returns the way to stop; idempotent
    */
   watch(room: PresenceRoom, listener: (changes: PresenceChanges) => void): () => void
@@ -62,10 +59,4 @@ export interface RoomPresence extends AsyncDisposable {
   readonly places: number
   /** Rooms that are listened to: for a gauge. */
   readonly watched: number
-}
-
-/** What `createRoomPresence(options, deps)` is given; without `redis` presence is unavailable and everybody offline. */
-export interface RoomPresenceOptions {
-  /** Name of this node, as sessions call it. */
-  node: string
 }
