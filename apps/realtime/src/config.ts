@@ -7,6 +7,13 @@ export const configSchema = Type.Object({
     description: 'address of NATS, nats://host:port',
     default: 'nats://127.0.0.1:4222',
   }),
+  redisUrl: Type.Optional(
+    textKey({
+      env: 'REDIS_URL',
+      description: 'address of Redis or Valkey; without it nobody is present and there are no tickets',
+      secret: true,
+    }),
+  ),
   host: textKey({ env: 'CARILLON_HOST', description: 'address to listen on', default: '127.0.0.1' }),
   port: integerKey({
     env: 'CARILLON_PORT',

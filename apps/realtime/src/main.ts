@@ -1,4 +1,5 @@
 import { openConnection } from '@carillon/jetstream'
+import { openRedis } from '@carillon/redis'
 import { createHttpServer, listen, readConfig, readSecretFiles, runProcess } from '@carillon/service'
 import { configSchema } from './config.js'
 import { start } from './start.js'
@@ -10,8 +11,16 @@ await runProcess({
     deps.logger.level = config.logLevel
     const connection = await openConnection({ servers: config.natsUrl, name: 'realtime' })
     const recoveryConnection = await openConnection({ servers: config.natsUrl, name: 'realtime-recovery' })
+    const { redisUrl } = config
+    const redis = redisUrl === undefined ? undefined : await openRedis({ url: redisUrl, name: 'realtime' })
     const http = await createHttpServer(deps)
-    const service = await start(config, { ...deps, http, connection, recoveryConnection })
+    const service = await start(config, {
+      ...deps,
+      http,
+      connection,
+      recoveryConnection,
+      ...(redis === undefined ? {} : { redis }),
+    })
     deps.logger.info({ url: await listen(http, config) }, 'realtime.listening')
     return {
       name: 'realtime',
@@ -19,6 +28,7 @@ await runProcess({
       async [Symbol.asyncDispose]() {
         await service[Symbol.asyncDispose]()
         await http.close()
+        await redis?.[Symbol.asyncDispose]()
         await recoveryConnection.close()
         await connection.close()
       },

@@ -35,6 +35,7 @@ const ROLES: Readonly<Record<RoleName, StartRole>> = {
       http: context.http,
       connection: await context.adapters.connection(),
       recoveryConnection: await context.adapters.recoveryConnection(),
+      redis: await context.adapters.redis(),
     }),
   gateway: async (context) =>
     startGateway(readConfig(GatewayConfig, { env: context.env }), {
