@@ -3,6 +3,8 @@ import { type RefObject, useEffect } from 'react'
 const GAP = 6
 /** From the edges of the window. */
 const MARGIN = 8
+/** Rather covers its anchor than gets lower. */
+const LEAST_HEIGHT = 260
 
 /** Keeps a shown popover below its anchor, or above where there is more room, inside the window. */
 export function useFloating(
@@ -27,20 +29,21 @@ export function useFloating(
   }, [open, anchor, floating])
 }
 
-/** Ends are aligned, as the anchor stands at the end of its row. */
-export function placeBelow(anchor: Element, floating: HTMLElement): void {
+/** Ends are aligned, as the anchor stands at the end of its row. What is too high for the window gets lower. */
+function placeBelow(anchor: Element, floating: HTMLElement): void {
   const at = anchor.getBoundingClientRect()
-  const { style, offsetWidth: width, offsetHeight: height } = floating
-  const rightToLeft = getComputedStyle(floating).direction === 'rtl'
+  const { style } = floating
   const { clientWidth, clientHeight } = document.documentElement
-  const wanted = rightToLeft ? at.left : at.right - width
-  const left = Math.max(MARGIN, Math.min(wanted, clientWidth - width - MARGIN))
   const below = at.bottom + GAP
-  const above = at.top - GAP - height
-  const fits = below + height <= clientHeight - MARGIN
-  const top = fits || above < MARGIN ? Math.min(below, clientHeight - height - MARGIN) : above
+  const roomBelow = clientHeight - below - MARGIN
+  const roomAbove = at.top - GAP - MARGIN
   style.inset = 'auto'
   style.margin = '0'
-  style.left = `${left}px`
+  style.maxHeight = `${Math.max(roomBelow, roomAbove, LEAST_HEIGHT)}px`
+  const { offsetWidth: width, offsetHeight: height } = floating
+  const wanted = getComputedStyle(floating).direction === 'rtl' ? at.left : at.right - width
+  const upwards = height > roomBelow && height <= roomAbove
+  const top = upwards ? at.top - GAP - height : Math.min(below, clientHeight - height - MARGIN)
+  style.left = `${Math.max(MARGIN, Math.min(wanted, clientWidth - width - MARGIN))}px`
   style.top = `${Math.max(MARGIN, top)}px`
 }

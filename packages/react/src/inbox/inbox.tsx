@@ -82,7 +82,7 @@ function InboxParts({ title, headingLevel = 2, filters = ALL, ...options }: Inbo
           onChoose={(chosen) => void store.setFilter(chosen).catch(() => undefined)}
         />
       )}
-      <Notice />
+      <Notice shown={inbox.items.length > 0} />
       <Panel
         {...options}
         {...{ id: ids.panel, titleId: ids.title, hintId: ids.hint, inbox, commands, fresh }}
@@ -99,18 +99,18 @@ function InboxParts({ title, headingLevel = 2, filters = ALL, ...options }: Inbo
 }
 
 /** What is wrong with the connection while notifications are shown. */
-function Notice(): ReactNode {
+function Notice({ shown }: { shown: boolean }): ReactNode {
   const { messages } = useCarillonContext().text
   const { part } = useParts()
   const connection = useConnectionState()
   const words = { offline: messages.offline, 'signed-out': messages.signedOut }
-  const shown = connection === 'offline' || connection === 'signed-out' ? words[connection] : undefined
+  const said = connection === 'offline' || connection === 'signed-out' ? words[connection] : undefined
   return (
     <div role="status">
-      {shown && (
+      {shown && said && (
         <p {...part('notice')}>
           <Icon name="offline" />
-          {shown}
+          {said}
         </p>
       )}
     </div>

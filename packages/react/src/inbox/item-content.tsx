@@ -52,13 +52,17 @@ export function ItemContent(props: ItemContentProps): ReactNode {
             onClick={open}
             opens
           >
-            {item.title}
+            <bdi>{item.title}</bdi>
           </Lead>
         </p>
-        {item.subtitle && <p {...part('subtitle')}>{item.subtitle}</p>}
+        {item.subtitle && (
+          <p {...part('subtitle')}>
+            <bdi>{item.subtitle}</bdi>
+          </p>
+        )}
         {item.body && (
-          <p {...part('body')} id={ids.body} dir="auto">
-            {item.body}
+          <p {...part('body')} id={ids.body}>
+            <bdi>{item.body}</bdi>
           </p>
         )}
         <Buttons {...props} />
@@ -102,7 +106,7 @@ function Buttons({ item, tabIndex, linkTarget, onAction, onRead }: ItemContentPr
             onAction?.(item, action, event)
           }}
         >
-          {action.label}
+          <bdi>{action.label}</bdi>
         </Lead>
       ))}
     </div>
