@@ -1,0 +1,218 @@
+import { fileURLToPath } from 'node:url'
+import type { PresenceChanges } from '@carillon/contracts'
+import { openConnection } from '@carillon/jetstream'
+import { createOnline, openRedis } from '@carillon/redis'
+import { eventually, type TestScope, useNats, useNodeProcess, useRedis } from '@carillon/testkit'
+import fc from 'fast-check'
+import t from 'tap'
+import { createRoomPresence } from '../src/presence/create-room-presence.js'
+import type { PresenceRoom, RoomPresence } from '../src/presence/room-presence.js'
+
+const nats = await useNats(t)
+const redisServer = await useRedis(t)
+const LEASE_MS = 1_200
+
+let rooms = 0
+const nextRoom = (): PresenceRoom => ({ tenant: 'acme', id: `ride-${++rooms}` })
+
+async function usePresence(
+  t: TestScope,
+  node: string,
+  options: { redis?: false; graceMs?: number } = {},
+): Promise<RoomPresence> {
+  const connection = await openConnection({ servers: nats.url, name: node })
+  const redis = await openRedis({ url: redisServer.url, name: node })
+  const presence = createRoomPresence(
+    { node, leaseMs: LEASE_MS, graceMs: options.graceMs ?? 500, tickMs: 20 },
+    {
+      connection,
+      ...(options.redis !== false && { redis }),
+      onFailure: (error) => {
+        throw error
+      },
+    },
+  )
+  t.teardown(async () => {
+    await presence[Symbol.asyncDispose]()
+    await redis.close()
+    await connection.close()
+  })
+  return presence
+}
+
+interface Observer {
+  /** Each message, as `-left` and `+joined` clients. */
+  heard: string[][]
+  /** Who is there, for all that it heard. */
+  there: Map<string, string>
+  stop: () => void
+}
+
+function observe(presence: RoomPresence, room: PresenceRoom): Observer {
+  const observer: Observer = { heard: [], there: new Map(), stop: () => undefined }
+  observer.stop = presence.watch(room, ({ left, joined }: PresenceChanges) => {
+    observer.heard.push([
+      ...left.map(({ client }) => `-${client}`),
+      ...joined.map(({ client }) => `+${client}`),
+    ])
+    for (const { client } of left) observer.there.delete(client)
+    for (const { client, user } of joined) observer.there.set(client, user)
+  })
+  return observer
+}
+
+async function listed(presence: RoomPresence, room: PresenceRoom): Promise<string[]> {
+  const { members = [] } = await presence.members(room)
+  return members.map(({ user, client }) => `${client} ${user}`).sort()
+}
+
+t.test('who comes and goes on one node is heard on all, in few messages', async (t) => {
+  const [one, two] = [await usePresence(t, 'one'), await usePresence(t, 'two')]
+  const room = nextRoom()
+  const [here, there] = [observe(one, room), observe(two, room)]
+  const second = observe(two, room)
+  t.equal(two.watched, 1, 'one subscription for all listeners')
+  // a listener must be known to the server before somebody else tells
+  await eventually(async () => {
+    one.joined(room, { user: 'first', client: 'first' })
+    await one.members(room)
+    one.left(room, 'first', { orderly: true })
+    return there.heard.length > 0 && here.heard.length > 0
+  })
+  const before = there.heard.length
+  for (let index = 0; index < 50; index++) one.joined(room, { user: `u${index}`, client: `c${index}` })
+  two.joined(room, { user: 'ben', client: 'b1', info: { car: 'red' } })
+  await eventually(() => here.there.size === 51 && there.there.size === 51)
+  t.ok(there.heard.length - before <= 4, `${there.heard.length - before} messages for 51 joins`)
+  t.match(await two.members(room), { clients: 51, users: 51 })
+  t.match(await two.stats(room), { clients: 51, users: 51 })
+  second.stop()
+  second.stop()
+  const heard = second.heard.length
+  for (let index = 0; index < 50; index++) one.left(room, `c${index}`, { orderly: true })
+  await eventually(() => here.there.size === 1 && there.there.size === 1)
+  t.equal(second.heard.length, heard, 'who stopped hears no more')
+  there.stop()
+  t.equal(two.watched, 0)
+  t.same(await listed(one, room), ['b1 ben'])
+})
+
+t.test('who comes back to another node within the grace was never away', async (t) => {
+  const [one, two] = [await usePresence(t, 'one'), await usePresence(t, 'two', { graceMs: 60_000 })]
+  const room = nextRoom()
+  const seen = observe(one, room)
+  one.joined(room, { user: 'anna', client: 'a1' })
+  two.joined(room, { user: 'ben', client: 'b1' })
+  await eventually(() => seen.there.size === 2)
+  two.left(room, 'b1', { orderly: false })
+  await two.members(room)
+  one.joined(room, { user: 'ben', client: 'b2' })
+  one.left(room, 'a1', { orderly: false })
+  await eventually(() => seen.there.size === 1)
+  t.same([...seen.there], [['b1', 'ben']], 'anna stayed away longer than the grace')
+  t.same(await listed(two, room), ['b1 ben'])
+  one.left(room, 'b2', { orderly: true })
+  await eventually(() => seen.there.size === 0)
+  t.equal(seen.heard.flat().length, 4)
+})
+
+t.test('what a killed process held is gone with its lease, and is told once', async (t) => {
+  const [one, two] = [await usePresence(t, 'one'), await usePresence(t, 'two')]
+  const room = nextRoom()
+  const [seen, again] = [observe(one, room), observe(two, room)]
+  one.joined(room, { user: 'dora', client: 'd1' })
+  await one.members(room)
+  const victim = await useNodeProcess(t, {
+    script: fileURLToPath(new URL('./presence-node.js', import.meta.url)),
+    args: [nats.url, redisServer.url, String(LEASE_MS), room.id, 'anna', 'ben', 'cleo'],
+    ready: /^ready$/,
+  })
+  await eventually(() => seen.there.size === 4 && again.there.size === 4)
+  t.equal((await two.stats(room)).clients, 4)
+  const redis = await openRedis({ url: redisServer.url })
+  t.teardown(() => redis.close())
+  const online = createOnline(redis)
+  t.equal((await online.online('acme', ['anna', 'ben', 'cleo', 'dora'])).size, 3)
+  await victim.kill('SIGKILL')
+  const killedAt = performance.now()
+  await eventually(async () => (await listed(two, room)).join() === 'd1 dora', { everyMs: 5 })
+  const goneMs = Math.round(performance.now() - killedAt)
+  await eventually(() => seen.there.size === 1 && again.there.size === 1)
+  const toldMs = Math.round(performance.now() - killedAt)
+  t.comment(`lease ${LEASE_MS} ms: gone from lists after ${goneMs} ms, told after ${toldMs} ms`)
+  t.ok(goneMs <= LEASE_MS + 200 && toldMs <= LEASE_MS * 1.4 + 200, 'within lease and sweep')
+  t.same(
+    seen.heard
+      .flat()
+      .filter((told) => told.startsWith('-'))
+      .sort(),
+    ['-anna-victim', '-ben-victim', '-cleo-victim'],
+  )
+  t.equal((await online.online('acme', ['anna', 'ben', 'cleo'])).size, 0)
+})
+
+t.test('without Redis everybody is welcome and nobody known', async (t) => {
+  const [none, one] = [await usePresence(t, 'none', { redis: false }), await usePresence(t, 'one')]
+  const room = nextRoom()
+  none.connected({ tenant: 'acme', userId: 'anna' })
+  none.joined(room, { user: 'anna', client: 'a1' })
+  await t.rejects(none.members(room), { name: 'RedisError', code: 'UNAVAILABLE' })
+  await t.rejects(none.stats(room), { code: 'UNAVAILABLE' })
+  const seen = observe(none, room)
+  await eventually(async () => {
+    one.joined(room, { user: 'ben', client: 'b1' })
+    await one.members(room)
+    one.left(room, 'b1', { orderly: true })
+    return seen.heard.length > 0
+  })
+  none.left(room, 'a1', { orderly: true })
+  none.gone({ tenant: 'acme', userId: 'anna' })
+})
+
+const USERS = ['anna', 'ben', 'cleo'] as const
+const step = fc.oneof(
+  { weight: 5, arbitrary: fc.record({ do: fc.constant('join' as const), user: fc.constantFrom(...USERS) }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('leave' as const), pick: fc.nat() }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('lose' as const), pick: fc.nat() }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('write' as const) }) },
+)
+const steps = fc.array(fc.tuple(step, fc.nat({ max: 1 })), { minLength: 1, maxLength: 30 })
+
+t.test('whoever listens ends with what whoever asks is told, whatever happened', async (t) => {
+  const nodes = [await usePresence(t, 'one', { graceMs: 60 }), await usePresence(t, 'two', { graceMs: 60 })]
+  const property = fc.asyncProperty(steps, async (script) => {
+    const room = nextRoom()
+    const seen = observe(nodes[0] as RoomPresence, room)
+    const held: { client: string; user: string; node: RoomPresence }[] = []
+    let clients = 0
+    for (const [what, at] of script) {
+      const node = nodes[at] as RoomPresence
+      if (what.do === 'write') await node.members(room)
+      if (what.do === 'join') {
+        const client = `${what.user}-${++clients}`
+        held.push({ client, user: what.user, node })
+        node.joined(room, { user: what.user, client })
+      }
+      if (what.do === 'leave' || what.do === 'lose') {
+        const [place] = held.splice(what.pick % Math.max(1, held.length), 1)
+        place?.node.left(room, place.client, { orderly: what.do === 'leave' })
+      }
+    }
+    const users = held.map(({ user }) => user).sort()
+    await eventually(async () => {
+      const now = await listed(nodes[1] as RoomPresence, room)
+      const heard = [...seen.there].map(([client, user]) => `${client} ${user}`).sort()
+      return (
+        now
+          .map((line) => line.split(' ')[1])
+          .sort()
+          .join() === users.join() && now.join() === heard.join()
+      )
+    })
+    seen.stop()
+    for (const { client, node } of held) node.left(room, client, { orderly: true })
+    const joins = seen.heard.flat().filter((told) => told.startsWith('+'))
+    return new Set(joins).size === joins.length
+  })
+  await fc.assert(property, { numRuns: 40, endOnFailure: true })
+})
