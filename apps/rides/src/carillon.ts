@@ -1,4 +1,5 @@
-import type { CarillonClient } from '@carillon/sdk'
+import { type CarillonClient, CarillonClientError } from '@carillon/sdk'
+import { HttpProblem } from '@carillon/service'
 import type { ChannelClaim } from './chat/channel-answer.js'
 import type { rideChannels } from './chat/channel-rule.js'
 import type { Latest } from './driving/feed.js'
@@ -48,4 +49,10 @@ export function carillonChannels(carillon: CarillonClient, live: CarillonClient)
       })
     },
   }
+}
+
+/** Turns what Carillon's client throws into an answer of ours; anything else is thrown on. */
+export function carillonProblem(cause: unknown, detail: string): HttpProblem {
+  if (!(cause instanceof CarillonClientError)) throw cause
+  return new HttpProblem(503, 'CARILLON_UNAVAILABLE', detail, { headers: { 'retry-after': '5' }, cause })
 }

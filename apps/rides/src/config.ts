@@ -11,12 +11,28 @@ export const RidesConfig = Type.Object({
   carillonUrl: textKey({ env: 'CARILLON_URL', description: "Address of Carillon's edge." }),
   carillonKey: textKey({
     env: 'CARILLON_API_KEY',
-    description: 'API key with events:write and users:write.',
+    description: 'API key with events:write, users:write and channels:write.',
     secret: true,
   }),
+  natsUrl: Type.Optional(
+    textKey({
+      env: 'RIDES_NATS_URL',
+      description:
+        "NATS of Carillon; with it we answer who may enter a ride's channels, without it tokens say so.",
+    }),
+  ),
+  natsSeed: Type.Optional(
+    textKey({ env: 'RIDES_NATS_SEED', description: 'Seed of our nkey user at that NATS.', secret: true }),
+  ),
+  tenant: Type.Optional(
+    textKey({
+      env: 'RIDES_CARILLON_TENANT',
+      description: "Carillon's name for us; needed with RIDES_NATS_URL.",
+    }),
+  ),
   token: textKey({
     env: 'RIDES_TOKEN',
-    description: 'Bearer token that callers of /rides must show.',
+    description: 'Bearer token of the services that call us; signs the sessions of persons as well.',
     secret: true,
     minLength: 16,
   }),

@@ -1,6 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
-import { claimsFor } from '../chat/channel-answer.js'
+import { carillonProblem } from '../carillon.js'
+import { type ChannelClaim, claimsFor } from '../chat/channel-answer.js'
 import { allowed } from '../chat/chat.js'
 import { findRide } from '../ride/ride-store.js'
 import type { RidesDeps } from '../rides-deps.js'
@@ -22,19 +23,29 @@ export const sessionRoutes: FastifyPluginAsyncTypebox<RidesDeps> = async (app, d
     const now = deps.now()
     const { ride, rights } = allowed(await findRide(deps.pool, request.params.id), { user, now })
     const claims = claimsFor(ride, rights, now)
-    const { channels, answersOnNats } = deps
-    if (answersOnNats) {
-      const { token, expiresAt } = await channels.userToken(user, [])
-      return { token, expiresAt, channels: claims.map(({ channel }) => ({ channel })) }
+    try {
+      return await tokensFor(deps, user, claims)
+    } catch (cause) {
+      throw carillonProblem(cause, 'Carillon gives no token now.')
     }
-    // the token of a connection lets into this ride; who is connected already shows those of the channels
-    const [{ token, expiresAt }, ...tokens] = await Promise.all([
-      channels.userToken(user, claims),
-      ...claims.map(async (claim) => ({
-        channel: claim.channel,
-        ...(await channels.channelToken(user, claim)),
-      })),
-    ])
-    return { token, expiresAt, channels: tokens }
   })
+}
+
+/** The token of a connection, which lets into the ride's channels; who is connected already shows those of the channels. */
+async function tokensFor(
+  { channels, answersOnNats }: Pick<RidesDeps, 'channels' | 'answersOnNats'>,
+  user: string,
+  claims: readonly ChannelClaim[],
+) {
+  if (answersOnNats) {
+    return { ...(await channels.userToken(user, [])), channels: claims.map(({ channel }) => ({ channel })) }
+  }
+  const [connection, ...tokens] = await Promise.all([
+    channels.userToken(user, claims),
+    ...claims.map(async (claim) => ({
+      channel: claim.channel,
+      ...(await channels.channelToken(user, claim)),
+    })),
+  ])
+  return { ...connection, channels: tokens }
 }

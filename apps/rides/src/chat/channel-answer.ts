@@ -58,13 +58,15 @@ export interface ChannelClaim {
 }
 
 const TOKEN_SECONDS = 3_600
+/** Carillon gives none for less. */
+const LEAST_TOKEN_SECONDS = 60
 
 /** Channels of a ride that a token of this user opens now. */
 export function claimsFor(ride: Ride, rights: Rights, now: number): ChannelClaim[] {
   const room: ChannelClaim = {
     channel: roomOf(ride.id),
     permissions: ['subscribe', 'presence', 'history'],
-    ttlSeconds: secondsOf(rights, now, TOKEN_SECONDS),
+    ttlSeconds: Math.max(LEAST_TOKEN_SECONDS, secondsOf(rights, now, TOKEN_SECONDS)),
   }
   if (!rights.follow) return [room]
   const latest: ChannelClaim = {

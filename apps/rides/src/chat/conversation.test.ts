@@ -96,8 +96,10 @@ t.test('a token says the same for who is not asked about', async (t) => {
   )
   t.strictSame(
     claims(over(23.99)).map(({ channel, ttlSeconds }) => [channel, ttlSeconds]),
-    [[roomOf(id), 36]],
+    [[roomOf(id), 60]],
+    'the least that Carillon gives',
   )
+  t.equal(claims(over(23.9))[0]?.ttlSeconds, 360)
 })
 
 t.test('only channels of rides have a ride', async (t) => {

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import { CarillonClientError } from '@carillon/sdk'
 import { HttpProblem } from '@carillon/service'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { servicesOnly } from '../access/callers.js'
+import { carillonProblem } from '../carillon.js'
 import { openConversation } from '../chat/chat-store.js'
 import { inTransaction } from '../database.js'
 import { enqueueEvent } from '../outbox/outbox-store.js'
@@ -119,13 +119,7 @@ export const rideRoutes: FastifyPluginAsyncTypebox<RidesDeps> = async (app, { po
     try {
       await relay.flush(rideId)
     } catch (cause) {
-      if (!(cause instanceof CarillonClientError)) throw cause
-      throw new HttpProblem(
-        503,
-        'CARILLON_UNAVAILABLE',
-        'The change is kept; its event is published as soon as Carillon takes it.',
-        { headers: { 'retry-after': '5' }, cause },
-      )
+      throw carillonProblem(cause, 'The change is kept; its event is published as soon as Carillon takes it.')
     }
   }
 }
