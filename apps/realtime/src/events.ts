@@ -12,8 +12,13 @@ export interface RealtimeEvents {
   slow(transport: Transport): void
   disconnected(transport: Transport, disconnect: Disconnect): void
   failed(error: unknown): void
+  /** Who is present could not be shared. */
+  presenceFailed(error: unknown): void
   drained(connections: number, ms: number): void
 }
+
+/** The same trouble is logged once in so long. */
+const QUIET_MS = 60_000
 
 export function createEvents(logger: Logger, metrics: Metrics): RealtimeEvents {
   const delivered = metrics.counter({
@@ -48,6 +53,11 @@ export function createEvents(logger: Logger, metrics: Metrics): RealtimeEvents {
     name: 'carillon_realtime_frames_refused_total',
     help: 'Stored frames that are not a JSON object and were left out.',
   })
+  const presenceFailures = metrics.counter({
+    name: 'carillon_realtime_presence_failures_total',
+    help: 'Times that who is present could not be written, read or told.',
+  })
+  let presenceQuietUntil = 0
   return {
     channelHooks: {
       onDelivered: (frames, subscribers) => delivered.inc(frames * subscribers),
@@ -75,6 +85,13 @@ export function createEvents(logger: Logger, metrics: Metrics): RealtimeEvents {
     },
     failed(error) {
       logger.error({ err: error }, 'connection.failed')
+    },
+    presenceFailed(error) {
+      presenceFailures.inc()
+      // a Redis that is away fails several times a second
+      if (performance.now() < presenceQuietUntil) return
+      presenceQuietUntil = performance.now() + QUIET_MS
+      logger.warn({ err: error }, 'presence.failed')
     },
     drained(connections, ms) {
       logger.info({ connections, ms }, 'connections.drained')

@@ -15,8 +15,9 @@ import { Patrol } from './clients/patrol.js'
 import { Wheel } from './clients/wheel.js'
 import type { RealtimeConfig } from './config.js'
 import { createEvents } from './events.js'
+import { createRoomPresence } from './presence/create-room-presence.js'
 import { createPresencePushes } from './presence/pushes.js'
-import { createRoomPresence } from './presence/temporary.js'
+import type { RoomPresence } from './presence/room-presence.js'
 import { createWires } from './protocol/wires.js'
 import type { EdgeDeps } from './routes/edge-deps.js'
 import { onEmulation } from './routes/on-emulation.js'
@@ -107,7 +108,10 @@ export async function start(config: RealtimeConfig, deps: RealtimeDeps): Promise
     now,
   }
   const node = randomBytes(8).toString('hex')
-  const presence = createRoomPresence({ node }, { connection, ...(redis === undefined ? {} : { redis }) })
+  const presence = createRoomPresence(
+    { node },
+    { connection, ...(redis === undefined ? {} : { redis }), onFailure: events.presenceFailed },
+  )
   const frames = createWindowPublisher(connection, { stream: STREAMS.live, giveUpMs: PUBLISH_GIVE_UP_MS })
   const protocol = {
     ...edge,
@@ -138,7 +142,7 @@ export async function start(config: RealtimeConfig, deps: RealtimeDeps): Promise
   await onWebSocket(http, protocol)
   await onHttpStream(http, protocol)
   const emulation = await onEmulation(http, connection, protocol)
-  addGauges(metrics, connections, hub)
+  addGauges(metrics, { connections, hub, presence })
   const removeCheck = health.add('realtime', () => (connections.draining ? 'draining' : hub.problem()))
   return createService({
     connections,
@@ -169,7 +173,10 @@ function createAccess(connection: Connection, verifier: TokenVerifier, now: () =
   })
 }
 
-function addGauges(metrics: Metrics, connections: Connections, hub: Hub): void {
+function addGauges(
+  metrics: Metrics,
+  { connections, hub, presence }: { connections: Connections; hub: Hub; presence: RoomPresence },
+): void {
   metrics.gauge({
     name: 'carillon_realtime_connections',
     help: 'Open connections.',
@@ -182,6 +189,11 @@ function addGauges(metrics: Metrics, connections: Connections, hub: Hub): void {
     name: 'carillon_realtime_channels',
     help: 'Channels held by this node.',
     collect: (gauge) => gauge.set(hub.channels),
+  })
+  metrics.gauge({
+    name: 'carillon_realtime_places',
+    help: 'Places in rooms that connections of this node hold.',
+    collect: (gauge) => gauge.set(presence.places),
   })
 }
 

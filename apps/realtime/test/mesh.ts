@@ -18,6 +18,7 @@ import {
   loadTopology,
   openConnection,
 } from '@carillon/jetstream'
+import { openRedis } from '@carillon/redis'
 import {
   createHealth,
   createHttpServer,
@@ -69,12 +70,14 @@ export async function useNode(
   t: TestScope,
   servers: string,
   overrides: Partial<RealtimeConfig> = {},
+  redisUrl?: string,
 ): Promise<RealtimeNode> {
   const logger = createLogger({ name: 'realtime', level: 'silent' })
   const metrics = createMetrics()
   const health = createHealth()
   const connection = await openConnection({ servers, name: 'realtime' })
   const recoveryConnection = await openConnection({ servers, name: 'realtime-recovery' })
+  const redis = redisUrl === undefined ? undefined : await openRedis({ url: redisUrl, name: 'realtime' })
   const http = await createHttpServer({ logger, metrics, health, maxEventLoopDelayMs: 10_000 })
   const service = await start(config(overrides), {
     logger,
@@ -83,6 +86,7 @@ export async function useNode(
     http,
     connection,
     recoveryConnection,
+    ...(redis === undefined ? {} : { redis }),
   })
   const url = await listen(http, { host: '127.0.0.1', port: 0 })
   let stopped: Promise<void> | undefined
@@ -90,6 +94,7 @@ export async function useNode(
     stopped ??= (async () => {
       await service[Symbol.asyncDispose]()
       await http.close()
+      await redis?.[Symbol.asyncDispose]()
       await recoveryConnection.close()
       await connection.close()
     })()

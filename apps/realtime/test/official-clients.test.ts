@@ -1,6 +1,6 @@
 import { type AuthoriseAnswer, authoriseSubject, type InboxQuestion } from '@carillon/contracts'
 import { answerQuestions, type Connection } from '@carillon/jetstream'
-import { eventually, type TestScope } from '@carillon/testkit'
+import { eventually, type TestScope, useRedis } from '@carillon/testkit'
 import { Centrifuge, type Options, type TransportEndpoint } from 'centrifuge'
 import { Centrifuge as ProtobufCentrifuge } from 'centrifuge/build/protobuf'
 import { EventSource } from 'eventsource'
@@ -78,8 +78,9 @@ async function useRooms(t: TestScope): Promise<{
   asked: InboxQuestion[]
 }> {
   const { nats, connection } = await useLive(t)
-  const node = await useNode(t, nats.url)
-  const other = await useNode(t, nats.url)
+  const redis = await useRedis(t)
+  const node = await useNode(t, nats.url, {}, redis.url)
+  const other = await useNode(t, nats.url, {}, redis.url)
   answerRules(t, connection, [
     {
       namespace: 'ride',
@@ -168,6 +169,37 @@ for (const way of WAYS) {
       t.same(seen, [{ data: { text: 'On my way – 5 min 🚕' }, user: 'anna' }])
       t.same(heard[0]?.data, seen[0]?.data, 'the speaker among them')
       await t.rejects(listener.publish({ text: 'me too' }), { code: 103 }, 'who may only listen is told so')
+    })
+
+    await t.test('sees who is in a room, who comes and who leaves', async (t) => {
+      const moves: string[] = []
+      const kitchen = anna.newSubscription('room:ride-kitchen', { joinLeave: true })
+      kitchen.on('join', ({ info }) => moves.push(`+${info.user}`))
+      kitchen.on('leave', ({ info }) => moves.push(`-${info.user}`))
+      kitchen.subscribe()
+      await kitchen.ready(5_000)
+      const ben = useClient(
+        t,
+        WAYS[1] as Way,
+        { node: other, other },
+        { user: 'ben', rooms: ['ride-kitchen'] },
+      )
+      const place = ben.newSubscription('room:ride-kitchen')
+      place.subscribe()
+      ben.connect()
+      await place.ready(5_000)
+      await eventually(() => moves.includes('+ben'))
+      const { clients } = await kitchen.presence()
+      t.same(
+        Object.values(clients)
+          .map(({ user }) => user)
+          .sort(),
+        ['anna', 'ben'],
+      )
+      t.same(await kitchen.presenceStats(), { numClients: 2, numUsers: 2 })
+      place.unsubscribe()
+      await eventually(() => moves.at(-1) === '-ben')
+      t.same(Object.keys((await kitchen.presence()).clients).length, 1)
     })
 
     await t.test('is told what is wrong with what it says', async (t) => {
