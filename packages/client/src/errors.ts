@@ -33,3 +33,8 @@ export class UnauthorizedError extends Error {
     this.name = 'UnauthorizedError'
   }
 }
+
+/** True for errors that mean: nobody is signed in. Also for one of another copy of this package. */
+export function isUnauthorized(error: unknown): error is Error {
+  return (error as { name?: unknown } | null)?.name === 'UnauthorizedError'
+}

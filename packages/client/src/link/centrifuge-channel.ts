@@ -1,0 +1,106 @@
+import type { Centrifuge, ClientInfo, PublicationContext, Subscription } from 'centrifuge'
+import type { ChannelMessage, Member } from '../api.js'
+import type { ChannelEvent, Position } from '../channels/channel-state.js'
+
+/** From as many listed members on, the count is asked for. */
+const LISTED_MEMBERS = 200
+
+export interface ChannelWish {
+  name: string
+  getToken: (() => Promise<string>) | undefined
+  /** Where to go on from: of who held the connection before. */
+  since: Position | null
+  tell: (event: ChannelEvent) => void
+}
+
+/** Joins a channel, and joins it again after every loss until it is closed. */
+export function joinSubscription(
+  centrifuge: Centrifuge,
+  { name, getToken, since, tell }: ChannelWish,
+): { subscription: Subscription; close: () => void } {
+  const isRoom = name.startsWith('room:')
+  const subscription = centrifuge.newSubscription(name, {
+    joinLeave: true,
+    ...(isRoom ? { recoverable: true, positioned: true } : {}),
+    ...(isRoom && since !== null ? { since } : {}),
+    ...(getToken === undefined ? {} : { getToken }),
+  })
+  // counts joins, so that what was asked in one is not taken for an answer in another
+  let session = 0
+  let changes: (() => void)[] | undefined
+  const inOrder = (event: ChannelEvent) => {
+    // a list of members is on its way: it is older than this
+    if (changes === undefined) tell(event)
+    else changes.push(() => tell(event))
+  }
+  subscription.on('subscribing', () => {
+    session += 1
+    tell({ type: 'joining' })
+  })
+  subscription.on('subscribed', ({ wasRecovering, recovered, streamPosition }) => {
+    session += 1
+    tell({
+      type: 'joined',
+      recovered: !isRoom || !wasRecovering || recovered,
+      position: streamPosition ?? null,
+    })
+    changes = []
+    const mine = session
+    void members(subscription).then((list) => {
+      if (mine !== session) return
+      if (list !== undefined) tell({ type: 'members', ...list })
+      const waiting = changes ?? []
+      changes = undefined
+      for (const run of waiting) run()
+    })
+  })
+  subscription.on('unsubscribed', ({ code, reason }) => {
+    session += 1
+    if (code !== 0) tell({ type: 'refused', problem: { code: refusalCode(code), message: reason } })
+  })
+  subscription.on('publication', (publication) => tell({ type: 'message', message: messageOf(publication) }))
+  subscription.on('join', ({ info }) => inOrder({ type: 'came', member: memberOf(info) }))
+  subscription.on('leave', ({ info }) => inOrder({ type: 'went', client: info.client }))
+  subscription.subscribe()
+  return {
+    subscription,
+    close: () => {
+      session += 1
+      subscription.removeAllListeners()
+      centrifuge.removeSubscription(subscription)
+    },
+  }
+}
+
+/** Who is there; undefined where that may not be asked. */
+async function members(
+  subscription: Subscription,
+): Promise<{ members: Member[]; count: number } | undefined> {
+  try {
+    const { clients } = await subscription.presence()
+    const listed = Object.values(clients).map(memberOf)
+    const count =
+      listed.length < LISTED_MEMBERS ? listed.length : (await subscription.presenceStats()).numClients
+    return { members: listed, count }
+  } catch {
+    return undefined
+  }
+}
+
+export function messageOf(publication: PublicationContext): ChannelMessage {
+  const { data, offset, info, tags } = publication
+  return {
+    data,
+    offset: offset ?? null,
+    key: tags?.key ?? null,
+    from: info === undefined || (info.user === '' && info.client === '') ? null : memberOf(info),
+  }
+}
+
+function memberOf({ client, user, chanInfo, connInfo }: ClientInfo): Member {
+  return { client, user, info: chanInfo ?? connInfo ?? null }
+}
+
+function refusalCode(code: number): string {
+  return code === 102 ? 'CHANNEL_UNKNOWN' : 'CHANNEL_DENIED'
+}

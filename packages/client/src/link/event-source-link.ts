@@ -1,0 +1,174 @@
+import type { Frame } from '@carillon/contracts'
+import type { CarillonOptions, ChannelMessage } from '../api.js'
+import { backoffMs, createAlarm } from '../backoff.js'
+import { CarillonError, isUnauthorized } from '../errors.js'
+import type { Link, LinkEvents } from './link.js'
+import type { Tokens } from './tokens.js'
+
+const PERSONAL = 'user'
+const CLOSED = 2
+/** Channels that join in the same moment share one new connection. */
+const REOPEN_AFTER_MS = 10
+
+/** A plain EventSource on `/v1/sse`. It only hears: whatever is asked or said goes over HTTP. */
+export function createEventSourceLink(
+  options: Pick<CarillonOptions, 'url' | 'EventSource'>,
+  tokens: Tokens,
+  events: LinkEvents,
+): Link {
+  const Source = (options.EventSource ?? globalThis.EventSource) as typeof EventSource
+  /** By name; true when it was heard before. */
+  const channels = new Map<string, boolean>([[PERSONAL, false]])
+  let source: EventSource | undefined
+  let wanted = false
+  let connected = false
+  let lastId = ''
+  let failures = 0
+  /** Counts connections: what an old one says is not listened to. */
+  let generation = 0
+  /** A token that may have ended: the next connection has another one. */
+  let doubted: string | undefined
+  const again = createAlarm(() => void open())
+
+  const close = () => {
+    generation += 1
+    connected = false
+    again.clear()
+    source?.close()
+    source = undefined
+  }
+  const retry = () => {
+    close()
+    events.state('offline', null)
+    again.set(backoffMs(failures++))
+  }
+  const open = async () => {
+    close()
+    const mine = generation
+    let token: string
+    try {
+      token = await (doubted === undefined ? tokens.current() : tokens.renewed(doubted))
+      doubted = undefined
+    } catch (error) {
+      if (mine !== generation) return
+      if (!isUnauthorized(error)) return retry()
+      wanted = false
+      return events.state('signed-out', { code: 'UNAUTHORIZED', message: (error as Error).message })
+    }
+    if (mine === generation) listen(token)
+  }
+  const listen = (token: string) => {
+    const url = new URL('/v1/sse', options.url)
+    for (const name of channels.keys()) url.searchParams.append('channel', name)
+    url.searchParams.set('token', token)
+    if (lastId !== '') url.searchParams.set('last_event_id', lastId)
+    const mine = new Source(url.href)
+    source = mine
+    const on = (type: string, take: (data: unknown) => void) =>
+      mine.addEventListener(type, (event) => {
+        if (source !== mine) return
+        const { data, lastEventId } = event as MessageEvent<string>
+        if (lastEventId !== '') lastId = lastEventId
+        take(JSON.parse(data))
+      })
+    on('ready', (data) => ready((data as { channels: Ready }).channels))
+    on('reset', (data) => reset((data as { channel: string }).channel))
+    on('expired', () => {
+      doubted = token
+      void open()
+    })
+    on('message', (data) => events.frame(data as Frame))
+    for (const name of channels.keys()) {
+      if (name !== PERSONAL)
+        on(name, (data) => events.channel(name, { type: 'message', message: messageOf(data) }))
+    }
+    mine.addEventListener('error', () => {
+      if (source !== mine) return
+      connected = false
+      if (mine.readyState !== CLOSED) return events.state('connecting', null)
+      // it doesn't tell why
+      doubted = token
+      retry()
+    })
+  }
+  const ready = (told: Ready) => {
+    failures = 0
+    connected = true
+    events.state('connected', null)
+    for (const [name, heard] of channels) {
+      const recovered = told[name]?.recovered === true
+      channels.set(name, true)
+      if (name === PERSONAL) events.personal(recovered)
+      else events.channel(name, { type: 'joined', recovered: recovered || !heard, position: null })
+    }
+  }
+  const reset = (name: string) => {
+    if (name === PERSONAL) events.personal(false)
+    else if (channels.has(name)) events.channel(name, { type: 'joined', recovered: false, position: null })
+  }
+  const reopen = () => {
+    if (!wanted) return
+    again.clear()
+    again.set(REOPEN_AFTER_MS)
+  }
+
+  return {
+    get connected() {
+      return connected
+    },
+    connect() {
+      if (wanted) return
+      wanted = true
+      events.state('connecting', null)
+      void open()
+    },
+    disconnect() {
+      wanted = false
+      close()
+      events.state('idle', null)
+    },
+    wake() {
+      if (wanted && !connected && source === undefined) reopen()
+    },
+    networkLost() {
+      if (wanted) retry()
+    },
+    rpc: async () => {
+      throw new CarillonError('NOT_AVAILABLE', 'This transport only hears.')
+    },
+    join(name) {
+      channels.set(name, false)
+      reopen()
+    },
+    leave(name) {
+      channels.delete(name)
+      reopen()
+    },
+    publish: async () => {
+      throw new CarillonError('NOT_AVAILABLE', 'This transport only hears.')
+    },
+    history: async () => {
+      throw new CarillonError('NOT_AVAILABLE', 'This transport has no history.')
+    },
+  }
+}
+
+type Ready = Record<string, { recovered: boolean }>
+
+function messageOf(publication: unknown): ChannelMessage {
+  const { data, offset, key, info } = publication as {
+    data: unknown
+    offset?: number
+    key?: string
+    info?: { user: string; client: string; chan_info?: unknown }
+  }
+  return {
+    data,
+    offset: offset ?? null,
+    key: key ?? null,
+    from:
+      info === undefined || (info.user === '' && info.client === '')
+        ? null
+        : { user: info.user, client: info.client, info: info.chan_info ?? null },
+  }
+}
