@@ -3,6 +3,7 @@ import { CarillonClientError } from './errors.js'
 import { completeEvent, type EventInput } from './event.js'
 import type { Published, Publisher } from './publisher.js'
 import { DEFAULT_RETRY, type RetryPolicy, withRetry } from './retry.js'
+import { type RoomCalls, roomCalls } from './rooms.js'
 
 export interface HttpOptions {
   /** Address of Carillon's edge, like `https://carillon.example`. */
@@ -50,7 +51,7 @@ export interface WorkflowChange {
 }
 
 /** A client for everything that services do with Carillon over HTTP. */
-export interface CarillonClient extends Publisher {
+export interface CarillonClient extends Publisher, RoomCalls {
   /** Begins one workflow for the recipients given, known or identified inline. */
   trigger(
     workflow: string,
@@ -69,8 +70,6 @@ export interface CarillonClient extends Publisher {
     version: number | 'draft' | 'shadow',
     options?: Pick<PutWorkflowOptions, 'expect'>,
   ): Promise<WorkflowChange>
-  /** A token with which a browser or an app signs in as this user. */
-  userToken(userId: string): Promise<{ token: string; expiresAt: string }>
   /** Any other call of the API; JSON in and out. */
   call<T>(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<T>
 }
@@ -149,9 +148,7 @@ export function connectHttp(options: HttpOptions): CarillonClient {
       const path = `/v1/workflows/${encodeURIComponent(key)}/versions/${version}/publish`
       return request('POST', `${path}${query({ expect })}`, undefined, {})
     },
-    userToken(userId) {
-      return json('POST', `/v1/users/${encodeURIComponent(userId)}/token`, {})
-    },
+    ...roomCalls(json, isUnknown),
     call: json,
     async [Symbol.asyncDispose]() {
       // nothing of ours is open
@@ -188,6 +185,10 @@ async function send<T>(
   }
   if (answer.ok) return (text === '' ? undefined : JSON.parse(text)) as T
   throw problemOf(answer, text)
+}
+
+function isUnknown(error: unknown): boolean {
+  return error instanceof CarillonClientError && error.status === 404
 }
 
 class RetryableAnswer extends CarillonClientError {

@@ -7,6 +7,12 @@ import {
   type NatsConnection,
   nkeyAuthenticator,
 } from '@nats-io/transport-node'
+import {
+  type AnswerChannels,
+  type AnswerChannelsOptions,
+  type Answering,
+  answerChannels,
+} from './answer-channels.js'
 import { CarillonClientError } from './errors.js'
 import { type CompleteEvent, completeEvent, type EventInput } from './event.js'
 import type { Published, Publisher } from './publisher.js'
@@ -24,8 +30,17 @@ export interface NatsOptions {
   retry?: RetryPolicy
 }
 
+/** A client for what services do with Carillon over NATS. Disposing it answers what was asked before it closes. */
+export interface NatsClient extends Publisher {
+  /**
+   * Answers whether somebody may subscribe or publish in the rooms of a namespace whose rule says `authorise`. Several
+   * instances share the questions. @throws ContractError `TOKEN_INVALID` for a namespace that can't be one
+   */
+  answerChannels(options: AnswerChannelsOptions, handler: AnswerChannels): Answering
+}
+
 /** Connects to NATS and publishes in the CloudEvents binary binding. Reconnects for ever. */
-export async function connectNats(options: NatsOptions): Promise<Publisher> {
+export async function connectNats(options: NatsOptions): Promise<NatsClient> {
   assertToken(options.tenant, 'tenant')
   const connection = await connect({
     servers: options.servers,
@@ -36,14 +51,11 @@ export async function connectNats(options: NatsOptions): Promise<Publisher> {
       ? {}
       : { authenticator: nkeyAuthenticator(new TextEncoder().encode(options.nkeySeed)) }),
   })
-  return createNatsPublisher(connection, jetstream(connection), options)
+  return createNatsClient(connection, jetstream(connection), options)
 }
 
-function createNatsPublisher(
-  connection: NatsConnection,
-  js: JetStreamClient,
-  options: NatsOptions,
-): Publisher {
+function createNatsClient(connection: NatsConnection, js: JetStreamClient, options: NatsOptions): NatsClient {
+  const answering = new Set<Answering>()
   const publish = async (input: EventInput): Promise<Published> => {
     const { event, lane } = completeEvent(input, options)
     const subject = eventSubject(lane, options.tenant, event.type)
@@ -66,7 +78,17 @@ function createNatsPublisher(
   return {
     publish,
     publishAll: (inputs) => Promise.all(inputs.map(publish)),
+    answerChannels(wanted, handler) {
+      const begun = answerChannels(
+        connection,
+        { ...wanted, tenant: wanted.tenant ?? options.tenant },
+        handler,
+      )
+      answering.add(begun)
+      return begun
+    },
     async [Symbol.asyncDispose]() {
+      await Promise.all([...answering].map((one) => one.stop()))
       if (!connection.isClosed()) await connection.drain()
     },
   }
