@@ -226,19 +226,29 @@ async function run(argv: readonly string[], context: CommandContext): Promise<nu
   program
     .command('bench')
     .description(
-      'measure: broadcast, dispatch, waking, push, otp, idle. Prints a table; --json writes the rows to a file',
+      'measure: broadcast, dispatch, waking, push, otp, realtime, idle. Prints a table; --json writes the rows to a file',
     )
-    .argument('[suites...]', 'broadcast, dispatch, waking, push, otp, idle; all when none is named')
+    .argument('[suites...]', 'broadcast, dispatch, waking, push, otp, realtime, idle; all when none is named')
     .option('--json <file>', 'write the rows as JSON')
     .option('--seconds <n>', 'length of the idle measurement, longest round of the push one', integer)
     .option('--users <n>', 'people of the broadcast and otp measurements', integer)
     .option('--runs <n>', 'runs that wait in the waking measurement', integer)
     .option('--messages <n>', 'messages of a round of the push measurement', integer)
+    .option('--clients <n>', 'clients of the realtime measurement', integer)
+    .option('--rows <names>', 'parts of the realtime measurement: fan-out,memory,storm,latency')
     .action(
       does(
         async (
           suites: string[],
-          options: { json?: string; seconds?: number; users?: number; runs?: number; messages?: number },
+          options: {
+            json?: string
+            seconds?: number
+            users?: number
+            runs?: number
+            messages?: number
+            clients?: number
+            rows?: string
+          },
         ) => {
           const { bench } = await import('./bench/bench.js')
           return bench({ suites, ...options }, context)

@@ -5,6 +5,7 @@ import { benchDispatch } from './dispatch.js'
 import { benchIdle } from './idle.js'
 import { benchOtp } from './otp.js'
 import { benchPush } from './push.js'
+import { benchRealtime } from './realtime.js'
 import { type BenchRow, printRows, writeRows } from './rows.js'
 import { benchWaking } from './waking.js'
 
@@ -17,6 +18,10 @@ export interface BenchArguments {
   runs?: number
   /** Messages of one round of the push suite. */
   messages?: number
+  /** Clients of the realtime suite. */
+  clients?: number
+  /** Parts of the realtime suite, by commas. */
+  rows?: string
 }
 
 type Suite = (args: BenchArguments, context: CommandContext) => Promise<BenchRow[]>
@@ -27,6 +32,7 @@ const SUITES: Readonly<Record<string, Suite>> = {
   waking: benchWaking,
   push: benchPush,
   otp: benchOtp,
+  realtime: benchRealtime,
   idle: benchIdle,
 }
 

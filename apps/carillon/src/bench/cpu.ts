@@ -18,7 +18,8 @@ async function ticksOf(pid: number): Promise<number> {
   return [11, 12, 13, 14].reduce((sum, index) => sum + Number(fields[index] ?? 0), 0)
 }
 
-async function childrenOf(pid: number): Promise<number[]> {
+/** Processes below one, at any depth. */
+export async function childrenOf(pid: number): Promise<number[]> {
   const tasks = await readdir(`/proc/${pid}/task`).catch(() => [])
   const lists = await Promise.all(
     tasks.map((task) => readFile(`/proc/${pid}/task/${task}/children`, 'utf8').catch(() => '')),

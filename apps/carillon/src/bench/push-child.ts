@@ -8,11 +8,18 @@ export interface Child extends AsyncDisposable {
   ask<T>(question: unknown): Promise<T>
 }
 
+export type ChildScript =
+  | 'push-client'
+  | 'push-simulators'
+  | 'realtime-clients'
+  | 'realtime-peers'
+  | 'realtime-server'
+
 /**
  * Starts a script beside this one as a process of its own: its CPU is its own and its event loop shares nothing. Node's
  * flags are handed on, so `node --cpu-prof … bench push` writes a profile of each.
  */
-export function startChild(script: 'push-client' | 'push-simulators'): Child {
+export function startChild(script: ChildScript): Child {
   const file = new URL(`./${script}.js`, import.meta.url).pathname
   const child: ChildProcess = spawn(
     process.execPath,
