@@ -23,7 +23,7 @@ export function repeat(
 /** Tries `work` until it succeeds once or is disposed; what fails is told and tried again after `everyMs`. */
 export function untilDone(
   everyMs: number,
-  work: () => Promise<void>,
+  work: () => Promise<unknown>,
   failed: (error: unknown) => void,
 ): AsyncDisposable {
   let timer: NodeJS.Timeout | undefined

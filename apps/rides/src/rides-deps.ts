@@ -1,6 +1,6 @@
+import type { CarillonClient } from '@carillon/sdk'
 import type pg from 'pg'
 import type { PersonTokens } from './access/person-token.js'
-import type { CarillonChannels } from './carillon.js'
 import type { Positions } from './driving/positions.js'
 import type { Relay } from './outbox/relay.js'
 
@@ -10,7 +10,7 @@ export interface RidesDeps {
   relay: Relay
   positions: Positions
   persons: PersonTokens
-  channels: Pick<CarillonChannels, 'userToken' | 'channelToken'>
+  carillon: Pick<CarillonClient, 'userToken' | 'channelToken'>
   /** True: Carillon asks us on NATS who may enter a ride's channels, so tokens needn't say it. */
   answersOnNats: boolean
   /** Milliseconds. */

@@ -4,8 +4,8 @@ import type { FastifyInstance } from 'fastify'
 import pg from 'pg'
 import { knowCallers } from './access/callers.js'
 import { sessionRoutes } from './access/session-routes.js'
-import { carillonChannels } from './carillon.js'
-import { rideChannels } from './chat/channel-rule.js'
+import { answerOnNats } from './answer-on-nats.js'
+import { NAMESPACE, rideChannels } from './chat/channel-rule.js'
 import { chatRoutes } from './chat/chat-routes.js'
 import type { RidesConfig } from './config.js'
 import { driverRoutes } from './driving/driver-routes.js'
@@ -35,31 +35,45 @@ const INTRODUCE_EVERY_MS = 2_000
 
 /** Starts the rides service: its tables, its routes, and what it does beside them. */
 export async function start(config: RidesConfig, deps: RidesStartDeps): Promise<Service> {
+  const pool = new pg.Pool({ connectionString: config.databaseUrl, max: 6, application_name: 'rides' })
+  pool.on('error', (error) => deps.logger.warn({ err: error }, 'database.connection-lost'))
+  try {
+    await createTables(pool)
+    return await run(config, deps, pool)
+  } catch (error) {
+    await pool.end()
+    throw error
+  }
+}
+
+async function run(config: RidesConfig, deps: RidesStartDeps, pool: pg.Pool): Promise<Service> {
   const now = deps.now ?? Date.now
   const events = createRidesEvents(deps)
-  const pool = await openTables(config.databaseUrl, deps)
+  const answering = await answerOnNats(config, { pool, events, source: SOURCE, now })
+  const answersOnNats = answering !== undefined
   const edge = { url: config.carillonUrl, apiKey: config.carillonKey, source: SOURCE }
   const carillon = connectHttp({ ...edge, retry: PATIENT })
   const live = connectHttp({ ...edge, ...LIVE })
-  const channels = carillonChannels(carillon, live)
   const relay = startRelay({
     pool,
-    outlet: { publishAll: carillon.publishAll, say: channels.say },
+    outlet: {
+      publishAll: carillon.publishAll,
+      say: ({ channel, data, ...options }) => carillon.publishTo(channel, data, options),
+    },
     events,
   })
-  const feed = createFeed(channels.sayLatest, events.positionsLost)
+  const feed = createFeed(live.publishAllTo, events.positionsLost)
   const positions = createPositions({ pool, feed, events, now })
   const silence = watchSilence({ pool, relay, positions, events, now })
-  const answersOnNats = false
   // Carillon may start later than we do
   const introduction = untilDone(
     INTRODUCE_EVERY_MS,
-    () => channels.putRule(rideChannels(answersOnNats)),
+    () => live.putChannelRule(NAMESPACE, rideChannels(answersOnNats)),
     (error) => events.workPostponed('introduce the channels', error),
   )
   await deps.http.register(async (app) => {
     const persons = knowCallers(app, config.token, now)
-    const shared = { pool, relay, positions, persons, channels, answersOnNats, now }
+    const shared = { pool, relay, positions, persons, carillon, answersOnNats, now }
     for (const routes of [rideRoutes, chatRoutes, driverRoutes, sessionRoutes, outboxRoutes]) {
       await app.register(routes, shared)
     }
@@ -75,22 +89,10 @@ export async function start(config: RidesConfig, deps: RidesStartDeps): Promise<
     },
     async [Symbol.asyncDispose]() {
       removeCheck()
-      for (const part of [introduction, silence, positions, feed, relay, live, carillon]) {
-        await part[Symbol.asyncDispose]()
+      for (const part of [introduction, answering, silence, positions, feed, relay, live, carillon]) {
+        await part?.[Symbol.asyncDispose]()
       }
       await pool.end()
     },
-  }
-}
-
-async function openTables(url: string, { logger }: ProcessDeps): Promise<pg.Pool> {
-  const pool = new pg.Pool({ connectionString: url, max: 6, application_name: 'rides' })
-  pool.on('error', (error) => logger.warn({ err: error }, 'database.connection-lost'))
-  try {
-    await createTables(pool)
-    return pool
-  } catch (error) {
-    await pool.end()
-    throw error
   }
 }

@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
-import { carillonProblem } from '../carillon.js'
+import { carillonProblem } from '../carillon-problem.js'
 import { type ChannelClaim, claimsFor } from '../chat/channel-answer.js'
 import { allowed } from '../chat/chat.js'
 import { findRide } from '../ride/ride-store.js'
@@ -33,18 +33,21 @@ export const sessionRoutes: FastifyPluginAsyncTypebox<RidesDeps> = async (app, d
 
 /** The token of a connection, which lets into the ride's channels; who is connected already shows those of the channels. */
 async function tokensFor(
-  { channels, answersOnNats }: Pick<RidesDeps, 'channels' | 'answersOnNats'>,
+  { carillon, answersOnNats }: Pick<RidesDeps, 'carillon' | 'answersOnNats'>,
   user: string,
   claims: readonly ChannelClaim[],
 ) {
   if (answersOnNats) {
-    return { ...(await channels.userToken(user, [])), channels: claims.map(({ channel }) => ({ channel })) }
+    return { ...(await carillon.userToken(user)), channels: claims.map(({ channel }) => ({ channel })) }
   }
   const [connection, ...tokens] = await Promise.all([
-    channels.userToken(user, claims),
-    ...claims.map(async (claim) => ({
-      channel: claim.channel,
-      ...(await channels.channelToken(user, claim)),
+    carillon.userToken(user, {
+      ttlSeconds: Math.min(...claims.map(({ ttlSeconds }) => ttlSeconds)),
+      channels: Object.fromEntries(claims.map(({ channel, permissions }) => [channel, permissions])),
+    }),
+    ...claims.map(async ({ channel, ...options }) => ({
+      channel,
+      ...(await carillon.channelToken(user, channel, options)),
     })),
   ])
   return { ...connection, channels: tokens }

@@ -1,18 +1,6 @@
+import type { AuthoriseAnswer, AuthoriseQuestion, ChannelPermission } from '@carillon/sdk'
 import type { Ride } from '../ride/ride.js'
 import { latestOf, type Rights, rightsIn, roomOf } from './conversation.js'
-
-/** What Carillon asks before it lets somebody into a ride's channel, or say something there. */
-export interface ChannelQuestion {
-  channel: string
-  user: string
-  action: 'subscribe' | 'publish'
-  data?: unknown
-}
-
-export interface ChannelAnswer {
-  allow: boolean
-  expiresInSeconds?: number
-}
 
 /** Asked again at least so often: a ride may have ended meanwhile. */
 const ROOM_SECONDS = 300
@@ -27,7 +15,7 @@ export function rideOfChannel(channel: string): string | undefined {
  * Whether somebody may. The room is read by both until a day after the ride, and written by us alone, since a message
  * has to be kept first. Where the driver is, both see while the ride goes on; there they may also say that they type.
  */
-export function answerFor(ride: Ride | undefined, question: ChannelQuestion, now: number): ChannelAnswer {
+export function answerFor(ride: Ride | undefined, question: AuthoriseQuestion, now: number): AuthoriseAnswer {
   const rights = ride === undefined ? undefined : rightsIn(ride, question.user, now)
   if (ride === undefined || rights === undefined) return { allow: false }
   const latest = question.channel === latestOf(ride.id)
@@ -53,7 +41,7 @@ function secondsOf({ readUntil }: Rights, now: number, most: number): number {
 /** What a token says for who isn't asked about on NATS. */
 export interface ChannelClaim {
   channel: string
-  permissions: ('subscribe' | 'presence' | 'history')[]
+  permissions: ChannelPermission[]
   ttlSeconds: number
 }
 

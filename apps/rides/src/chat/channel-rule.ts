@@ -35,13 +35,15 @@ const SAID = [
   shape('typing', { by: text(128) }),
 ]
 
+/** The part of a channel's name before the first dash that is ours. */
+export const NAMESPACE = 'ride'
+
 /**
- * What Carillon is told of the namespace `ride`: what may be said in its channels, and whether we are asked who may
- * enter. Without NATS nobody could ask us; then tokens say it.
+ * What Carillon is told of our channels: what may be said there, and whether we are asked who may enter. Without NATS
+ * nobody could ask us; then tokens say it.
  */
 export function rideChannels(answersOnNats: boolean) {
   return {
-    namespace: 'ride',
     authorise: answersOnNats,
     allow: ['presence', 'history'],
     joins: true,

@@ -4,7 +4,7 @@ import type { OutboxRow, Publication } from './outbox-store.js'
 /** What the outbox asks of Carillon. */
 export interface Outlet {
   publishAll: Publisher['publishAll']
-  say(publication: Publication): Promise<void>
+  say(publication: Publication): Promise<unknown>
 }
 
 /**
