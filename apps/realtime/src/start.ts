@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { askSubject, STREAMS } from '@carillon/contracts'
 import { ask, assertTopology, type Connection, createWindowPublisher } from '@carillon/jetstream'
-import type { RedisConnection } from '@carillon/redis'
+import { createTickets, type RedisConnection } from '@carillon/redis'
 import { createRuleBook, createRuleCompiler, readChannelRules } from '@carillon/rooms'
 import type { Health, Logger, Metrics, Service } from '@carillon/service'
 import type { FastifyInstance } from 'fastify'
@@ -22,7 +22,10 @@ import { createWires } from './protocol/wires.js'
 import type { EdgeDeps } from './routes/edge-deps.js'
 import { onEmulation } from './routes/on-emulation.js'
 import { onHttpStream } from './routes/on-http-stream.js'
+import { onPoll } from './routes/on-poll.js'
+import { onPublish } from './routes/on-publish.js'
 import { onSse } from './routes/on-sse.js'
+import { onTicket, TICKET_TTL_MS } from './routes/on-ticket.js'
 import { onWebSocket } from './routes/on-websocket.js'
 import { Hub } from './stream/hub.js'
 import { LatestChannels } from './stream/latest.js'
@@ -98,6 +101,7 @@ export async function start(config: RealtimeConfig, deps: RealtimeDeps): Promise
   const edge: EdgeDeps = {
     hub,
     latest,
+    tickets: redis && createTickets(redis, { purpose: 'sse', ttlMs: TICKET_TTL_MS, use: 'session' }),
     connections,
     verifier,
     access,
@@ -113,6 +117,7 @@ export async function start(config: RealtimeConfig, deps: RealtimeDeps): Promise
     { connection, ...(redis === undefined ? {} : { redis }), onFailure: events.presenceFailed },
   )
   const frames = createWindowPublisher(connection, { stream: STREAMS.live, giveUpMs: PUBLISH_GIVE_UP_MS })
+  const publisher = createRoomPublisher(connection, frames)
   const protocol = {
     ...edge,
     wires: createWires(),
@@ -132,13 +137,16 @@ export async function start(config: RealtimeConfig, deps: RealtimeDeps): Promise
       standing,
       presence,
       presencePushes: createPresencePushes(presence),
-      publisher: createRoomPublisher(connection, frames),
+      publisher,
       inbox: createInboxCalls((subject, question) => ask(connection, subject, question)),
       now,
       onAttached: events.attached,
     },
   }
   onSse(http, { rotateMs: config.rotateSeconds * 1_000 }, edge)
+  onPoll(http, edge)
+  onTicket(http, edge)
+  onPublish(http, publisher, edge)
   await onWebSocket(http, protocol)
   await onHttpStream(http, protocol)
   const emulation = await onEmulation(http, connection, protocol)

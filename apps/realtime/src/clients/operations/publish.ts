@@ -1,13 +1,9 @@
 import type { Identity } from '../../access/identity.js'
 import { ERRORS } from '../../protocol/codes.js'
 import { isRecord, type Params } from '../../protocol/commands.js'
-import { TokenBucket } from '../admission.js'
+import { createBudget } from '../budgets.js'
 import { type Caller, Refusal } from '../caller.js'
 import { channelName } from './subscribe.js'
-
-/** Publications and questions of one connection: a position five times a second and somebody who types fast. */
-const PER_SECOND = 50
-const BURST = 200
 
 /** Says something in a channel. */
 export async function publish(caller: Caller, id: number, params: Params): Promise<void> {
@@ -34,6 +30,6 @@ export async function publish(caller: Caller, id: number, params: Params): Promi
 
 /** Takes one from the client's budget. @throws Refusal when it is used up for now */
 export function spend(caller: Caller): void {
-  caller.budget ??= new TokenBucket({ perSecond: PER_SECOND, burst: BURST, now: caller.deps.now })
+  caller.budget ??= createBudget(caller.deps.now)
   if (!caller.budget.take()) throw new Refusal(ERRORS.tooManyRequests)
 }
