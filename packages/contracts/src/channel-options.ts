@@ -49,6 +49,12 @@ const common = {
   maxAttempts: Type.Optional(Type.Integer({ minimum: 1, maximum: 10 })),
 }
 
+const unlessOnline = Type.Optional(
+  Type.Boolean({
+    description: 'Skipped when the person holds a realtime connection at that moment. Default: false.',
+  }),
+)
+
 const push = {
   ...common,
   app: Type.Optional(Type.String({ maxLength: 64, description: 'Only devices of this app (role).' })),
@@ -78,6 +84,7 @@ const push = {
     Type.Number({ minimum: 0, description: "0 to 1: what stands out in iOS' summary." }),
   ),
   analyticsLabel: Type.Optional(liquid("Liquid; label in FCM's reports.")),
+  unlessOnline,
   unlessSeen: Type.Optional(
     Type.Boolean({ description: 'Withdrawn while it waits once it was seen anywhere. Default: true.' }),
   ),
@@ -90,6 +97,7 @@ const push = {
 
 const email = {
   ...common,
+  unlessOnline,
   replyTo: Type.Optional(liquid('Liquid; where answers go, in place of that of the content.')),
   overrides: overrides('smtp'),
 }
@@ -105,7 +113,7 @@ export const CHANNEL_OPTIONS = {
   inbox: Type.Object(common, strict),
   push: Type.Object(push, strict),
   email: Type.Object(email, strict),
-  sms: Type.Object({ ...common, overrides: overrides('sms') }, strict),
+  sms: Type.Object({ ...common, unlessOnline, overrides: overrides('sms') }, strict),
   webhook: Type.Object(webhook, strict),
 } as const
 

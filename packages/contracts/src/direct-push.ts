@@ -3,7 +3,8 @@ import { CHANNEL_OPTIONS } from './channel-options.js'
 import { strict } from './shapes.js'
 
 const { app, silent, dataOnly, priority, ttl, badge } = CHANNEL_OPTIONS.push.properties
-const { interruption, relevanceScore, unlessSeen, clearWhenSeen } = CHANNEL_OPTIONS.push.properties
+const { interruption, relevanceScore, unlessOnline, unlessSeen, clearWhenSeen } =
+  CHANNEL_OPTIONS.push.properties
 const plain = (description: string) =>
   Type.Optional(Type.String({ minLength: 1, maxLength: 256, description }))
 
@@ -20,7 +21,7 @@ const texts = {
 export const DirectPushSchema = Type.Object(
   {
     ...{ app, silent, dataOnly, priority, ttl, badge },
-    ...{ interruption, relevanceScore, unlessSeen, clearWhenSeen },
+    ...{ interruption, relevanceScore, unlessOnline, unlessSeen, clearWhenSeen },
     ...texts,
   },
   { ...strict, description: 'How its push is sent.' },

@@ -88,8 +88,9 @@ export interface InboxAction {
 
 /**
  * What is stored in LIVE, already as the client will see it. `changes` of an update holds all marks and the revision;
- * when a notification comes back into the inbox (archived or put off before), it holds the whole item. A client passes
- * over an update whose revision it has, and over everything of an id that was removed.
+ * when a notification comes back into the inbox (archived or put off before), it holds the whole item. Frames of one
+ * notification may overtake each other. A client merges them by id: of marks the higher revision counts, also over an
+ * item that comes later; of an id that was removed nothing counts any more.
  */
 export type Frame =
   | { type: 'notification.created'; id: string; notification: InboxItem }

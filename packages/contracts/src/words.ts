@@ -48,6 +48,7 @@ export const REASONS = [
   'DIGESTED',
   'NO_ADDRESS',
   'ALREADY_SEEN',
+  'ONLINE',
   'EXPIRED',
   'CANCELLED',
   'CONDITION_FALSE',

@@ -17,7 +17,7 @@ const REMEDIES: Readonly<Record<string, string>> = {
   data: 'Write an object of at most 50 keys; a key is 1 to 64 of letters, digits, -, _ and dots.',
   messages: 'Write ICU messages by key.',
 }
-const YES_OR_NO = new Set(['silent', 'dataOnly', 'unlessSeen', 'clearWhenSeen'])
+const YES_OR_NO = new Set(['silent', 'dataOnly', 'unlessOnline', 'unlessSeen', 'clearWhenSeen'])
 
 /**
  * What is wrong with the options of a channel step that isn't one: the first option, or field of its content, that

@@ -29,6 +29,8 @@ export interface CompiledWorkflow {
   steps: readonly CompiledStep[]
   /** True when some step waits until it was seen, or being seen ends the run. */
   listensToSeen: boolean
+  /** True when some step is not for those who are looking at the app. */
+  asksOnline: boolean
 }
 
 /** A definition that can't be compiled: `path` is where, in the workflow's own words. */
@@ -107,6 +109,7 @@ export function compileWorkflow(
     steps,
     listensToSeen:
       definition.stop === 'seen' || steps.some((step) => step.type === 'wait' && step.wait.kind === 'seen'),
+    asksOnline: steps.some((step) => 'options' in step && step.options.unlessOnline === true),
   }
 }
 

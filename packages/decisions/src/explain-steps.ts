@@ -14,6 +14,7 @@ export interface StoredPass {
 const DECIDED_BY: Readonly<Partial<Record<Reason, string>>> = {
   THROTTLED: "the workflow's throttle decided",
   FREQUENCY_CAPPED: 'a frequency cap decided',
+  ONLINE: "the step's unlessOnline decided",
   EXPIRED: "the workflow's expiry decided",
 }
 

@@ -78,6 +78,13 @@ t.test('the reasons come in the order in which things happened, each with what d
   t.match(reasons.at(-1), { what: 'step 4 (email) was skipped', reason: 'ALREADY_SEEN' })
 })
 
+t.test('that they were looking is told in plain words', async (t) => {
+  const detail = 'they were looking at the app at 2026-11-21T12:00:00.000Z'
+  const step = { step: 1, type: 'push', outcome: 'skip', reason: 'ONLINE', detail } as const
+  const { text } = told({ passes: [{ at: NOW, steps: [step] }], deliveries: [] })
+  t.match(text, `Step 2 (push) was skipped: the step's unlessOnline decided: ${detail}.`)
+})
+
 t.test('a delivery without an attempt stands where it was planned, at a moment that is one', async (t) => {
   const { reasons } = told({ deliveries: [delivery({ status: 'queued', attempts: [], receipts: [] })] })
   const [queued] = reasons.filter(({ what }) => what.endsWith('is queued'))

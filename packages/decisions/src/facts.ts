@@ -67,6 +67,8 @@ export interface Facts {
   quietHours: QuietHours | null
   /** When it was seen, milliseconds; null when it wasn't. */
   seenAt: number | null
+  /** The person holds a realtime connection at this moment; absent when nobody asked, or nobody could say. */
+  online?: boolean
   /** When the run was cancelled by its key, milliseconds; null when it wasn't. */
   cancelledAt: number | null
   tenantLocale: string

@@ -46,7 +46,7 @@ export function judgeStep(step: ChannelStep, index: number, input: StepInput): S
   const delivered: StepOutcome = { step: index, type, outcome: 'deliver', detail: preference.decidedBy }
   if (items !== undefined) delivered.items = items
   if (type === 'inbox') return delivered
-  const quieter = seenRefusal(workflow, facts) ?? capRefusal(step, facts)
+  const quieter = seenRefusal(workflow, facts) ?? onlineRefusal(step, input) ?? capRefusal(step, facts)
   if (quieter !== undefined) return skip(quieter)
   const held = heldOutcome(step, index, input)
   if (held !== undefined) return held
@@ -102,6 +102,13 @@ function preferenceOf(
   if (items.length === verdicts.length || items.length === 0) return { preference: first }
   const decidedBy = `${items.length} of ${verdicts.length} items: ${first.decidedBy}`
   return { preference: { enabled: true, decidedBy }, items }
+}
+
+/** Who is looking needs no knock on the door, when the step says so. */
+function onlineRefusal(step: ChannelStep, { facts, now }: StepInput): Refusal | undefined {
+  return step.options.unlessOnline === true && facts.online === true
+    ? { reason: 'ONLINE', detail: `they were looking at the app at ${iso(now)}` }
+    : undefined
 }
 
 /** A cap demotes to the inbox; critical categories aren't capped. */

@@ -111,6 +111,7 @@ t.test('the first no is the reason', async (t) => {
       { category: null, channel: 'push', enabled: false },
     ],
     seenAt: NOW - 1_000,
+    online: true,
     used: capped(),
   })
   const written = {
@@ -122,11 +123,12 @@ t.test('the first no is the reason', async (t) => {
   const late = { begunAt: NOW - 3_600_000 }
   const active = { ...everythingAgainst, user: { ...everythingAgainst.user, status: 'active' as const } }
   const going = { ...active, cancelledAt: null }
-  const met = { ...written, steps: ['push'] }
+  const met = { ...written, steps: [{ push: { unlessOnline: true } }] }
   const channelOff = { ...going, preferences: going.preferences.slice(1) }
   const wanted = { ...going, preferences: [] }
   const unseen = { ...wanted, seenAt: null }
-  const { used: _, ...uncapped } = unseen
+  const away = { ...unseen, online: false }
+  const { used: _, ...uncapped } = away
   const cases: [string, string, Plan, string | RegExp][] = [
     ['a suspended recipient', 'NO_RECIPIENT', judged(written, everythingAgainst, late), /suspended/],
     ['a cancel', 'CANCELLED', judged(written, active, late), /cancelled/],
@@ -140,7 +142,13 @@ t.test('the first no is the reason', async (t) => {
     ['the category', 'UNSUBSCRIBED', judged(met, going), 'the person has category "rides" off'],
     ['the channel', 'UNSUBSCRIBED', judged(met, channelOff), 'the person has push off'],
     ['having seen it', 'ALREADY_SEEN', judged(met, wanted), 'it was seen at 2026-11-21T11:59:59.000Z'],
-    ['the cap', 'FREQUENCY_CAPPED', judged(met, unseen), /^9 of at most 1 per 1d have gone out/],
+    [
+      'looking at the app',
+      'ONLINE',
+      judged(met, unseen),
+      'they were looking at the app at 2026-11-21T12:00:00.000Z',
+    ],
+    ['the cap', 'FREQUENCY_CAPPED', judged(met, away), /^9 of at most 1 per 1d have gone out/],
     ['the address', 'NO_ADDRESS', judged(met, uncapped), 'the recipient has no device'],
   ]
   for (const [what, reason, result, detail] of cases) {
@@ -148,6 +156,17 @@ t.test('the first no is the reason', async (t) => {
       t.match(result.steps, [{ outcome: 'skip', reason, detail }])
     })
   }
+  t.test('looking at the app keeps only what asks for it', async (t) => {
+    const steps = ['inbox', 'push', { email: { unlessOnline: true } }, { email: { unlessOnline: false } }]
+    t.strictSame(reasons(judged({ steps }, factsOf({ online: true }))), [
+      'deliver',
+      'deliver',
+      'ONLINE',
+      'deliver',
+    ])
+    t.strictSame(reasons(judged({ steps }, factsOf())), Array(4).fill('deliver'), 'nobody could say')
+  })
+
   t.test('and nothing is left when all of them are gone', async (t) => {
     t.match(judged(met, { ...uncapped, devices: factsOf().devices }), {
       state: 'completed',

@@ -162,12 +162,17 @@ const ORDER: readonly [reason: Reason, apply: (facts: Facts) => Facts][] = [
     (facts) => ({ ...facts, preferences: [{ category: null, channel: 'push', enabled: false }] }),
   ],
   ['ALREADY_SEEN', (facts) => ({ ...facts, seenAt: NOW - 1 })],
+  ['ONLINE', (facts) => ({ ...facts, online: true })],
   ['FREQUENCY_CAPPED', (facts) => ({ ...facts, used: USED_UP })],
   ['NO_ADDRESS', (facts) => ({ ...facts, devices: [] })],
 ]
 
 t.test('where several refusals hold, the first in the order of judgement is the reason', async (t) => {
-  const capped = workflow({ steps: ['push'], stop: 'seen', cap: { count: 2, per: '1h' } })
+  const capped = workflow({
+    steps: [{ push: { unlessOnline: true } }],
+    stop: 'seen',
+    cap: { count: 2, per: '1h' },
+  })
   for (let mask = 0; mask < 2 ** ORDER.length; mask++) {
     const holding = ORDER.filter((_, bit) => (mask >> bit) % 2 === 1)
     const state = holding.reduce((known, [, apply]) => apply(known), facts())

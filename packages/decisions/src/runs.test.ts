@@ -159,6 +159,7 @@ const refusals: readonly [reason: string, apply: (facts: Facts) => Facts][] = [
     (facts) => ({ ...facts, tenantDefaults: [{ category: null, channel: 'push', enabled: false }] }),
   ],
   ['ALREADY_SEEN', (facts) => ({ ...facts, seenAt: NOW - 1 })],
+  ['ONLINE', (facts) => ({ ...facts, online: true })],
   ['FREQUENCY_CAPPED', (facts) => ({ ...facts, used: capped() })],
   [
     'QUIET_HOURS',
@@ -174,7 +175,10 @@ t.test('where several refusals hold, the first in the order of judgement is the 
   const of = (step: object | string, expires: string) =>
     workflowOf({ category: 'rides', stop: 'seen', expires, steps: [step] })
   const compiled = new Map(
-    [false, true].map((on) => [on, of(on ? { push: { if: 'false' } } : 'push', '30d')]),
+    [false, true].map((on) => [
+      on,
+      of({ push: { unlessOnline: true, ...(on ? { if: 'false' } : {}) } }, '30d'),
+    ]),
   )
   let cases = 0
   for (let mask = 0; mask < 2 ** refusals.length; mask++) {
@@ -187,6 +191,6 @@ t.test('where several refusals hold, the first in the order of judgement is the 
     const [step] = planned({ event: EVENT, workflow, facts, begunAt }).steps
     if (step?.reason !== names[0]) t.equal(step?.reason, names[0], names.join(' + '))
   }
-  t.equal(cases, 1024)
+  t.equal(cases, 2048)
   t.comment(`${cases} combinations, all there are`)
 })

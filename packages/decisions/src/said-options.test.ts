@@ -144,6 +144,11 @@ t.test('what a channel has not is refused, and says which channel has it', async
       { push: { loud: true } },
       /^steps\.0\.push\.loud push has no option "loud"\. Its options are if, .*sound/,
     ],
+    [
+      { webhook: { unlessOnline: true } },
+      /^steps\.0\.webhook\.unlessOnline "unlessOnline" is an option of push and email and sms/,
+    ],
+    [{ sms: { unlessOnline: 'yes' } }, /^steps\.0\.sms\.unlessOnline .*Write true or false/],
     [{ push: { badge: 'many' } }, /^steps\.0\.push\.badge .*Write unread, none or a number/],
     [{ push: { ttl: 'soon' } }, /^steps\.0\.push\.ttl .*0s is now or never/],
     [{ push: { overrides: { smtp: {} } } }, /^steps\.0\.push\.overrides .*for fcm, apns, webpush/],

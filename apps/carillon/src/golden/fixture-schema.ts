@@ -58,6 +58,7 @@ const Person = Type.Object(
     locale: nullable(35),
     timezone: nullable(64),
     status: Type.Optional(Type.Enum(['active', 'suspended'])),
+    online: Type.Optional(Type.Boolean()),
     devices: Type.Optional(Type.Array(Device)),
     preferences: Type.Optional(Type.Array(Preference)),
     quietHours: Type.Optional(QuietHours),

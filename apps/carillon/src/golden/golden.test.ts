@@ -294,6 +294,26 @@ expect:
   t.equal(outcome.kind, 'passed', JSON.stringify([linesOf(outcome), problemsOf(outcome)]))
 })
 
+t.test('a person may be online', async (t) => {
+  const workflow = `key: greeting
+on: asked
+to: data.who
+content: { title: Hello }
+steps: [inbox, { email: { unlessOnline: true } }]
+`
+  const test = `people:
+  ada: { email: ada@example.com, online: true }
+  bob: { email: bob@example.com }
+events:
+  - { type: asked, data: { who: [ada, bob] } }
+expect:
+  - { workflow: greeting, to: ada, steps: [inbox, { email: skip ONLINE }] }
+  - { workflow: greeting, to: bob, steps: [inbox, email] }
+`
+  const { outcome } = await run(t, test, { workflow })
+  t.equal(outcome.kind, 'passed', JSON.stringify([linesOf(outcome), problemsOf(outcome)]))
+})
+
 t.test('every workflow of the folder takes part, and no other', async (t) => {
   const folder = await useFolder(t)
   await mkdir(join(folder, 'inner'))

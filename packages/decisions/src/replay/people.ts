@@ -43,6 +43,8 @@ export interface WrittenPerson {
   roles?: readonly string[] | undefined
   attributes?: Readonly<Record<string, unknown>> | undefined
   status?: 'active' | 'suspended' | undefined
+  /** They hold a realtime connection, all the time. */
+  online?: boolean | undefined
   /** Active ones. */
   devices?: readonly { kind: Facts['devices'][number]['kind']; app: string }[] | undefined
   preferences?: readonly WrittenPreference[] | undefined
@@ -65,7 +67,9 @@ export interface People extends PeopleSource {
   subscribe(topic: string, externalId: string): void
 }
 
-type Known = Pick<ReplayFacts, 'user' | 'devices' | 'preferences'> & { quietHours: Facts['quietHours'] }
+type Known = Pick<ReplayFacts, 'user' | 'devices' | 'preferences' | 'online'> & {
+  quietHours: Facts['quietHours']
+}
 
 /**
  * Makes a directory of people. Internal ids are the external ones, so that cohorts of experiments differ from a mesh's.
@@ -112,6 +116,7 @@ export function createPeople(
       })),
       preferences: (person.preferences ?? []).map(preferenceOf),
       quietHours: quietOf(person.quietHours, 'person'),
+      ...(person.online === undefined ? {} : { online: person.online }),
     })
   }
   const activeWhere = (holds: (user: Facts['user']) => boolean): string[] =>

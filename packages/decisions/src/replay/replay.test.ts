@@ -101,6 +101,13 @@ t.test('a run waits, wakes on time and ends when it was seen', async (t) => {
   t.equal(only(unseen).passes[1]?.at, NOON + 10 * MINUTE)
 })
 
+t.test('who is online is left alone by steps that say so', async (t) => {
+  const steps: WorkflowDefinition['steps'] = ['inbox', { email: { unlessOnline: true } }]
+  const online = replayOf([{ steps }], { people: [{ id: 'ada', email: 'ada@example.com', online: true }] })
+  online.accept(event('asked', ASKED), NOON)
+  t.same(told(only(online)), ['inbox deliver', 'email skip ONLINE'])
+})
+
 t.test('the same event again begins nothing, and time does not go back', async (t) => {
   const replay = replayOf([{}])
   const first = event('asked', ASKED)
