@@ -3,8 +3,8 @@ import { TokenBucket } from './admission.js'
 import type { Flusher } from './output.js'
 import type { Member, Wheel } from './wheel.js'
 
-/** Ways to be connected. `sse` is a plain EventSource or the client protocol over one. */
-export const TRANSPORTS = ['sse', 'websocket', 'http_stream'] as const
+/** Ways to be connected. `sse` is a plain EventSource or the client protocol over one, `poll` a request that waits. */
+export const TRANSPORTS = ['sse', 'websocket', 'http_stream', 'poll'] as const
 export type Transport = (typeof TRANSPORTS)[number]
 
 /** One open connection, of any transport. */

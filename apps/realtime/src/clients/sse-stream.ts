@@ -1,12 +1,13 @@
 import type { Socket } from 'node:net'
 import type { Holder } from '../access/standing.js'
 import type { Channel, Subscriber } from '../stream/channel.js'
-import { encodeCursor } from '../stream/cursor.js'
 import type { EncodedFrame } from '../stream/encoded-frame.js'
 import type { Attachment, Hub } from '../stream/hub.js'
-import type { Position, ResetReason } from '../stream/recovery.js'
+import type { LatestSubscriber } from '../stream/latest.js'
+import type { ResetReason } from '../stream/recovery.js'
 import type { Client, Connections } from './connections.js'
 import { Output } from './output.js'
+import { comings, Positions } from './positions.js'
 
 export interface SseOptions {
   holder: Holder
@@ -23,20 +24,18 @@ export interface SseDeps {
   onClosed: () => void
 }
 
-/** Fits no stream: channels that stand in two epochs at once can only be told to begin again. */
-const NO_EPOCH = '------'
 const COMMENT = Buffer.from(':\n\n')
 /** A socket that does not take the end of its stream is destroyed after this. */
 const LINGER_MS = 2_000
 
 /** One EventSource. Every id it sends is the cursor over all its channels at that event. */
-export class SseStream implements Client, Subscriber {
+export class SseStream implements Client, Subscriber, LatestSubscriber {
   readonly transport = 'sse'
   readonly #socket: Socket
   readonly #output: Output
   readonly #options: SseOptions
   readonly #deps: SseDeps
-  readonly #positions = new Map<Channel, Position>()
+  readonly #positions = new Positions()
   readonly #cancels: (() => void)[] = []
   /** What came while other channels were still joining. */
   #early: (() => void)[] | undefined = []
@@ -78,19 +77,16 @@ export class SseStream implements Client, Subscriber {
     return this
   }
 
-  /** Sends the head, `ready`, what was missed, and from then on what comes. */
-  begin(head: string, attachments: readonly Attachment[]): void {
-    const channels: Record<string, unknown> = {}
-    for (const { channel, outcome, reason } of attachments) {
-      channels[channel.name] = {
-        recovered: outcome === 'recovered',
-        ...(reason === undefined ? {} : { reason }),
-      }
-    }
+  /**
+   * Sends the head, `ready`, what was missed, and from then on what comes. `listen` joins the channels without history
+   * and gives the way out.
+   */
+  begin(head: string, attachments: readonly Attachment[], listen: () => () => void): void {
+    const channels = comings(attachments)
     const retryMs = 1_000 + Math.floor(Math.random() * 3_000)
     this.#output.push(
       Buffer.from(
-        `${head}retry: ${retryMs}\nid: ${this.#cursor()}\nevent: ready\ndata: ${JSON.stringify({ channels })}\n\n`,
+        `${head}retry: ${retryMs}\nid: ${this.#positions.cursor()}\nevent: ready\ndata: ${JSON.stringify({ channels })}\n\n`,
       ),
     )
     for (const { channel, outcome, reason } of attachments) {
@@ -102,6 +98,7 @@ export class SseStream implements Client, Subscriber {
     const early = this.#early ?? []
     this.#early = undefined
     for (const run of early) run()
+    this.#cancels.push(listen())
   }
 
   deliver(channel: Channel, frame: EncodedFrame): void {
@@ -109,9 +106,15 @@ export class SseStream implements Client, Subscriber {
     else this.#push(channel, frame)
   }
 
+  deliverLatest(key: string, frame: EncodedFrame): void {
+    this.#output.pushNewest(key, frame.event)
+  }
+
   reset(channel: Channel, reason: ResetReason): void {
+    // the position of now: what comes until it is said belongs behind it
+    const position = { epoch: channel.epoch, offset: channel.position }
     const run = () => {
-      this.#positions.set(channel, { epoch: channel.epoch, offset: channel.position })
+      this.#positions.set(channel, position)
       this.#pushReset(channel, reason)
     }
     if (this.#early !== undefined) this.#early.push(run)
@@ -121,10 +124,8 @@ export class SseStream implements Client, Subscriber {
   beat(): void {
     if (this.#early !== undefined || this.#ended) return
     // all that was delivered is in the output, so the channels' own positions hold for this client
-    for (const channel of this.#positions.keys()) {
-      this.#positions.set(channel, { epoch: channel.epoch, offset: channel.position })
-    }
-    const cursor = this.#cursor()
+    this.#positions.catchUp()
+    const cursor = this.#positions.cursor()
     if (this.#options.heartbeatEvents) {
       this.#output.push(Buffer.from(`id: ${cursor}\nevent: heartbeat\ndata: {}\n\n`))
     } else {
@@ -155,23 +156,12 @@ export class SseStream implements Client, Subscriber {
   #push(channel: Channel, frame: EncodedFrame): void {
     this.#positions.set(channel, { epoch: channel.epoch, offset: frame.sequence })
     if (this.#positions.size === 1) this.#output.push(frame.event)
-    else this.#output.push(Buffer.from(`id: ${this.#cursor()}\n${frame.eventTail}`))
+    else this.#output.push(Buffer.from(`id: ${this.#positions.cursor()}\n${frame.eventTail}`))
   }
 
   #pushReset(channel: Channel, reason: ResetReason): void {
     const data = JSON.stringify({ channel: channel.name, reason })
-    this.#output.push(Buffer.from(`id: ${this.#cursor()}\nevent: reset\ndata: ${data}\n\n`))
-  }
-
-  #cursor(): string {
-    let epoch: string | undefined
-    const entries = []
-    for (const [channel, position] of this.#positions) {
-      epoch = epoch === undefined || epoch === position.epoch ? position.epoch : NO_EPOCH
-      entries.push({ tag: channel.tag, offset: position.offset })
-    }
-    epoch ??= NO_EPOCH
-    return encodeCursor(epoch, entries)
+    this.#output.push(Buffer.from(`id: ${this.#positions.cursor()}\nevent: reset\ndata: ${data}\n\n`))
   }
 
   #slow(): void {
@@ -194,7 +184,7 @@ export class SseStream implements Client, Subscriber {
     this.#closed = true
     this.#ended = true
     for (const cancel of this.#cancels) cancel()
-    for (const channel of this.#positions.keys()) this.#deps.hub.detach(channel, this)
+    for (const channel of this.#positions.channels) this.#deps.hub.detach(channel, this)
     this.#deps.connections.remove(this)
     this.#deps.onClosed()
   }

@@ -1,3 +1,4 @@
+import type { Tickets } from '@carillon/redis'
 import type { ChannelAccess } from '../access/channel-access.js'
 import type { TokenVerifier } from '../access/identity.js'
 import type { Standing } from '../access/standing.js'
@@ -13,6 +14,8 @@ import type { LatestChannels } from '../stream/latest.js'
 export interface EdgeDeps {
   hub: Hub
   latest: LatestChannels
+  /** For the addresses of EventSources; undefined without Redis. */
+  tickets: Tickets | undefined
   connections: Connections
   verifier: TokenVerifier
   access: ChannelAccess

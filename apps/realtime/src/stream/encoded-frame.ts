@@ -84,15 +84,24 @@ export class EncodedFrame {
     return this.#event
   }
 
-  /**
-   * The event without its id, for connections with several channels. The personal channel's data is the frame itself,
-   * a room's the publication, so that its readers see who published it.
-   */
+  /** The event without its id, for connections with several channels. */
   get eventTail(): string {
-    const { name } = this.#channel
-    this.#eventTail ??=
-      name === 'user' ? `data: ${this.json}\n\n` : `event: ${name}\ndata: ${jsonText(this.publication)}\n\n`
+    this.#eventTail ??= `${this.eventType === 'message' ? '' : `event: ${this.eventType}\n`}data: ${this.eventData}\n\n`
     return this.#eventTail
+  }
+
+  /** The name under which readers of events hear it. */
+  get eventType(): string {
+    const { name } = this.#channel
+    return name === 'user' ? 'message' : name
+  }
+
+  /**
+   * What readers of events get, as JSON: of the personal channel the frame itself, of a room the publication, so that
+   * they see who published it.
+   */
+  get eventData(): string {
+    return this.#channel.name === 'user' ? this.json : jsonText(this.publication)
   }
 }
 
