@@ -1,4 +1,5 @@
 import { Command, InvalidArgumentError } from 'commander'
+import { registerChannel } from './commands/channel-register.js'
 import { registerDlq } from './commands/dlq-register.js'
 import { registerBounce, registerProvider } from './commands/provider-register.js'
 import { registerWorkflow } from './commands/workflow/register.js'
@@ -258,6 +259,7 @@ async function run(argv: readonly string[], context: CommandContext): Promise<nu
 
   registerBounce(program, does, context)
   registerProvider(program, does, context)
+  registerChannel(program, does, context)
   registerDlq(program, does, context)
   registerWorkflow(program, does, context)
 
