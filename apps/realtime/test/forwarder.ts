@@ -7,20 +7,28 @@ export interface Forwarder {
   target: string
   /** Cuts all connections, as a lost network does. */
   cut(): void
+  /** Says something to every client in the node's place. */
+  sendToClients(bytes: Buffer): void
 }
 
 /** An address in front of realtime nodes, like a load balancer that can be told whom to use. */
 export async function useForwarder(t: TestScope, target: string): Promise<Forwarder> {
   const sockets = new Set<Socket>()
+  const clients = new Set<Socket>()
   const forwarder: Forwarder = {
     url: '',
     target,
     cut: () => {
       for (const socket of sockets) socket.destroy()
     },
+    sendToClients: (bytes) => {
+      for (const client of clients) client.write(bytes)
+    },
   }
   const server = createServer((incoming) => {
     const outgoing = connect(Number(new URL(forwarder.target).port), '127.0.0.1')
+    clients.add(incoming)
+    incoming.on('close', () => clients.delete(incoming))
     for (const [socket, other] of [
       [incoming, outgoing],
       [outgoing, incoming],
