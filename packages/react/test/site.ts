@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Browser, Page } from 'playwright-core'
+import type { Test } from 'tap'
 import { build } from 'vite'
 
 const ORIGIN = 'http://page.carillon.test'
@@ -12,6 +13,11 @@ const PICTURE = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 64"><re
 export interface Site {
   script: string
   style: string
+}
+
+export interface World {
+  browser: Browser
+  site: Site
 }
 
 export async function bundleSite(): Promise<Site> {
@@ -41,14 +47,12 @@ export interface OpenOptions {
   reducedMotion?: 'reduce' | 'no-preference'
   /** 2 is 200 %. */
   zoom?: number
+  /** Time goes on when it is told to. */
+  clock?: boolean
 }
 
-/** Opens the page; `problems` gathers what the console and React complain of. */
-export async function openSite(
-  browser: Browser,
-  site: Site,
-  options: OpenOptions = {},
-): Promise<{ page: Page; problems: string[] }> {
+/** Opens the page; it closes with the test, which fails if the console or React complained of anything. */
+export async function openSite(t: Test, { browser, site }: World, options: OpenOptions = {}): Promise<Page> {
   const { query = '', size = { width: 900, height: 900 }, reducedMotion = 'reduce', zoom = 1 } = options
   const page = await browser.newPage({
     viewport: { width: Math.round(size.width / zoom), height: Math.round(size.height / zoom) },
@@ -57,7 +61,13 @@ export async function openSite(
     timezoneId: 'Europe/Vienna',
     locale: 'en-GB',
   })
+  page.setDefaultTimeout(10_000)
+  if (options.clock) await page.clock.install()
   const problems: string[] = []
+  t.teardown(async () => {
+    await page.close()
+    if (problems.length > 0) throw new Error(problems.join('\n'))
+  })
   page.on('pageerror', (error) => problems.push(error.message))
   page.on('console', (message) => {
     if (message.type() === 'error' || message.type() === 'warning') problems.push(message.text())
@@ -72,7 +82,7 @@ export async function openSite(
     return route.fulfill(files[pathname] ?? { body: HTML, contentType: 'text/html; charset=utf-8' })
   })
   await page.goto(`${ORIGIN}/?${query}`)
-  return { page, problems }
+  return page
 }
 
 const HTML = `<!doctype html><html lang="en"><head><title>Page</title>

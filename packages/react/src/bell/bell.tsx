@@ -73,11 +73,17 @@ function BellParts({ children, inbox, icon }: Omit<BellProps, keyof Look>): Reac
         aria-label={messages.notifications}
         dir={text.dir}
         tabIndex={-1}
+        // drawn before it shows, taken away after it hid
         onBeforeToggle={(event) => {
-          if (event.target === popover.current) setOpen(event.newState === 'open')
+          if (event.target === popover.current && event.newState === 'open') setOpen(true)
         }}
         onToggle={(event) => {
-          if (event.target === popover.current && event.newState === 'open') focusInside(popover.current)
+          if (event.target !== popover.current) return
+          if (event.newState === 'open') focusInside(popover.current)
+          else {
+            if (isNowhere(popover.current)) button.current?.focus()
+            setOpen(false)
+          }
         }}
       >
         {open && (children ?? <Inbox {...inbox} />)}
@@ -90,4 +96,10 @@ function BellParts({ children, inbox, icon }: Omit<BellProps, keyof Look>): Reac
 function focusInside(popover: HTMLElement | null): void {
   const item = popover?.querySelector<HTMLElement>('[data-id][tabindex="0"]')
   ;(item ?? popover)?.focus({ preventScroll: true })
+}
+
+/** The focus is in what hid, or lost. */
+function isNowhere(popover: HTMLElement): boolean {
+  const { activeElement } = document
+  return activeElement === null || activeElement === document.body || popover.contains(activeElement)
 }

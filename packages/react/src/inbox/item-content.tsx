@@ -24,16 +24,16 @@ export interface ItemContentProps extends Follow {
   /** -1 for what the Tab key passes by. */
   tabIndex: number
   onRead(item: InboxItem): void
+  /** Without its state and its time: it came just now. */
+  bare?: boolean
 }
 
 /** A notification as it stands in a list or a toast: picture, title that opens it, subtitle, text, buttons, time. */
 export function ItemContent(props: ItemContentProps): ReactNode {
-  const { item, ids, now, tabIndex, onRead, onOpen } = props
+  const { item, ids, tabIndex, onRead, onOpen, bare = false } = props
   const { text } = useCarillonContext()
   const { part } = useParts()
   const picture = safeUrl(item.picture)
-  const at = new Date(item.createdAt)
-  const snoozed = item.snoozedUntil && new Date(item.snoozedUntil)
   const open = (event: MouseEvent<HTMLElement>) => {
     onRead(item)
     onOpen?.(item, event)
@@ -41,12 +41,11 @@ export function ItemContent(props: ItemContentProps): ReactNode {
   return (
     <>
       <div {...part('content')}>
-        <p {...part('item-title')}>
-          {item.readAt === null && <span {...part('hidden')}>{`${text.messages.unread}: `}</span>}
+        <p {...part('item-title')} id={ids.title}>
+          {!bare && item.readAt === null && <span {...part('hidden')}>{`${text.messages.unread}: `}</span>}
           <Lead
             {...part('open')}
             url={item.url}
-            id={ids.title}
             tabIndex={tabIndex}
             target={props.linkTarget}
             onClick={open}
@@ -66,12 +65,7 @@ export function ItemContent(props: ItemContentProps): ReactNode {
           </p>
         )}
         <Buttons {...props} />
-        <p {...part('meta')} id={ids.time}>
-          <time {...part('time')} dateTime={item.createdAt} title={text.full(at)}>
-            {text.ago(at, now)}
-          </time>
-          {snoozed && <span>{text.fill(text.messages.snoozedUntil, { time: text.soon(snoozed, now) })}</span>}
-        </p>
+        {!bare && <Meta {...props} />}
       </div>
       {picture && (
         <img
@@ -85,6 +79,21 @@ export function ItemContent(props: ItemContentProps): ReactNode {
         />
       )}
     </>
+  )
+}
+
+function Meta({ item, ids, now }: ItemContentProps): ReactNode {
+  const { text } = useCarillonContext()
+  const { part } = useParts()
+  const at = new Date(item.createdAt)
+  const snoozed = item.snoozedUntil && new Date(item.snoozedUntil)
+  return (
+    <p {...part('meta')} id={ids.time}>
+      <time {...part('time')} dateTime={item.createdAt} title={text.full(at)}>
+        {text.ago(at, now)}
+      </time>
+      {snoozed && <span>{text.fill(text.messages.snoozedUntil, { time: text.soon(snoozed, now) })}</span>}
+    </p>
   )
 }
 
@@ -115,7 +124,6 @@ function Buttons({ item, tabIndex, linkTarget, onAction, onRead }: ItemContentPr
 
 interface LeadProps {
   url: string | null
-  id?: string
   className?: string
   tabIndex: number
   target?: '_self' | '_blank' | undefined

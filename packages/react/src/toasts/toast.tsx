@@ -52,6 +52,7 @@ export function Toast({
         ids={{ title: `${id}title`, body: `${id}body`, time: `${id}time` }}
         now={Date.parse(item.createdAt)}
         tabIndex={0}
+        bare
         onRead={read}
       />
       <button
