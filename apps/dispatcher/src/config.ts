@@ -64,4 +64,11 @@ export const DispatcherEngines = Type.Object({
     description: 'PostgreSQL with the login of the worker role.',
     secret: true,
   }),
+  redisUrl: Type.Optional(
+    textKey({
+      env: 'REDIS_URL',
+      description: 'Where realtime says who is online; without it everybody counts as offline.',
+      secret: true,
+    }),
+  ),
 })

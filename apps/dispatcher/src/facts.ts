@@ -10,6 +10,18 @@ import {
 } from '@carillon/postgres'
 import type { TenantRules } from './rules.js'
 
+/** Ids of those who hold a realtime connection now. Never throws: whoever isn't known to be online is offline. */
+export type AskOnline = (people: readonly UserKey[]) => Promise<ReadonlySet<string>>
+
+/** Whom to look up, and what of some is needed besides. */
+export interface Wanted {
+  users: readonly UserKey[]
+  /** Those whose devices are needed; everybody's when absent. */
+  pushed?: readonly UserKey[]
+  /** Those of whom it matters whether they are online. */
+  asked: readonly UserKey[]
+}
+
 /** What a run brings itself to the facts about its recipient. */
 export interface RunFacts {
   category: string | null
@@ -23,30 +35,35 @@ export interface Directory {
   factsOf(rules: TenantRules, userId: string, run: RunFacts): Facts | undefined
 }
 
-/**
- * Three statements for any number of users.
- * @param pushed those whose devices are needed
- */
+/** Three statements for any number of users, and one question to Redis when it matters who is online. */
 export async function lookUp(
   tx: Tx,
-  keys: readonly UserKey[],
-  conditions: Conditions,
-  pushed: readonly UserKey[] = keys,
+  { users: keys, pushed = keys, asked }: Wanted,
+  { conditions, online }: { conditions: Conditions; online: AskOnline },
 ): Promise<Directory> {
   // internal ids are derived from tenant and name, so they need no tenant beside them here
   const distinct = distinctKeys(keys)
   if (distinct.length === 0) return { factsOf: () => undefined }
+  const connected = asked.length === 0 ? undefined : online(distinctKeys(asked))
   const users = await loadUsers(tx, distinct)
   const devices = pushed.length === 0 ? [] : await loadDevices(tx, distinctKeys(pushed))
   const preferences = await loadPreferences(tx, distinct)
   const userOf = new Map(users.map((user) => [user.id, user]))
   const devicesOf = groupBy(devices, (row) => row)
   const preferencesOf = groupBy(preferences, (row) => conditions.preferenceOf(row))
+  const there = await connected
   return {
     factsOf(rules, userId, run) {
       const user = userOf.get(userId)
       if (user === undefined || user.tenant !== rules.tenant) return undefined
-      return toFacts(rules, user, devicesOf.get(userId) ?? NOTHING, preferencesOf.get(userId) ?? NOTHING, run)
+      const facts = toFacts(
+        rules,
+        user,
+        devicesOf.get(userId) ?? NOTHING,
+        preferencesOf.get(userId) ?? NOTHING,
+        run,
+      )
+      return there?.has(userId) === true ? { ...facts, online: true } : facts
     },
   }
 }

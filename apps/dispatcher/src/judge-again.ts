@@ -18,6 +18,7 @@ import {
   loadCancels,
   loadTenants,
   type Tx,
+  type UserKey,
 } from '@carillon/postgres'
 import { asWorkflowSees, directWorkflow, NOTIFICATION_TYPE } from './assign.js'
 import { closeDigests, type Gathered } from './close-digests.js'
@@ -123,8 +124,11 @@ function earlierPasses(run: DueRun): { steps: StepOutcome[] }[] {
 async function lookUpAgain(tx: Tx, begun: readonly Begun[], deps: JudgeAgainDeps): Promise<Lookups> {
   const directory = await lookUp(
     tx,
-    begun.flatMap(({ run }) => (run.userId === null ? [] : [{ tenant: run.tenant, id: run.userId }])),
-    deps.conditions,
+    {
+      users: begun.flatMap(({ run }) => keyOfUser(run)),
+      asked: begun.flatMap(({ run, workflow }) => (workflow.asksOnline ? keyOfUser(run) : [])),
+    },
+    deps,
   )
   const keyed = begun.filter(({ run }) => run.cancelKey !== null)
   const cancels = await loadCancels(
@@ -154,6 +158,10 @@ async function lookUpAgain(tx: Tx, begun: readonly Begun[], deps: JudgeAgainDeps
         )
   const awaited = new Map(came.map(({ runId, ...event }) => [runId, event]))
   return { directory, cancelledAt, awaited }
+}
+
+function keyOfUser({ tenant, userId }: DueRun): UserKey[] {
+  return userId === null ? [] : [{ tenant, id: userId }]
 }
 
 function judgeRun(

@@ -12,7 +12,7 @@ import {
 } from '@carillon/decisions'
 import { type CancelRow, loadCancels, type Tx, type UserKey } from '@carillon/postgres'
 import { sha256 } from '@carillon/service'
-import { lookUp } from './facts.js'
+import { type AskOnline, lookUp } from './facts.js'
 import type { DigestRun } from './gathering.js'
 import type { Recipient } from './recipients.js'
 import type { TenantRules } from './rules.js'
@@ -50,6 +50,7 @@ export interface JudgedBatch {
 export interface JudgeDeps {
   calendar: Calendar
   conditions: Conditions
+  online: AskOnline
   now: () => number
 }
 
@@ -62,10 +63,15 @@ export async function judge(tx: Tx, candidates: readonly Candidate[], deps: Judg
   const now = deps.now()
   const directory = await lookUp(
     tx,
-    candidates.map(keyOfUser),
-    deps.conditions,
-    // rows of devices are a fifth of what is read, and only push needs them
-    candidates.filter(({ workflow }) => workflow.steps.some(({ type }) => type === 'push')).map(keyOfUser),
+    {
+      users: candidates.map(keyOfUser),
+      // rows of devices are a fifth of what is read, and only push needs them
+      pushed: candidates
+        .filter(({ workflow }) => workflow.steps.some(({ type }) => type === 'push'))
+        .map(keyOfUser),
+      asked: candidates.filter(({ workflow }) => workflow.asksOnline).map(keyOfUser),
+    },
+    deps,
   )
   const cancelled = await cancelledAmong(tx, candidates)
   const runs = await mapInTurns(candidates, (candidate, place) => {

@@ -1,5 +1,6 @@
 import { openConnection } from '@carillon/jetstream'
 import { openDatabase } from '@carillon/postgres'
+import { openRedis } from '@carillon/redis'
 import { createFailpoint, readConfig, readSecretFiles, runProcess } from '@carillon/service'
 import { DispatcherConfig, DispatcherEngines } from './config.js'
 import { start } from './start.js'
@@ -15,11 +16,20 @@ await runProcess({
     const failpoint = createFailpoint(env.CARILLON_FAILPOINT, {
       production: config.environment === 'production',
     })
-    const service = await start(config, { ...deps, connection, database, failpoint })
+    const { redisUrl } = engines
+    const redis = redisUrl === undefined ? undefined : await openRedis({ url: redisUrl, name: 'dispatcher' })
+    const service = await start(config, {
+      ...deps,
+      connection,
+      database,
+      failpoint,
+      ...(redis === undefined ? {} : { redis }),
+    })
     return {
       ...service,
       async [Symbol.asyncDispose]() {
         await service[Symbol.asyncDispose]()
+        await redis?.[Symbol.asyncDispose]()
         await database[Symbol.asyncDispose]()
         await connection[Symbol.asyncDispose]()
       },

@@ -103,8 +103,10 @@ async function judgementsOf(tx: Tx, pairs: readonly Pair[], deps: JudgeDeps): Pr
       ? []
       : (resolved[place]?.recipients ?? []).map((recipient) => ({ ...one, recipient })),
   )
-  const keys = meant.map(({ rules, recipient }) => ({ tenant: rules.tenant, id: recipient.userId }))
-  const directory = await lookUp(tx, keys, deps.conditions)
+  const keysOf = (some: typeof meant) =>
+    some.map(({ rules, recipient }) => ({ tenant: rules.tenant, id: recipient.userId }))
+  const asked = meant.filter(({ assignment }) => assignment.workflow.asksOnline)
+  const directory = await lookUp(tx, { users: keysOf(meant), asked: keysOf(asked) }, deps)
   const now = deps.now()
   return meant.flatMap(({ pair, side, assignment, rules, recipient }) => {
     const { workflow, event } = assignment

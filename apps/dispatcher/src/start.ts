@@ -13,6 +13,7 @@ import {
   wasPublished,
 } from '@carillon/jetstream'
 import { countDue, type Database, maintain } from '@carillon/postgres'
+import { createOnline, type RedisConnection } from '@carillon/redis'
 import type { Failpoint, ProcessDeps, Service } from '@carillon/service'
 import type { DispatcherConfig } from './config.js'
 import { createDirectWorkflows } from './direct-workflows.js'
@@ -34,6 +35,8 @@ export interface DispatcherDeps extends ProcessDeps {
   /** Opened with the worker's login. */
   database: Database
   failpoint: Failpoint
+  /** Knows who is online; without it everybody counts as offline. */
+  redis?: RedisConnection
 }
 
 /** Frames on their way at a time: the high lane has a window of its own, and what stands before it in the server is short. */
@@ -66,6 +69,7 @@ export async function start(config: DispatcherConfig, deps: DispatcherDeps): Pro
   const calendar = createCalendar()
   const rules = createRulesCache(conditions, events.rulesLoaded)
   const direct = createDirectWorkflows()
+  const online = deps.redis === undefined ? nobodyOnline : createOnline(deps.redis).online
   const now = Date.now
   measureDeadLetters({
     database,
@@ -79,7 +83,7 @@ export async function start(config: DispatcherConfig, deps: DispatcherDeps): Pro
     events,
     failpoint,
     refusedAgainMs,
-    decide: { rules, direct, calendar, conditions, now, maxAttempts, respoolAfterMs },
+    decide: { rules, direct, calendar, conditions, online, now, maxAttempts, respoolAfterMs },
   }
   const unhandled = async (stream: string, durable: string) => {
     const backlog = await backlogOf(connection, { stream, durable })
@@ -98,7 +102,7 @@ export async function start(config: DispatcherConfig, deps: DispatcherDeps): Pro
     onDead,
     respoolAfterMs,
     refusedAgainMs,
-    tell: { rules, direct, calendar, conditions, now, defaults },
+    tell: { rules, direct, calendar, conditions, online, now, defaults },
   })
   const eventConsumptions = LANES.map((lane) =>
     consume(
@@ -135,6 +139,7 @@ export async function start(config: DispatcherConfig, deps: DispatcherDeps): Pro
         direct,
         calendar,
         conditions,
+        online,
         publishing,
         events,
         failpoint,
@@ -187,4 +192,8 @@ export async function start(config: DispatcherConfig, deps: DispatcherDeps): Pro
       await urgentFrames[Symbol.asyncDispose]()
     },
   }
+}
+
+async function nobodyOnline(): Promise<ReadonlySet<string>> {
+  return new Set()
 }

@@ -40,6 +40,7 @@ t.test(
       direct: createDirectWorkflows(),
       calendar: createCalendar(),
       conditions,
+      online: async () => new Set<string>(),
       now: Date.now,
       maxAttempts: 3,
       respoolAfterMs: 60_000,

@@ -13,6 +13,7 @@ import {
   streamState,
 } from '@carillon/jetstream'
 import { createLogins, type Database, migrate, openDatabase } from '@carillon/postgres'
+import type { RedisConnection } from '@carillon/redis'
 import {
   createFailpoint,
   createHealth,
@@ -42,7 +43,7 @@ export interface Mesh {
   owner: Database
   publisher: Publisher
   nats: Awaited<ReturnType<typeof useNats>>
-  startDispatcher(overrides?: Record<string, string>): Promise<Service>
+  startDispatcher(overrides?: Record<string, string>, redis?: RedisConnection): Promise<Service>
   /** Publishes CloudEvents in binary mode. */
   publish(...events: TestEvent[]): Promise<void>
   putWorkflow(definition: Record<string, unknown>): Promise<void>
@@ -120,7 +121,7 @@ export async function useMesh(t: Scope, overlay = '{}'): Promise<Mesh> {
     publisher,
     nats,
     rows,
-    async startDispatcher(overrides = {}) {
+    async startDispatcher(overrides = {}, redis) {
       const service = await start(
         readConfig(DispatcherConfig, {
           env: { CARILLON_WAKE_EVERY_MS: '20', CARILLON_ENVIRONMENT: 'development', ...overrides },
@@ -132,6 +133,7 @@ export async function useMesh(t: Scope, overlay = '{}'): Promise<Mesh> {
           logger: createLogger({ name: 'dispatcher', level: 'silent' }),
           metrics: createMetrics(),
           health: createHealth(),
+          ...(redis === undefined ? {} : { redis }),
         },
       )
       t.teardown(() => service[Symbol.asyncDispose]())

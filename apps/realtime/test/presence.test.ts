@@ -40,6 +40,8 @@ async function usePresence(
   return presence
 }
 
+const peopleOf = (ids: readonly string[]) => ids.map((id) => ({ tenant: 'acme', id }))
+
 interface Observer {
   /** Each message, as `-left` and `+joined` clients. */
   heard: string[][]
@@ -132,7 +134,7 @@ t.test('what a killed process held is gone with its lease, and is told once', as
   const redis = await openRedis({ url: redisServer.url })
   t.teardown(() => redis.close())
   const online = createOnline(redis)
-  t.equal((await online.online('acme', ['anna', 'ben', 'cleo', 'dora'])).size, 3)
+  t.equal((await online.online(peopleOf(['anna', 'ben', 'cleo', 'dora']))).size, 3)
   await victim.kill('SIGKILL')
   const killedAt = performance.now()
   await eventually(async () => (await listed(two, room)).join() === 'd1 dora', { everyMs: 5 })
@@ -148,7 +150,7 @@ t.test('what a killed process held is gone with its lease, and is told once', as
       .sort(),
     ['-anna-victim', '-ben-victim', '-cleo-victim'],
   )
-  t.equal((await online.online('acme', ['anna', 'ben', 'cleo'])).size, 0)
+  t.equal((await online.online(peopleOf(['anna', 'ben', 'cleo']))).size, 0)
 })
 
 t.test('without Redis everybody is welcome and nobody known', async (t) => {

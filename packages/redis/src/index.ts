@@ -2,7 +2,7 @@ export { openRedis, type RedisConnection, type RedisHealth, type RedisOptions } 
 export { RedisError, type RedisErrorCode } from './errors.js'
 export { createPresence, type Presence, type PresenceOptions } from './presence.js'
 export type { PresenceRoom } from './presence-keys.js'
-export { createOnline, type Online } from './presence-online.js'
+export { type Connectable, createOnline, type Online } from './presence-online.js'
 export type { PlaceChanges, PresenceMember } from './presence-places.js'
 export type { PresenceCounts, PresenceView } from './presence-reading.js'
 export {

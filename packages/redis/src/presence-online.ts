@@ -4,36 +4,39 @@ import { definePresence } from './presence-scripts.js'
 
 const NAMES_A_CALL = 1_000
 
+/** Somebody who may hold a connection. */
+export interface Connectable {
+  tenant: string
+  /** Internal id, as `connected` was told. */
+  id: string
+}
+
 /** Who of many people holds a connection at this moment. */
 export interface Online {
   /**
-   * Those of `users` (internal ids of one tenant) who are connected to a living node; one round trip. Never throws:
-   * while Redis is away nobody is known to be online.
+   * Ids of those who are connected to a living node; one round trip for any number. No id is that of two tenants'
+   * people. Never throws: while Redis is away nobody is known to be online.
    */
-  online(tenant: string, users: readonly string[]): Promise<Set<string>>
+  online(people: readonly Connectable[]): Promise<Set<string>>
 }
 
 /** Reads what nodes write with `createPresence`; any process may ask. */
 export function createOnline(redis: RedisConnection): Online {
   definePresence(redis.client)
-  return { online: (tenant, users) => readOnline(redis, tenant, users) }
+  return { online: (people) => readOnline(redis, people) }
 }
 
-async function readOnline(
-  redis: RedisConnection,
-  tenant: string,
-  users: readonly string[],
-): Promise<Set<string>> {
+async function readOnline(redis: RedisConnection, people: readonly Connectable[]): Promise<Set<string>> {
   const chunks: string[][] = []
-  for (let at = 0; at < users.length; at += NAMES_A_CALL)
-    chunks.push(users.slice(at, at + NAMES_A_CALL).map((user) => onlineName(tenant, user)))
+  for (let at = 0; at < people.length; at += NAMES_A_CALL)
+    chunks.push(people.slice(at, at + NAMES_A_CALL).map(({ tenant, id }) => onlineName(tenant, id)))
   if (chunks.length === 0) return new Set()
   try {
     const digits = await redis.run((client) =>
       Promise.all(chunks.map((names) => client.presOnline(NODES_KEY, ...names))),
     )
     const all = digits.join('')
-    return new Set(users.filter((_, index) => all[index] === '1'))
+    return new Set(people.flatMap(({ id }, index) => (all[index] === '1' ? [id] : [])))
   } catch {
     // Redis is away: `run` throws nothing else. Told twice is better than not at all.
     return new Set()

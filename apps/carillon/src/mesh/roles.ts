@@ -28,7 +28,10 @@ const ROLES: Readonly<Record<RoleName, StartRole>> = {
   delivery: async (context) =>
     startDelivery(readConfig(DeliveryConfig, { env: context.env }), await workerDeps(context)),
   dispatcher: async (context) =>
-    startDispatcher(readConfig(DispatcherConfig, { env: context.env }), await workerDeps(context)),
+    startDispatcher(readConfig(DispatcherConfig, { env: context.env }), {
+      ...(await workerDeps(context)),
+      redis: await context.adapters.redis(),
+    }),
   realtime: async (context) =>
     startRealtime(readConfig(RealtimeConfig, { env: context.env }), {
       ...processDeps(context),
