@@ -60,9 +60,8 @@ async function devInboxRings(t: Test, browser: Browser, mesh: RunningMesh): Prom
   await mesh.ring('From a terminal.')
   await page.locator('[data-bell=inbox] .message').getByText('From a terminal.').waitFor()
   await eventually(async () => (await page.locator('[data-bell=smtp] .message').count()) === 2)
-  const ids = await page
-    .locator('[data-bell=inbox] .message')
-    .evaluateAll((cards) => cards.map((card) => card.getAttribute('data-id')))
+  const cards = await page.locator('[data-bell=inbox] .message').all()
+  const ids = await Promise.all(cards.map((card) => card.getAttribute('data-id')))
   t.equal(ids.length, 2)
   t.equal(new Set(ids).size, 2, 'each notification once')
   await page.reload()

@@ -45,7 +45,11 @@ t.test('who listens by SSE speaks over HTTP', async (t) => {
   t.same((await refused({ data: { text: 'x'.repeat(33_000) } }, anna))[0], 413)
   const ben = await signToken({ user: 'ben', rooms: ['ride-9'] })
   t.same(await refused({ data: { text: 'x' } }, ben), [403, 'CHANNEL_DENIED'])
-  const token = await signToken({ user: 'ben', channel: 'room:ride-9', permissions: ['subscribe', 'publish'] })
+  const token = await signToken({
+    user: 'ben',
+    channel: 'room:ride-9',
+    permissions: ['subscribe', 'publish'],
+  })
   t.equal((await say(ROOM, { data: { text: 'let in by a token' }, token }, ben)).status, 200)
   t.same((await refused({ data: { text: 'x' } }, token))[0], 401, 'which is no token to sign in with')
 })

@@ -62,7 +62,13 @@ function needsOf(): Record<string, RoleNeeds> {
     realtime: {
       publishes: [AUDIT, 'rt.*.room.*', 'live.*.latest.*', 'live.*.presence.*', '_INBOX_realtime.>'],
       reads: [STREAMS.live, STREAMS.audit],
-      publishApi: ['ask.inbox.*', 'ask.channel-rules.*', 'ask.standing.*', 'ask.channel.*.*', 'ask.session.*'],
+      publishApi: [
+        'ask.inbox.*',
+        'ask.channel-rules.*',
+        'ask.standing.*',
+        'ask.channel.*.*',
+        'ask.session.*',
+      ],
       subscribes: ['live.*.*.*', 'ask.session.*'],
     },
     history: {
