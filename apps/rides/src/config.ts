@@ -11,7 +11,8 @@ export const RidesConfig = Type.Object({
   carillonUrl: textKey({ env: 'CARILLON_URL', description: "Address of Carillon's edge." }),
   carillonKey: textKey({
     env: 'CARILLON_API_KEY',
-    description: 'API key with events:write, users:write and channels:write.',
+    description:
+      'API key with events:write, users:write and channels:write; with admin we put the rule of our channels ourselves.',
     secret: true,
   }),
   natsUrl: Type.Optional(

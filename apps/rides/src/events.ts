@@ -7,6 +7,9 @@ export interface RidesEvents {
   positionTaken(outcome: 'moved' | 'jumped' | 'old'): void
   positionsLost(count: number, error: unknown): void
   driversFellSilent(drivers: readonly string[]): void
+  /** Carillon is not there yet. */
+  introductionPostponed(error: unknown): void
+  introductionRefused(error: unknown): void
   /** Work beside the requests failed and is tried again. */
   workPostponed(work: string, error: unknown): void
 }
@@ -37,6 +40,8 @@ export function createRidesEvents({ logger, metrics }: { logger: Logger; metrics
       logger.warn({ err, count }, 'positions.lost')
     },
     driversFellSilent: (drivers) => logger.info({ drivers }, 'drivers.fell-silent'),
+    introductionPostponed: (err) => logger.info({ err }, 'channels.not-introduced-yet'),
+    introductionRefused: (err) => logger.error({ err }, 'channels.not-introduced'),
     workPostponed: (work, err) => logger.warn({ work, err }, 'work.postponed'),
   }
 }

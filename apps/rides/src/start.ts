@@ -1,4 +1,4 @@
-import { connectHttp } from '@carillon/sdk'
+import { type CarillonClient, CarillonClientError, connectHttp } from '@carillon/sdk'
 import type { ProcessDeps, Service } from '@carillon/service'
 import type { FastifyInstance } from 'fastify'
 import pg from 'pg'
@@ -12,7 +12,7 @@ import { driverRoutes } from './driving/driver-routes.js'
 import { watchSilence } from './driving/drivers.js'
 import { createFeed } from './driving/feed.js'
 import { createPositions } from './driving/positions.js'
-import { createRidesEvents } from './events.js'
+import { createRidesEvents, type RidesEvents } from './events.js'
 import { outboxRoutes } from './outbox/outbox-routes.js'
 import { startRelay } from './outbox/relay.js'
 import { untilDone } from './repeat.js'
@@ -31,7 +31,7 @@ const SOURCE = '/services/rides'
 const PATIENT = { attempts: 3, baseMs: 100, maxMs: 1_000 }
 /** A position is worth less than the wait for a second try. */
 const LIVE = { timeoutMs: 2_000, retry: { attempts: 1, baseMs: 1, maxMs: 1 } }
-const INTRODUCE_EVERY_MS = 2_000
+const INTRODUCE_EVERY_MS = 500
 
 /** Starts the rides service: its tables, its routes, and what it does beside them. */
 export async function start(config: RidesConfig, deps: RidesStartDeps): Promise<Service> {
@@ -68,8 +68,8 @@ async function run(config: RidesConfig, deps: RidesStartDeps, pool: pg.Pool): Pr
   // Carillon may start later than we do
   const introduction = untilDone(
     INTRODUCE_EVERY_MS,
-    () => live.putChannelRule(NAMESPACE, rideChannels(answersOnNats)),
-    (error) => events.workPostponed('introduce the channels', error),
+    () => introduceChannels(live, answersOnNats, events),
+    events.introductionPostponed,
   )
   await deps.http.register(async (app) => {
     const persons = knowCallers(app, config.token, now)
@@ -94,5 +94,19 @@ async function run(config: RidesConfig, deps: RidesStartDeps, pool: pg.Pool): Pr
       }
       await pool.end()
     },
+  }
+}
+
+/** Says what our channels are. Where the key may not, an operator has to. @throws when Carillon is away */
+async function introduceChannels(
+  carillon: CarillonClient,
+  answersOnNats: boolean,
+  events: RidesEvents,
+): Promise<void> {
+  try {
+    await carillon.putChannelRule(NAMESPACE, rideChannels(answersOnNats))
+  } catch (error) {
+    if (error instanceof CarillonClientError && error.failure === 'unavailable') throw error
+    events.introductionRefused(error)
   }
 }

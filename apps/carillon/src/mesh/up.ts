@@ -187,6 +187,8 @@ async function startServices(parts: ServiceParts): Promise<AsyncDisposable> {
         RIDES_TOKEN: parts.keys.ridesToken,
         CARILLON_URL: parts.publicUrl,
         CARILLON_API_KEY: parts.apiKey,
+        RIDES_NATS_URL: env.RIDES_NATS_URL ?? env.NATS_URL,
+        RIDES_CARILLON_TENANT: DEVELOPMENT_TENANT,
       },
     }),
     { ...deps, http },

@@ -22,8 +22,9 @@ export function answerFor(ride: Ride | undefined, question: AuthoriseQuestion, n
   if (question.action === 'publish') {
     return { allow: latest && rights.write && isTyping(question.data, question.user) }
   }
-  if (latest) return { allow: rights.follow, expiresInSeconds: LATEST_SECONDS }
-  return { allow: rights.read, expiresInSeconds: secondsOf(rights, now, ROOM_SECONDS) }
+  if (!(latest ? rights.follow : rights.read)) return { allow: false }
+  const expiresInSeconds = latest ? LATEST_SECONDS : secondsOf(rights, now, ROOM_SECONDS)
+  return { allow: true, expiresInSeconds, info: { role: rights.role } }
 }
 
 function isTyping(data: unknown, user: string): boolean {

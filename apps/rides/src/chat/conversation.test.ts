@@ -51,8 +51,16 @@ t.test(
   'only the two are let into the channels of their ride, and say nothing there but that they type',
   async (t) => {
     const [room, latest] = [roomOf(id), latestOf(id)]
-    t.strictSame(answerFor(base, ask(room, 'ada'), now), { allow: true, expiresInSeconds: 300 })
-    t.strictSame(answerFor(base, ask(latest, 'ada'), now), { allow: true, expiresInSeconds: 30 })
+    t.strictSame(answerFor(base, ask(room, 'ada'), now), {
+      allow: true,
+      expiresInSeconds: 300,
+      info: { role: 'customer' },
+    })
+    t.strictSame(answerFor(base, ask(latest, 'ada'), now), {
+      allow: true,
+      expiresInSeconds: 30,
+      info: { role: 'customer' },
+    })
     for (const channel of [room, latest]) {
       t.strictSame(answerFor(base, ask(channel, 'eve'), now), { allow: false })
       t.strictSame(answerFor(undefined, ask(channel, 'ada'), now), { allow: false })
@@ -71,7 +79,7 @@ t.test(
     const ended = over(23.99)
     t.strictSame(
       answerFor(ended, ask(room, 'ada'), now),
-      { allow: true, expiresInSeconds: 36 },
+      { allow: true, expiresInSeconds: 36, info: { role: 'customer' } },
       'not beyond the day',
     )
     t.equal(answerFor(ended, ask(latest, 'ada'), now).allow, false)
