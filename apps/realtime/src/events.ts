@@ -22,39 +22,39 @@ const QUIET_MS = 60_000
 
 export function createEvents(logger: Logger, metrics: Metrics): RealtimeEvents {
   const delivered = metrics.counter({
-    name: 'carillon_realtime_frames_delivered_total',
+    name: 'realtime_frames_delivered_total',
     help: 'Frames given to connections.',
   })
   const gaps = metrics.counter({
-    name: 'carillon_realtime_gaps_total',
+    name: 'realtime_gaps_total',
     help: 'Times a live message was missed and read back from the stream.',
   })
   const resets = metrics.counter({
-    name: 'carillon_realtime_resets_total',
+    name: 'realtime_resets_total',
     help: 'Channels begun again while clients were connected.',
     labels: ['reason'],
   })
   const attachments = metrics.counter({
-    name: 'carillon_realtime_attachments_total',
+    name: 'realtime_attachments_total',
     help: 'Channels joined by clients.',
     labels: ['transport', 'outcome'],
   })
   const refusals = metrics.counter({
-    name: 'carillon_realtime_refused_total',
+    name: 'realtime_refused_total',
     help: 'Connections refused.',
     labels: ['transport', 'reason'],
   })
   const disconnects = metrics.counter({
-    name: 'carillon_realtime_disconnects_total',
+    name: 'realtime_disconnects_total',
     help: 'Connections ended by this node.',
     labels: ['transport', 'reason'],
   })
   const poison = metrics.counter({
-    name: 'carillon_realtime_frames_refused_total',
+    name: 'realtime_frames_refused_total',
     help: 'Stored frames that are not a JSON object and were left out.',
   })
   const presenceFailures = metrics.counter({
-    name: 'carillon_realtime_presence_failures_total',
+    name: 'realtime_presence_failures_total',
     help: 'Times that who is present could not be written, read or told.',
   })
   let presenceQuietUntil = 0

@@ -186,7 +186,7 @@ function addGauges(
   { connections, hub, presence }: { connections: Connections; hub: Hub; presence: RoomPresence },
 ): void {
   metrics.gauge({
-    name: 'carillon_realtime_connections',
+    name: 'realtime_connections',
     help: 'Open connections.',
     labels: ['transport'],
     collect: (gauge) => {
@@ -194,12 +194,12 @@ function addGauges(
     },
   })
   metrics.gauge({
-    name: 'carillon_realtime_channels',
+    name: 'realtime_channels',
     help: 'Channels held by this node.',
     collect: (gauge) => gauge.set(hub.channels),
   })
   metrics.gauge({
-    name: 'carillon_realtime_places',
+    name: 'realtime_places',
     help: 'Places in rooms that connections of this node hold.',
     collect: (gauge) => gauge.set(presence.places),
   })

@@ -167,7 +167,7 @@ t.test('a frame that was never republished is read back when the next one shows 
   await write(personal(), [4])
   await eventually(() => client.numbers().length === 4)
   t.same(client.numbers(), [1, 2, 3, 4])
-  t.match(await node.metrics.render(), /carillon_realtime_gaps_total [1-9]/)
+  t.match(await node.metrics.render(), /realtime_gaps_total [1-9]/)
 })
 
 t.test('a loss that no later frame shows is found by looking at the head', async (t) => {
