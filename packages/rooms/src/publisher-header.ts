@@ -7,11 +7,12 @@ const NOT_PRINTABLE = /[^\x20-\x7e]/g
 
 /**
  * Who published, as the value of the header `Carillon-Publisher`: JSON of printable ASCII, so that nothing in it ends a
- * header line. What would make it longer than 4,096 characters is left out: `info` first, then nothing is sent at all.
+ * header line. An `info` that nobody would believe, or that makes it longer than 4,096 characters, is left out; when the
+ * user's name alone is too long, nothing is sent at all.
  */
 export function encodePublisher(info: PublicationInfo): string | undefined {
   const { user, client } = info
-  const whole = info.info === undefined ? undefined : asciiJson({ user, client, info: info.info })
+  const whole = shareable(info.info) ? asciiJson({ user, client, info: info.info }) : undefined
   if (whole !== undefined && whole.length <= MAX_HEADER) return whole
   const short = asciiJson({ user, client })
   return short.length <= MAX_HEADER ? short : undefined
@@ -21,10 +22,15 @@ export function encodePublisher(info: PublicationInfo): string | undefined {
 export function decodePublisher(text: string | undefined): PublicationInfo | undefined {
   if (text === undefined || text.length > MAX_HEADER) return undefined
   const found = parsed(text)
-  if (checkData(found) !== undefined) return undefined
+  if (typeof found !== 'object' || found === null) return undefined
   const { user, client, info } = found as Record<string, unknown>
   if (typeof user !== 'string' || typeof client !== 'string') return undefined
-  return info === undefined ? { user, client } : { user, client, info }
+  return shareable(info) ? { user, client, info } : { user, client }
+}
+
+/** Nested no deeper than data may be, and without names that poison receivers. */
+function shareable(info: unknown): boolean {
+  return info !== undefined && checkData({ info }) === undefined
 }
 
 function asciiJson(value: unknown): string {

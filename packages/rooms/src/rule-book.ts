@@ -17,7 +17,7 @@ export interface RuleBookDeps {
   now: () => number
 }
 
-/** The rules in force, compiled once for each change. */
+/** The rules in force, each compiled at most once for each change. */
 export interface RuleBook {
   /** The rule of a namespace, by default the one for namespaces without. Rejects with what `read` rejected with. */
   ruleOf(tenant: string, namespace: string): Promise<CompiledRule>
@@ -28,7 +28,14 @@ export interface RuleBook {
 interface Page {
   readAt: number
   until: number
-  rules: Map<string, { text: string; rule: CompiledRule }>
+  rules: Map<string, Entry>
+}
+
+/** Compiled when its namespace is first asked about: a tenant has many that nobody speaks in. */
+interface Entry {
+  text: string
+  given: ChannelRule
+  compiled: CompiledRule | undefined
 }
 
 /** Rules of many tenants, each kept for 10 s; questions asked meanwhile share one reading. */
@@ -41,18 +48,11 @@ export function createRuleBook(deps: RuleBookDeps): RuleBook {
     const before = pages.get(tenant)
     try {
       const found = await read(tenant)
-      const page = {
-        readAt: now(),
-        until: now() + KEPT_MS,
-        rules: new Map<string, { text: string; rule: CompiledRule }>(),
-      }
-      for (const rule of found) {
-        const text = JSON.stringify(rule)
-        const known = before?.rules.get(rule.namespace)
-        page.rules.set(
-          rule.namespace,
-          known?.text === text ? known : { text, rule: compiler.compileSafely(rule) },
-        )
+      const page: Page = { readAt: now(), until: now() + KEPT_MS, rules: new Map() }
+      for (const given of found) {
+        const text = JSON.stringify(given)
+        const known = before?.rules.get(given.namespace)
+        page.rules.set(given.namespace, known?.text === text ? known : { text, given, compiled: undefined })
       }
       pages.delete(tenant)
       if (pages.size >= MAX_TENANTS) pages.delete(pages.keys().next().value as string)
@@ -77,7 +77,10 @@ export function createRuleBook(deps: RuleBookDeps): RuleBook {
     async ruleOf(tenant, namespace) {
       const kept = pages.get(tenant)
       const page = kept !== undefined && kept.until > now() ? kept : await pageOf(tenant)
-      return page.rules.get(namespace)?.rule ?? compiler.byDefault(namespace)
+      const entry = page.rules.get(namespace)
+      if (entry === undefined) return compiler.byDefault(namespace)
+      entry.compiled ??= compiler.compileSafely(entry.given)
+      return entry.compiled
     },
     forget(tenant) {
       const page = pages.get(tenant)

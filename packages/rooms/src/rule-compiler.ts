@@ -25,8 +25,12 @@ export interface RuleCompiler {
   byDefault(namespace: string): CompiledRule
 }
 
+/** Work that patterns may do on one publication: characters times steps of their programs, about a third of a second at worst. */
+const PATTERN_WORK = 1_500_000
+
 /** Schemas come from tenants: they are checked for what they would cost before the compiler sees them. */
 export function createRuleCompiler(): RuleCompiler {
+  const meter = { left: 0 }
   const ajv = new Ajv2020({
     strict: true,
     strictTypes: false,
@@ -36,10 +40,10 @@ export function createRuleCompiler(): RuleCompiler {
     ownProperties: true,
     formats: formats(),
     logger: false,
-    code: { regExp: Object.assign(linearPattern, { code: 'new RegExp' }) },
+    code: { regExp: Object.assign(meteredPatterns(meter), { code: 'new RegExp' }) },
   })
   const compile = (rule: ChannelRule): CompiledRule =>
-    compiled(rule, rule.schema === null ? undefined : judgeOf(ajv, rule.schema))
+    compiled(rule, rule.schema === null ? undefined : judgeOf(ajv, rule.schema, meter))
   return {
     compile,
     compileSafely(rule) {
@@ -74,7 +78,13 @@ function compiled(rule: ChannelRule, judge: Judge | undefined): CompiledRule {
   }
 }
 
-function judgeOf(ajv: Ajv2020, schema: Readonly<Record<string, unknown>>): Judge {
+interface Meter {
+  left: number
+}
+
+class TooMuchWork extends Error {}
+
+function judgeOf(ajv: Ajv2020, schema: Readonly<Record<string, unknown>>, meter: Meter): Judge {
   const problem = checkSchema(schema)
   if (problem !== undefined) throw invalid(problem.path, problem.message)
   const { $schema: _, ...body } = schema
@@ -91,7 +101,16 @@ function judgeOf(ajv: Ajv2020, schema: Readonly<Record<string, unknown>>): Judge
     // the compiler would keep every schema that it ever saw
     ajv.removeSchema(body)
   }
-  return (data) => (check(data) === true ? undefined : problemOf(check.errors?.[0]))
+  return (data) => {
+    meter.left = PATTERN_WORK
+    try {
+      return check(data) === true ? undefined : problemOf(check.errors?.[0])
+    } catch (error) {
+      if (error instanceof TooMuchWork)
+        return { path: '', message: 'has too much text for the patterns of its schema' }
+      throw error
+    }
+  }
 }
 
 function invalid(path: string, message: string): RoomError {
@@ -118,10 +137,17 @@ function problemOf(error: ErrorObject | undefined): DataProblem {
   }
 }
 
-/** The compiler's patterns run in time proportional to the text. */
-function linearPattern(pattern: string): { test(text: string): boolean } {
-  const found = compilePattern(pattern)
-  if (typeof found === 'string') throw new RoomError('SCHEMA_INVALID', `A pattern ${found}.`)
-  // the compiler tells patterns apart by their text
-  return { test: found.test, toString: () => pattern } as { test(text: string): boolean }
+/** The compiler's patterns run in time proportional to the text, and only as long as there is work left. */
+function meteredPatterns(meter: Meter): (pattern: string) => { test(text: string): boolean } {
+  return (pattern) => {
+    const found = compilePattern(pattern)
+    if (typeof found === 'string') throw new RoomError('SCHEMA_INVALID', `A pattern ${found}.`)
+    const test = (text: string): boolean => {
+      meter.left -= text.length * found.size
+      if (meter.left < 0) throw new TooMuchWork()
+      return found.test(text)
+    }
+    // the compiler tells patterns apart by their text
+    return { test, toString: () => pattern } as { test(text: string): boolean }
+  }
 }

@@ -6,16 +6,24 @@ import { below } from './pointer.js'
 export const MAX_SCHEMA_BYTES = 64 * 1024
 
 /**
- * Most places in a schema when every `$ref` is written out, patterns counted by their programs. Judging data costs at
- * most so many steps for each of its values, so references can't multiply.
+ * Most places in a schema when every `$ref` is written out, so that references can't multiply; patterns count by their
+ * programs.
  */
-const MAX_COST = 4_000
+const MAX_COST = 1_000
+/**
+ * Most schemas that are tried on one and the same value, written out as well: 32 KiB can hold 16,000 values, and each of
+ * them would be held against each.
+ */
+const MAX_BRANCHES = 64
 const MAX_DEPTH = 24
+/** Steps of a pattern's program that count as one place. */
+const PATTERN_STEPS = 4
 /** Comparing each item with each is quadratic. */
 const MAX_UNIQUE_ITEMS = 100
 
 const ONE = ['additionalProperties', 'items', 'contains', 'not', 'if', 'then', 'else', 'propertyNames']
 const LISTS = ['anyOf', 'oneOf', 'allOf', 'prefixItems']
+const BRANCHES = new Set(['contains', 'not', 'if', 'propertyNames'])
 const MAPS = ['properties', '$defs', 'definitions']
 const PLAIN = [
   ...['type', 'enum', 'const', 'required', 'dependentRequired', 'pattern', 'format', 'uniqueItems'],
@@ -65,6 +73,7 @@ type Found = SchemaProblem | undefined
 class Walk {
   readonly #root: Node
   #cost = 0
+  #branches = 0
 
   constructor(root: Node) {
     this.#root = root
@@ -84,13 +93,15 @@ class Walk {
 
   #keyword(keyword: string, value: unknown, { path: parent, through }: Place): Found {
     const path = below(parent, keyword)
-    const spent = this.#spend(1, path)
+    const spent = this.#spend(1, path) ?? this.#branch(BRANCHES.has(keyword) ? 1 : 0, path)
     if (spent !== undefined) return spent
     if (keyword === '$ref') return this.#reference(value, { path, through })
     if (!KNOWN.has(keyword)) return { path, message: 'is not offered' }
     if (ONE.includes(keyword)) return this.schema(value, { path, through })
     if (LISTS.includes(keyword)) {
       if (!Array.isArray(value)) return { path, message: 'must be a list of schemas' }
+      const branched = this.#branch(keyword === 'prefixItems' ? 0 : value.length, path)
+      if (branched !== undefined) return branched
       return first(value.entries(), ([index, entry]) =>
         this.schema(entry, { path: below(path, index), through }),
       )
@@ -125,7 +136,8 @@ class Walk {
   #pattern(value: unknown, path: string): Found {
     if (typeof value !== 'string') return { path, message: 'must be a text' }
     const compiled = compilePattern(value)
-    return typeof compiled === 'string' ? { path, message: compiled } : this.#spend(compiled.size, path)
+    if (typeof compiled === 'string') return { path, message: compiled }
+    return this.#spend(Math.ceil(compiled.size / PATTERN_STEPS), path)
   }
 
   /** Values of plain keywords are compared with data: each counts. */
@@ -135,6 +147,12 @@ class Walk {
       Object.entries(value),
       ([name, entry]) => misnamed(name, path) ?? this.#spend(1, path) ?? this.#values(entry, path),
     )
+  }
+
+  #branch(count: number, path: string): Found {
+    this.#branches += count
+    if (this.#branches <= MAX_BRANCHES) return undefined
+    return { path, message: `is too much: a schema may have ${MAX_BRANCHES} alternatives` }
   }
 
   #spend(steps: number, path: string): Found {
