@@ -19,6 +19,8 @@ export const ISSUER = 'carillon'
 export interface Authenticator {
   /** @throws HttpProblem 401, or 403 for a suspended tenant or user */
   authenticate(authorization: string): Promise<Principal>
+  /** Lets pass who stands. @throws HttpProblem 401 for a tenant that isn't there, 403 for a suspended tenant or user */
+  assertStanding(user: { tenant: string; id: string }): Promise<void>
   /**
    * A token with which one user of a tenant signs in; `channels` is its claim of that name.
    * @throws HttpProblem 400 `TOKEN_TOO_LONG`
@@ -89,12 +91,16 @@ export function createAuthenticator(deps: {
     if (typeof sub !== 'string' || sub === '' || sub.length > 256) throw unauthorized()
     if (typeof tid !== 'string' || !isToken(tid)) throw unauthorized()
     const id = userId(sha256, tid, sub)
-    const standing = await standings.get(`${tid} ${id}`)
+    await assertStanding({ tenant: tid, id })
+    const held = Array.isArray(roles) ? roles.filter((role): role is string => typeof role === 'string') : []
+    return { kind: 'user', tenant: tid, id, externalId: sub, roles: held }
+  }
+
+  const assertStanding = async ({ tenant, id }: { tenant: string; id: string }): Promise<void> => {
+    const standing = await standings.get(`${tenant} ${id}`)
     if (standing === undefined) throw unauthorized()
     if (standing.tenant !== 'active') throw suspended('tenant')
     if (standing.user === 'suspended') throw suspended('user')
-    const held = Array.isArray(roles) ? roles.filter((role): role is string => typeof role === 'string') : []
-    return { kind: 'user', tenant: tid, id, externalId: sub, roles: held }
   }
 
   const verify = async (token: string): Promise<Record<string, unknown>> => {
@@ -133,6 +139,7 @@ export function createAuthenticator(deps: {
   }
 
   return {
+    assertStanding,
     async authenticate(authorization) {
       const [scheme, credential = ''] = authorization.split(' ', 2)
       if (scheme?.toLowerCase() !== 'bearer' || credential.length > MAX_TOKEN_LENGTH) throw unauthorized()

@@ -7,6 +7,8 @@ export interface GatewayEvents {
   changed(action: string, tenant: string, correlationId: string): void
   /** Dead letters that were sent off again, and how many were not, by why. */
   redriven(count: number, refused: Readonly<Record<string, number>>): void
+  /** A question that came over NATS: `ok`, or the code of the refusal. */
+  answered(what: string, outcome: string): void
   answerFailed(subject: string, error: unknown): void
   leftForRelay(count: number, error: unknown): void
   auditLost(action: string, error: unknown): void
@@ -39,6 +41,11 @@ export function createGatewayEvents({
     help: 'Dead letters that somebody wanted sent off again, by what came of it.',
     labels: ['outcome'],
   })
+  const answered = metrics.counter({
+    name: 'gateway_answers_total',
+    help: 'Questions of other processes that were answered, by what came of it.',
+    labels: ['what', 'outcome'],
+  })
   const failures = metrics.counter({
     name: 'gateway_failures_total',
     help: 'Trouble that the gateway went around.',
@@ -59,6 +66,9 @@ export function createGatewayEvents({
       redriven.inc({ outcome: 'queued' }, count)
       for (const [outcome, many] of Object.entries(refused)) redriven.inc({ outcome }, many)
       logger.info({ redriven: count, ...refused }, 'dead-letters.redriven')
+    },
+    answered(what, outcome) {
+      answered.inc({ what, outcome })
     },
     answerFailed(subject, error) {
       failures.inc({ what: 'answer' })

@@ -5,7 +5,7 @@ import type { Trail } from './audit.js'
 import type { Authenticator } from './authenticate.js'
 import type { GatewayConfig } from './config.js'
 import type { GatewayEvents } from './events.js'
-import { type LimitPolicy, limitHeaders, type RateLimiter, tooMany } from './limits.js'
+import { type LimitPolicy, limitHeaders, type RateLimiter, type Taken, tooMany } from './limits.js'
 import { type Principal, unauthorized } from './principal.js'
 
 const WINDOW_MS = 60_000
@@ -21,6 +21,8 @@ export interface GuardDeps {
 export interface Guard {
   /** Runs before a body is read: who is it, may they, how often already. */
   onRequest(request: FastifyRequest, reply: FastifyReply): Promise<void>
+  /** Counts what somebody asks another way than by a request, as if it were one. @throws HttpProblem 429 */
+  admit(principal: Principal, what: string, correlationId: string): Promise<void>
 }
 
 export function createGuard(deps: GuardDeps): Guard {
@@ -58,7 +60,24 @@ export function createGuard(deps: GuardDeps): Guard {
     }
   }
 
+  const count = async (principal: Principal) => {
+    const policy = principal.kind === 'key' ? perKey : perUser
+    const own = await limiter.take(`${principal.kind} ${principal.tenant} ${principal.id}`, policy)
+    const all = own.allowed ? await limiter.take(`tenant ${principal.tenant}`, perTenant) : own
+    return { policy, own, all }
+  }
+
+  const refuse = (principal: Principal, what: string, correlationId: string, taken: Taken): never => {
+    events.refused('limit')
+    void trail.refused(principal, 'limit', what, correlationId)
+    throw tooMany(taken)
+  }
+
   return {
+    async admit(principal, what, correlationId) {
+      const { all } = await count(principal)
+      if (!all.allowed) refuse(principal, what, correlationId, all)
+    },
     async onRequest(request, reply) {
       const route = routeOf(request)
       const access = ACCESS[route]
@@ -67,15 +86,9 @@ export function createGuard(deps: GuardDeps): Guard {
       const principal = await identify(request, access)
       request.principal = principal
       if (principal === undefined) return
-      const policy = principal.kind === 'key' ? perKey : perUser
-      const own = await limiter.take(`${principal.kind} ${principal.tenant} ${principal.id}`, policy)
-      const all = own.allowed ? await limiter.take(`tenant ${principal.tenant}`, perTenant) : own
+      const { policy, own, all } = await count(principal)
       limitHeaders(reply, own, policy)
-      if (!all.allowed) {
-        events.refused('limit')
-        void trail.refused(principal, 'limit', route, request.id)
-        throw tooMany(all)
-      }
+      if (!all.allowed) refuse(principal, route, request.id, all)
       if (!mayCall(principal, access)) {
         events.refused('scope')
         void trail.refused(principal, 'scope', route, request.id)

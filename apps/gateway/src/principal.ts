@@ -7,6 +7,8 @@ export type Principal =
   | { kind: 'key'; tenant: string; id: string; scopes: ReadonlySet<string> }
   | { kind: 'user'; tenant: string; id: string; externalId: string; roles: readonly string[] }
 
+export type Person = Principal & { kind: 'user' }
+
 declare module 'fastify' {
   interface FastifyRequest {
     /** Undefined only where nobody needs to sign in. */
@@ -21,7 +23,7 @@ export function principalOf(request: FastifyRequest): Principal {
 }
 
 /** The signed-in person. @throws HttpProblem 401 or 403 */
-export function personOf(request: FastifyRequest): Principal & { kind: 'user' } {
+export function personOf(request: FastifyRequest): Person {
   const principal = principalOf(request)
   if (principal.kind !== 'user') throw new HttpProblem(403, 'USER_TOKEN_NEEDED', 'This needs a user token.')
   return principal

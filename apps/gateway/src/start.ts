@@ -12,6 +12,8 @@ import type { RedisConnection } from '@carillon/redis'
 import { assertReach, type ProcessDeps, type Service } from '@carillon/service'
 import type { FastifyInstance } from 'fastify'
 import { answerChannelRules } from './answers/channel-rules.js'
+import { answerInboxQuestions } from './answers/on-inbox-questions.js'
+import { answerStanding } from './answers/standing.js'
 import { createTrail } from './audit.js'
 import { createAuthenticator } from './authenticate.js'
 import type { GatewayConfig } from './config.js'
@@ -77,7 +79,11 @@ export async function start(config: GatewayConfig, deps: GatewayDeps): Promise<S
   const guard = createGuard({ config, authenticator, limiter, trail, events })
   await addEdge(http, { config, edge, guard })
   const onFailure = (error: unknown, subject: string) => events.answerFailed(subject, error)
-  const answering = [answerChannelRules({ connection, database, onFailure })]
+  const answering = [
+    answerInboxQuestions({ connection, edge, authenticator, guard, events }),
+    answerChannelRules({ connection, database, onFailure }),
+    answerStanding({ connection, database, onFailure }),
+  ]
   const removeChecks = [
     deps.health.add('postgres', () => database.health()),
     deps.health.add('nats', async () => {

@@ -55,7 +55,11 @@ export interface TestEdge {
   nats: Awaited<ReturnType<typeof useNats>>
   connection: Connection
   owner: Database
+  /** Address of the workers' login. */
+  workerUrl: string
   receiptKey: Buffer
+  /** Lets the gateway finish what is in flight, as when it stops. */
+  drain(): Promise<void>
   /** A key of a tenant with these scopes. */
   key(tenant: string, ...scopes: ApiScope[]): Promise<string>
   /** A request with a key or token. Objects are sent as JSON. */
@@ -84,7 +88,7 @@ export async function useEdge(t: Scope, overrides: Record<string, string> = {}):
     useNats(t),
     usePostgres(t, { migrate: (ownerUrl) => migrate({ ownerUrl }), template: 'carillon' }),
   ])
-  const { requestUrl } = await createLogins({ ownerUrl: postgres.url, ...LOGINS })
+  const { requestUrl, workerUrl } = await createLogins({ ownerUrl: postgres.url, ...LOGINS })
   const connection = await openConnection({ servers: nats.url, name: 'test' })
   const database = openDatabase({ url: requestUrl, max: 6 })
   const owner = openDatabase({ url: postgres.url, max: 2 })
@@ -120,7 +124,9 @@ export async function useEdge(t: Scope, overrides: Record<string, string> = {}):
     nats,
     connection,
     owner,
+    workerUrl,
     receiptKey,
+    drain: () => service.drain(),
     async key(tenant, ...scopes) {
       return (await database.inTenant(tenant, (tx) => createApiKey(tx, { tenant, name: 'test', scopes }))).key
     },
