@@ -295,3 +295,14 @@ t.test('however frames, pages, marks and their answers interleave, the end is wh
   t.pass('6,000 runs')
   t.end()
 })
+
+t.test('what comes back whole is shown, though newer marks of it were heard before', (t) => {
+  const back: Frame = { type: 'notification.updated', id: 'a', changes: { ...itemOf('a'), revision: 6 } }
+  const readAt = '2026-01-02T00:00:00.000Z'
+  const read: Frame = { type: 'notification.updated', id: 'a', changes: { readAt, revision: 7 } }
+  const { item } = hear(hear(EMPTY_INBOX, read), back).known.get('a') ?? {}
+  t.match(item, { title: 'a', readAt, revision: 7 })
+  const { item: later } = hear(hear(EMPTY_INBOX, back), read).known.get('a') ?? {}
+  t.same(later, item, 'as in the other order')
+  t.end()
+})

@@ -87,11 +87,13 @@ function changed(before: Known | undefined, frame: InboxFrame, at: number): Know
     return before?.item === undefined ? withItem(known, frame.notification) : undefined
   }
   const { changes } = frame
+  // the whole of what isn't held counts, though newer marks were heard already
+  if (known.item === undefined && changes.title !== undefined)
+    return withItem(known, { ...(changes as InboxItem), id: frame.id })
   if (before !== undefined && (changes.revision ?? 0) <= revisionOf(before)) return undefined
-  if (known.item !== undefined) return { ...known, item: { ...known.item, ...changes } }
-  return changes.title === undefined
+  return known.item === undefined
     ? { ...known, marks: changes }
-    : withItem(known, { ...(changes as InboxItem), id: frame.id })
+    : { ...known, item: { ...known.item, ...changes } }
 }
 
 /** An item of which newer marks may be known. */
