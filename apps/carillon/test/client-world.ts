@@ -84,7 +84,7 @@ export async function newPerson(
 
 export interface Network {
   url: string
-  /** Connections that were made so far. */
+  /** WebSockets that were made so far, and those that are open. */
   readonly made: number
   readonly open: number
   /** Cuts what is open; new connections are still made. */
@@ -103,8 +103,13 @@ export async function useNetwork(t: TestScope, mesh: RunningMesh): Promise<Netwo
   let isDown = false
   const server = createServer((near) => {
     if (isDown) return void near.destroy()
-    made += 1
-    open += 1
+    let isSocket = false
+    near.once('data', (bytes: Buffer) => {
+      isSocket = bytes.includes('/v1/connection/websocket')
+      if (!isSocket) return
+      made += 1
+      open += 1
+    })
     const far = connect({ host: hostname, port: Number(port) })
     sockets.add(near).add(far)
     near.pipe(far)
@@ -114,7 +119,7 @@ export async function useNetwork(t: TestScope, mesh: RunningMesh): Promise<Netwo
       far.destroy()
     }
     near.on('close', () => {
-      open -= 1
+      if (isSocket) open -= 1
       sockets.delete(near)
       end()
     })

@@ -1,0 +1,178 @@
+import { eventually, useChromium } from '@carillon/testkit'
+import type { Browser, BrowserContext, Page } from 'playwright-core'
+import t, { type Test } from 'tap'
+import type { RunningMesh } from '../src/mesh/up.js'
+import { type ClientSite, useClientSite } from './client-site.js'
+import { inboxAtServer, type Network, newPerson, signToken, useMesh, useNetwork } from './client-world.js'
+
+interface World {
+  browser: Browser
+  mesh: RunningMesh
+  site: ClientSite
+  network: Network
+}
+type Mode = 'worker' | 'elected'
+
+t.test('the client in Chromium', async (t) => {
+  const browser = await useChromium(t)
+  if (browser === undefined) return
+  const site = await useClientSite(t)
+  const mesh = await useMesh(t, { CARILLON_ALLOWED_ORIGINS: site.origin })
+  site.sign = (user) => signToken(mesh, user, { channels: { 'room:chat-*': ['subscribe', 'publish'] } })
+  const world = { browser, mesh, site, network: await useNetwork(t, mesh) }
+  for (const mode of ['worker', 'elected'] as const) {
+    await t.test(`two tabs (${mode}) share one connection and what they show`, (t) => twoTabs(t, world, mode))
+  }
+  await t.test('a tab that holds the connection and is killed hands over', (t) => handOver(t, world))
+  await t.test('a browser that says it is offline', (t) => offline(t, world))
+})
+
+async function openTab(context: BrowserContext, world: World, user: string, mode: Mode): Promise<Page> {
+  const page = await context.newPage()
+  const query = new URLSearchParams({ user, edge: world.network.url, mode })
+  await page.goto(`${world.site.origin}/?${query}`)
+  await page.waitForFunction('globalThis.client !== undefined')
+  return page
+}
+
+const ready = (page: Page) =>
+  page.waitForFunction(
+    "client.state === 'connected' && client.inbox.getSnapshot().status === 'ready'",
+    null,
+    {
+      timeout: 20_000,
+    },
+  )
+const bodies = (page: Page) =>
+  page.evaluate<string[]>('client.inbox.getSnapshot().items.map(({ body }) => body)')
+const unread = (page: Page) => page.evaluate<number>('client.inbox.getSnapshot().unread')
+const arrived = (page: Page) => page.evaluate<string[]>('seen.arrived')
+const messages = (page: Page) => page.evaluate<number[]>('seen.messages')
+
+/** Whether a tab of the page's origin holds the connection. */
+const isHost = (page: Page) =>
+  page.evaluate<boolean>(
+    "navigator.locks.query().then(({ held }) => held.some(({ name }) => name.endsWith('.host')))",
+  )
+
+async function useContext(t: Test, { browser }: World): Promise<BrowserContext> {
+  const context = await browser.newContext()
+  t.teardown(() => context.close())
+  return context
+}
+
+async function twoTabs(t: Test, world: World, mode: Mode): Promise<void> {
+  const { mesh, network } = world
+  const { user, ring } = await newPerson(mesh)
+  const context = await useContext(t, world)
+  const before = network.made
+  const first = await openTab(context, world, user, mode)
+  await ready(first)
+  await ring('one')
+  await eventually(async () => (await bodies(first)).length === 1)
+  t.equal(await isHost(first), mode === 'elected', 'the connection is where it is meant to be')
+  const second = await openTab(context, world, user, mode)
+  await ready(second)
+  t.same(await bodies(second), ['one'], 'the second tab shows it')
+  await ring('two')
+  for (const page of [first, second]) await eventually(async () => (await unread(page)) === 2)
+  t.same(await arrived(first), ['one', 'two'])
+  t.same(await arrived(second), ['two'])
+  t.equal(network.made - before, 1, 'over one connection')
+
+  await second.evaluate('client.inbox.read([client.inbox.getSnapshot().items[0].id])')
+  await eventually(async () => (await unread(first)) === 1)
+  t.equal((await inboxAtServer(mesh, user)).unread, 1, 'what one marks the other shows, and the server has')
+  await second.evaluate("client.inbox.setFilter('unread')")
+  t.same(await bodies(second), ['one'])
+  t.equal((await bodies(first)).length, 2, 'each looks at it in its own way')
+
+  await first.evaluate('client.disconnect()')
+  await ring('three')
+  await eventually(async () => (await arrived(second)).includes('three'))
+  t.equal(
+    await first.evaluate('client.state'),
+    'idle',
+    'one that wants no connection leaves the other its own',
+  )
+  await second.close()
+  await eventually(() => network.open === 0)
+  t.pass('which ends with the last that wants it')
+}
+
+async function handOver(t: Test, world: World): Promise<void> {
+  const { mesh, network } = world
+  const { user, ring } = await newPerson(mesh)
+  const context = await useContext(t, world)
+  const first = await openTab(context, world, user, 'elected')
+  await ready(first)
+  const second = await openTab(context, world, user, 'elected')
+  const third = await openTab(context, world, user, 'elected')
+  await ready(second)
+  await ready(third)
+  t.equal(network.open, 1)
+  const others = [second, third]
+  const listen = `room = client.channel('room:chat-${user}')
+    room.onMessage(({ data }) => seen.messages.push(data.n))`
+  for (const page of others) {
+    await page.evaluate(listen)
+    await page.waitForFunction("room.getSnapshot().state === 'joined'")
+  }
+  const say = async (n: number) => {
+    await mesh.carillon.publishTo(`room:chat-${user}`, { n })
+  }
+  await say(1)
+  await ring('one')
+  for (const page of others) {
+    await eventually(async () => (await messages(page)).length === 1 && (await arrived(page)).length === 1)
+  }
+
+  const devTools = await context.newCDPSession(first)
+  const crashed = first.waitForEvent('crash')
+  const killing = devTools.send('Page.crash').catch(() => undefined)
+  const saying = (async () => {
+    for (const n of [2, 3, 4, 5]) await say(n)
+  })()
+  const ringing = (async () => {
+    for (const text of ['two', 'three', 'four']) await ring(text)
+  })()
+  const marking = second.evaluate('client.inbox.read([client.inbox.getSnapshot().items[0].id])')
+  await Promise.all([crashed, saying, ringing, marking])
+  for (const page of others) {
+    await eventually(async () => (await arrived(page)).length >= 4 && (await messages(page)).length >= 5, {
+      timeoutMs: 30_000,
+    })
+    t.same((await arrived(page)).sort(), ['four', 'one', 'three', 'two'], 'each notification once')
+    t.same(await messages(page), [1, 2, 3, 4, 5], 'each message once, in order')
+    await eventually(async () => (await unread(page)) === 3)
+  }
+  t.equal((await inboxAtServer(mesh, user)).unread, 3)
+  await eventually(() => network.open === 1)
+  t.pass('one connection again')
+  await Promise.race([killing, crashed])
+}
+
+async function offline(t: Test, world: World): Promise<void> {
+  const { mesh } = world
+  const { user, ring } = await newPerson(mesh)
+  await ring('one')
+  await eventually(async () => (await inboxAtServer(mesh, user)).unread === 1)
+  const context = await useContext(t, world)
+  const page = await openTab(context, world, user, 'elected')
+  await ready(page)
+  await context.setOffline(true)
+  await page.waitForFunction("client.state === 'offline'")
+  await page.evaluate('client.inbox.read([client.inbox.getSnapshot().items[0].id])')
+  t.equal(await unread(page), 0)
+  t.equal((await inboxAtServer(mesh, user)).unread, 1)
+  await ring('two')
+  await context.setOffline(false)
+  await page.waitForFunction("client.state === 'connected'")
+  await eventually(async () => (await bodies(page)).length === 2 && (await unread(page)) === 1)
+  await eventually(async () => (await inboxAtServer(mesh, user)).unread === 1)
+  await page.close()
+
+  const next = await openTab(context, world, user, 'elected')
+  await ready(next)
+  t.equal(await unread(next), 1, 'the same in the next visit')
+}
