@@ -1,4 +1,11 @@
-import { type Channel, type DeliveryStatus, type Frame, frameSubject, marksFrame } from '@carillon/contracts'
+import {
+  type Channel,
+  type DeliveryStatus,
+  type Frame,
+  type FrameMessage,
+  frameSubject,
+  marksFrame,
+} from '@carillon/contracts'
 import type { OutgoingMessage } from '@carillon/jetstream'
 import type { EngagedRun } from '@carillon/postgres'
 
@@ -26,6 +33,6 @@ export function deliveryFrame(delivery: {
 }
 
 /** Tells a person's browsers that a notification was seen or read on a device. */
-export function engagementFrame(run: EngagedRun): OutgoingMessage {
+export function engagementFrame(run: EngagedRun): FrameMessage {
   return marksFrame(run, run)
 }

@@ -8,10 +8,10 @@ import {
   type Received,
   retryAfter,
 } from '@carillon/jetstream'
-import type { Database, TenantReceipt } from '@carillon/postgres'
+import { type Database, deleteOutbox, type MovedDelivery, type TenantReceipt } from '@carillon/postgres'
 import type { HistoryEvents } from './events.js'
-import { deliveryFrame, engagementFrame } from './frames.js'
-import { writeReceipts } from './write-receipts.js'
+import { deliveryFrame } from './frames.js'
+import { type Told, writeReceipts } from './write-receipts.js'
 
 export interface OnReceiptsDeps {
   database: Database
@@ -40,8 +40,7 @@ export function createOnReceipts(deps: OnReceiptsDeps): (batch: readonly Receive
     })
     if (receipts.length === 0) return outcomes
     const written = await writeReceipts(receipts, deps.database)
-    const frames = [...written.moved.map(deliveryFrame), ...written.engaged.map(engagementFrame)]
-    const told = frames.length === 0 || (await deps.publishFrames(frames)).every((outcome) => outcome.ok)
+    const told = await tell(written, deps)
     for (const { channel, status, answeredAfterMs } of written.moved) {
       if (status === 'delivered' && answeredAfterMs !== null) deps.events.answered(channel, answeredAfterMs)
     }
@@ -57,4 +56,17 @@ export function createOnReceipts(deps: OnReceiptsDeps): (batch: readonly Receive
       ? outcomes
       : outcomes.map((outcome) => (outcome.kind === 'done' ? retryAfter(AGAIN_MS) : outcome))
   }
+}
+
+/** True when everything was stored. Marks that were not are relayed from the outbox. */
+async function tell(
+  { moved, engaged }: { moved: readonly MovedDelivery[]; engaged: readonly Told[] },
+  deps: OnReceiptsDeps,
+): Promise<boolean> {
+  const frames = [...engaged.map(({ frame }) => frame), ...moved.map(deliveryFrame)]
+  if (frames.length === 0) return true
+  const outcomes = await deps.publishFrames(frames)
+  const done = engaged.flatMap(({ outboxId }, place) => (outcomes[place]?.ok === true ? [outboxId] : []))
+  if (done.length > 0) await deps.database.inTransaction((tx) => deleteOutbox(tx, done))
+  return outcomes.every((outcome) => outcome.ok)
 }

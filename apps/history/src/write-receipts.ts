@@ -1,20 +1,31 @@
+import { type FrameMessage, STREAMS } from '@carillon/contracts'
 import {
   addStatistics,
   applyDeliveryNews,
   clearShown,
   type Database,
+  type EngagedRun,
+  insertOutbox,
   insertReceipts,
   type MovedDelivery,
   markEngaged,
   suppressDeliveries,
   type TenantReceipt,
+  type Tx,
   whenThere,
 } from '@carillon/postgres'
 import { foldReceipts } from './fold.js'
+import { engagementFrame } from './frames.js'
+
+/** What a person's devices are told; the row in the outbox goes once it is published. */
+export interface Told {
+  frame: FrameMessage
+  outboxId: number
+}
 
 /**
  * Writes receipts and all that follows from those that are new, in one transaction: a repeated one changes and counts
- * nothing. Receipts of deliveries that don't exist are left out.
+ * nothing, so what has to be told of marks is written along with them. Receipts of deliveries that don't exist are left out.
  */
 export function writeReceipts(receipts: readonly TenantReceipt[], database: Database) {
   return whenThere(() =>
@@ -28,9 +39,23 @@ export function writeReceipts(receipts: readonly TenantReceipt[], database: Data
       await clearShown(tx, read)
       await addStatistics(tx, fresh)
       const suppressed = await suppressDeliveries(tx, folded.suppressed)
-      return { fresh: fresh.length, moved, engaged, suppressed, dead: deadOf(fresh, moved) }
+      const told = await toTell(tx, engaged)
+      return { fresh: fresh.length, moved, engaged: told, suppressed, dead: deadOf(fresh, moved) }
     }),
   )
+}
+
+async function toTell(tx: Tx, engaged: readonly EngagedRun[]): Promise<Told[]> {
+  const told: Told[] = []
+  for (const tenant of new Set(engaged.map((run) => run.tenant))) {
+    const frames = engaged.filter((run) => run.tenant === tenant).map(engagementFrame)
+    const outbox = frames.map((frame) => ({ stream: STREAMS.live, ...frame }))
+    const ids = await insertOutbox(tx, tenant, outbox)
+    frames.forEach((frame, place) => {
+      told.push({ frame, outboxId: ids[place] as number })
+    })
+  }
+  return told
 }
 
 /** What failed: by the worker's word, or because it came back after it had gone out. */

@@ -280,9 +280,18 @@ t.test('opened on one phone, it leaves the screens of the others', async (t) => 
   const other = await push()
   const dismissed = await push()
   await writeReceipts([receipt(dismissed, 'dismissed', { channel: 'push' })], owner)
-  const { moved } = await writeReceipts(
+  const { moved, engaged } = await writeReceipts(
     [receipt(opened, 'opened', { channel: 'push', at: Date.now() })],
     owner,
+  )
+  const outbox = await rows<{ id: number; subject: string; message_id: string; body: string }>(
+    'SELECT id, subject, message_id, body FROM outbox ORDER BY id DESC LIMIT 1',
+  )
+  t.match(outbox, [{ id: engaged[0]?.outboxId, subject: `rt.acme.user.${user}`, message_id: `${run}.2` }])
+  t.match(
+    JSON.parse(outbox[0]?.body ?? ''),
+    { type: 'notification.updated', id: run, changes: { readAt: /^20/, snoozedUntil: null, revision: 2 } },
+    'what must be heard is written along with the change',
   )
   t.ok((moved[0]?.answeredAfterMs ?? 0) >= 1_900, 'and how long it took is known')
   t.match(await rows(`SELECT address FROM deliveries WHERE run_id = $1 AND purpose = 'clear'`, [run]), [
