@@ -18,7 +18,7 @@ export interface RoomPublisher {
   /**
    * Publishes all, or refuses all when one is not valid; the places in their rooms, undefined for `latest:`. Resolves
    * when LIVE has them; after a 503 some may be stored.
-   * @throws HttpProblem 400 `CHANNEL_DATA_INVALID` with a JSON pointer into the request, 503
+   * @throws HttpProblem 422 `CHANNEL_DATA_INVALID` with a JSON pointer into the request, 503
    */
   publish(
     tenant: string,
@@ -92,7 +92,7 @@ function messageId(tenant: string, channel: string, key: string): string {
 }
 
 function invalid(field: string, message: string): HttpProblem {
-  return new HttpProblem(400, 'CHANNEL_DATA_INVALID', `${field} ${message}.`, { field })
+  return new HttpProblem(422, 'CHANNEL_DATA_INVALID', `${field} ${message}.`, { field })
 }
 
 function unnamed(at: string): HttpProblem {

@@ -1,0 +1,114 @@
+import { type AuthoriseQuestion, connectHttp, connectNats } from '@carillon/sdk'
+import { eventually } from '@carillon/testkit'
+import t from 'tap'
+import { TENANT, useWorld } from './world.js'
+
+const world = await useWorld(t)
+const carillon = connectHttp({ url: world.url, apiKey: world.apiKey, source: '/services/rides' })
+const rides = await connectNats({ servers: world.nats.url, tenant: TENANT, source: '/services/rides' })
+t.teardown(() => rides[Symbol.asyncDispose]())
+
+const bearer = (token: string) => ({ authorization: `Bearer ${token}` })
+/** What a person says by their own token, and a token for the channel if given. */
+const say = async (token: string, channel: string, data: object, own?: string) => {
+  const answer = await fetch(`${world.url}/v1/me/channels/${channel}/publish`, {
+    method: 'POST',
+    headers: { ...bearer(token), 'content-type': 'application/json' },
+    body: JSON.stringify({ data, ...(own === undefined ? {} : { token: own }) }),
+  })
+  return { status: answer.status, text: await answer.text() }
+}
+/** Listens to channels; gives the answer's status and all that came so far. */
+const listen = async (token: string, ...channels: string[]) => {
+  const query = channels.map((channel) => `channel=${encodeURIComponent(channel)}`).join('&')
+  const stopping = new AbortController()
+  t.teardown(() => stopping.abort())
+  const answer = await fetch(`${world.url}/v1/sse?${query}`, {
+    headers: bearer(token),
+    signal: stopping.signal,
+  })
+  const stream = { status: answer.status, text: '' }
+  const read = async () => {
+    for await (const chunk of answer.body?.pipeThrough(new TextDecoderStream()) ?? []) stream.text += chunk
+  }
+  // it ends when the test does
+  read().catch(() => undefined)
+  await eventually(() => !answer.ok || stream.text.includes('event: ready'))
+  return stream
+}
+
+t.test('what servers publish is heard by whom tokens and services let in, and by nobody else', async (t) => {
+  const asked: AuthoriseQuestion[] = []
+  rides.answerChannels({ namespace: 'ride', onFailure: () => undefined }, async (question) => {
+    asked.push(question)
+    if (question.user === 'eve') throw new Error('the database is away')
+    return {
+      allow: question.user === 'bob' && question.action === 'subscribe',
+      permissions: [],
+      info: { seat: 1 },
+    }
+  })
+  const schema = { type: 'object', properties: { text: { type: 'string' } }, required: ['text'] }
+  await carillon.putChannelRule('ride', { authorise: true, schema })
+  const channels = { 'room:ride-*': ['subscribe', 'publish'], 'latest:ride-9': ['subscribe'] } as const
+  const { token: ada } = await carillon.userToken('ada', { channels })
+  const { token: bob } = await carillon.userToken('bob')
+  const { token: eve } = await carillon.userToken('eve')
+
+  const heard = await listen(ada, 'room:ride-9', 'latest:ride-9')
+  t.equal(heard.status, 200)
+  t.same(asked, [], 'nobody is asked about whom a token lets in')
+  const heardByBob = await listen(bob, 'room:ride-9')
+  t.equal(heardByBob.status, 200, 'the service knows him')
+  t.same(asked, [{ channel: 'room:ride-9', user: 'bob', action: 'subscribe' }])
+  t.equal((await listen(eve, 'room:ride-9')).status, 503, 'nobody could say')
+  t.equal((await listen(bob, 'latest:chat-1')).status, 403)
+
+  const { offset } = await carillon.publishTo('room:ride-9', { text: 'from the server' }, { from: 'mira' })
+  await carillon.publishTo('latest:ride-9', { text: 'position 1' }, { key: 'driver' })
+  await eventually(() => /from the server[^\n]*mira|mira[^\n]*from the server/.test(heard.text))
+  await eventually(() => heard.text.includes('position 1'))
+  await eventually(() => heardByBob.text.includes('from the server'))
+  t.notMatch(heardByBob.text, 'position 1')
+
+  t.match(await say(ada, 'room:ride-9', { text: 'from ada' }), { status: 200 })
+  t.match(await say(ada, 'room:ride-9', { text: 5 }), { status: 422, text: /CHANNEL_DATA_INVALID/ })
+  t.match(await say(ada, 'latest:ride-9', { text: 'x' }), { status: 403 }, 'listening is not speaking')
+  t.match(await say(bob, 'room:ride-9', { text: 'from bob' }), { status: 403 })
+  t.match(asked.at(-1), { user: 'bob', action: 'publish', data: { text: 'from bob' } })
+  const { token: once } = await carillon.channelToken('bob', 'room:ride-9', {
+    permissions: ['publish', 'subscribe'],
+  })
+  t.match(await say(bob, 'room:ride-9', { text: 'by token' }, once), { status: 200 })
+  t.match(await say(bob, 'room:ride-8', { text: 'elsewhere' }, once), { status: 403 }, 'for one channel')
+  t.match(await say(eve, 'room:ride-9', { text: 'stolen' }, once), { status: 403 }, 'for one user')
+  t.equal(
+    (await say(once, 'room:ride-9', { text: 'signed in' })).status,
+    401,
+    'a token for a channel signs nobody in',
+  )
+  t.equal((await listen(once, 'room:ride-9')).status, 401)
+
+  const { publications } = await carillon.channelHistory(
+    'room:ride-9',
+    offset === undefined ? {} : { since: offset },
+  )
+  t.match(publications, [
+    { data: { text: 'from ada' }, info: { user: 'ada' } },
+    { data: { text: 'by token' }, info: { user: 'bob' } },
+  ])
+})
+
+t.test('a changed rule is in force for clients within ten seconds', async (t) => {
+  const { token } = await carillon.userToken('ada', {
+    channels: { 'room:typed-1': ['subscribe', 'publish'] },
+  })
+  t.match(await say(token, 'room:typed-1', { n: 1 }), { status: 200 })
+  await carillon.putChannelRule('typed', { schema: { type: 'object', required: ['text'] } })
+  const begun = performance.now()
+  await eventually(async () => (await say(token, 'room:typed-1', { n: 2 })).status === 422, {
+    timeoutMs: 20_000,
+    everyMs: 250,
+  })
+  t.ok(performance.now() - begun < 12_000)
+})
