@@ -98,6 +98,11 @@ export async function start(config: RealtimeConfig, deps: RealtimeDeps): Promise
     count: () => connections.size,
     standing,
   })
+  const node = randomBytes(8).toString('hex')
+  const presence = createRoomPresence(
+    { node },
+    { connection, ...(redis === undefined ? {} : { redis }), onFailure: events.presenceFailed },
+  )
   const edge: EdgeDeps = {
     hub,
     latest,
@@ -106,16 +111,12 @@ export async function start(config: RealtimeConfig, deps: RealtimeDeps): Promise
     verifier,
     access,
     standing,
+    presence,
     events,
     allowedOrigins: new Set(config.allowedOrigins),
     maxQueuedBytes: config.maxQueuedBytes,
     now,
   }
-  const node = randomBytes(8).toString('hex')
-  const presence = createRoomPresence(
-    { node },
-    { connection, ...(redis === undefined ? {} : { redis }), onFailure: events.presenceFailed },
-  )
   const frames = createWindowPublisher(connection, { stream: STREAMS.live, giveUpMs: PUBLISH_GIVE_UP_MS })
   const publisher = createRoomPublisher(connection, frames)
   const protocol = {

@@ -1,12 +1,15 @@
 import { fileURLToPath } from 'node:url'
-import type { PresenceChanges } from '@carillon/contracts'
-import { openConnection } from '@carillon/jetstream'
+import { type PresenceChanges, userId } from '@carillon/contracts'
+import { type Connection, openConnection } from '@carillon/jetstream'
 import { createOnline, openRedis } from '@carillon/redis'
+import { sha256 } from '@carillon/service'
 import { eventually, type TestScope, useNats, useNodeProcess, useRedis } from '@carillon/testkit'
 import fc from 'fast-check'
 import t from 'tap'
 import { createRoomPresence } from '../src/presence/create-room-presence.js'
 import type { PresenceRoom, RoomPresence } from '../src/presence/room-presence.js'
+import { applyLive, signToken, useNode } from './mesh.js'
+import { openSse } from './sse-client.js'
 
 const nats = await useNats(t)
 const redisServer = await useRedis(t)
@@ -38,6 +41,12 @@ async function usePresence(
     await connection.close()
   })
   return presence
+}
+
+async function useConnection(t: TestScope): Promise<Connection> {
+  const connection = await openConnection({ servers: nats.url, name: 'test' })
+  t.teardown(() => connection.close())
+  return connection
 }
 
 const peopleOf = (ids: readonly string[]) => ids.map((id) => ({ tenant: 'acme', id }))
@@ -151,6 +160,33 @@ t.test('what a killed process held is gone with its lease, and is told once', as
     ['-anna-victim', '-ben-victim', '-cleo-victim'],
   )
   t.equal((await online.online(peopleOf(['anna', 'ben', 'cleo']))).size, 0)
+})
+
+t.test('whoever is connected is online, whatever the way, and no longer than that', async (t) => {
+  await applyLive(await useConnection(t))
+  const node = await useNode(t, nats.url, {}, redisServer.url)
+  const redis = await openRedis({ url: redisServer.url })
+  t.teardown(() => redis.close())
+  const { online } = createOnline(redis)
+  const idOf = (user: string) => userId(sha256, 'acme', user)
+  const isOnline = async (user: string) => (await online(peopleOf([idOf(user)]))).size === 1
+  const stream = await openSse(t, node.url, { token: await signToken({ user: 'streaming' }) })
+  t.equal(stream.status, 200)
+  await eventually(() => isOnline('streaming'))
+  const stop = new AbortController()
+  const headers = { authorization: `Bearer ${await signToken({ user: 'polling' })}` }
+  const begun = await fetch(`${node.url}/v1/poll?channel=user`, { headers })
+  const { last_event_id: id } = (await begun.json()) as { last_event_id: string }
+  const poll = fetch(`${node.url}/v1/poll?channel=user&wait=25&last_event_id=${id}`, {
+    headers,
+    signal: stop.signal,
+  })
+  await eventually(() => isOnline('polling'))
+  t.notOk(await isOnline('ada'))
+  stream.cut()
+  stop.abort()
+  await t.rejects(poll, { name: 'AbortError' })
+  await eventually(async () => !(await isOnline('streaming')) && !(await isOnline('polling')))
 })
 
 t.test('without Redis everybody is welcome and nobody known', async (t) => {

@@ -6,6 +6,7 @@ import type { CommandDeps } from '../clients/caller.js'
 import type { Connections } from '../clients/connections.js'
 import type { SessionKind } from '../clients/session.js'
 import type { RealtimeEvents } from '../events.js'
+import type { RoomPresence } from '../presence/room-presence.js'
 import type { Wire, Wires } from '../protocol/wires.js'
 import type { Hub } from '../stream/hub.js'
 import type { LatestChannels } from '../stream/latest.js'
@@ -20,6 +21,7 @@ export interface EdgeDeps {
   verifier: TokenVerifier
   access: ChannelAccess
   standing: Standing
+  presence: RoomPresence
   events: RealtimeEvents
   allowedOrigins: ReadonlySet<string>
   maxQueuedBytes: number

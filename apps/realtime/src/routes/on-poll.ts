@@ -23,17 +23,13 @@ export function onPoll(http: FastifyInstance, deps: EdgeDeps): void {
   http.get(PATH, { schema: hidden, exposeHeadRoute: false }, async (request, reply) => {
     const waitMs = 1_000 * waitSeconds(request)
     const reader = await letIn(request, 'poll', deps)
-    const { identity, wanted } = reader
+    const { identity, wanted, release } = reader
     const poll = new Poll(
       {
         holder: identity,
         waitMs: Math.min(waitMs, Math.min(identity.expiresAtMs, wanted.endsAtMs) - deps.now()),
       },
-      {
-        hub: deps.hub,
-        connections: deps.connections,
-        onClosed: () => deps.connections.release(identity.userId),
-      },
+      { hub: deps.hub, connections: deps.connections, onClosed: release },
     )
     request.raw.socket.setTimeout(waitMs + SOCKET_SLACK_MS)
     reply.raw.on('close', () => poll.close())

@@ -24,15 +24,16 @@ export function onSse(http: FastifyInstance, limits: SseLimits, deps: EdgeDeps):
   http.options(PATH, { schema: hidden }, (request, reply) =>
     answerPreflight(request, reply, deps.allowedOrigins),
   )
+  // also what is refused before it gets here, when the server has too much to do
+  const errorHandler = (error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
+    const later = error instanceof HttpProblem && error.status === 503 && wantsEvents(request)
+    return later ? askToComeBack(request, reply, deps.allowedOrigins) : reply.send(error)
+  }
   // what answers HEAD would open a stream
-  http.get(PATH, { schema: hidden, exposeHeadRoute: false }, async (request, reply) => {
-    try {
-      await open(request, reply, limits, deps)
-      return reply
-    } catch (error) {
-      if (!(error instanceof HttpProblem) || error.status !== 503 || !wantsEvents(request)) throw error
-      return askToComeBack(request, reply, deps.allowedOrigins)
-    }
+  const options = { schema: hidden, exposeHeadRoute: false, errorHandler }
+  http.get(PATH, options, async (request, reply) => {
+    await open(request, reply, limits, deps)
+    return reply
   })
 }
 
@@ -60,7 +61,7 @@ async function open(
   deps: EdgeDeps,
 ): Promise<void> {
   const reader = await letIn(request, 'sse', deps)
-  const { identity, wanted } = reader
+  const { identity, wanted, release } = reader
   const now = deps.now()
   const sse = new SseStream(
     request.raw.socket,
@@ -79,7 +80,7 @@ async function open(
       hub: deps.hub,
       connections: deps.connections,
       onSlow: () => deps.events.slow('sse'),
-      onClosed: () => deps.connections.release(identity.userId),
+      onClosed: release,
     },
   )
   const join = sse.join.bind(sse)

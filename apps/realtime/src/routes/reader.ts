@@ -13,11 +13,13 @@ import { type WantedChannels, wantedChannels } from './wanted-channels.js'
 export interface Reader {
   identity: Identity
   wanted: WantedChannels
+  /** To be called once, when they are gone. */
+  release: () => void
 }
 
 /**
- * Lets a reader in: origin, token, standing, admission, channels, and a place among the connections of its user, which
- * the caller gives back with `connections.release`.
+ * Lets a reader in: origin, token, standing, admission, channels, and a place among the connections of its user, who
+ * is online from then on.
  * @throws HttpProblem
  */
 export async function letIn(
@@ -42,7 +44,15 @@ export async function letIn(
       headers: { 'retry-after': '10' },
     })
   }
-  return { identity, wanted }
+  deps.presence.connected(identity)
+  return {
+    identity,
+    wanted,
+    release: () => {
+      deps.connections.release(identity.userId)
+      deps.presence.gone(identity)
+    },
+  }
 }
 
 /**
