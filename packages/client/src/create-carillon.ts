@@ -1,4 +1,3 @@
-import { registerWebPush } from '@carillon/devices'
 import type { Carillon, CarillonOptions } from './api.js'
 import { CarillonError } from './errors.js'
 import { createMemory, NO_MEMORY } from './memory.js'
@@ -39,6 +38,8 @@ export function createCarillon(options: CarillonOptions): Carillon {
     onNotification: (listener) => tab.arrivals.add(listener),
     registerWebPush: async (wishes) => {
       if (options.user === undefined) throw new CarillonError('NOT_AVAILABLE', 'Web Push needs `user`.')
+      // most pages never do
+      const { registerWebPush } = await import('@carillon/devices')
       return registerWebPush({ ...wishes, user: options.user, token: options.getToken, gateway: url })
     },
     signOut: async () => void (await tab.call({ name: 'signOut', args: [] })),
@@ -57,10 +58,10 @@ function findPlace(tab: Tab, options: CarillonOptions, moved: (place: Place) => 
   const storage = options.storage === false ? undefined : (options.storage ?? createDatabaseStorage())
   const hostOptions = {
     url,
-    ...(transports === undefined ? {} : { transports }),
-    ...(pageSize === undefined ? {} : { pageSize }),
-    ...(options.WebSocket === undefined ? {} : { WebSocket: options.WebSocket }),
-    ...(options.EventSource === undefined ? {} : { EventSource: options.EventSource }),
+    transports,
+    pageSize,
+    WebSocket: options.WebSocket,
+    EventSource: options.EventSource,
     fetch: options.fetch ?? ((input, init) => fetch(input, init)),
     now: options.now ?? Date.now,
     memory: storage === undefined || group === undefined ? NO_MEMORY : createMemory(storage, group),
@@ -70,7 +71,9 @@ function findPlace(tab: Tab, options: CarillonOptions, moved: (place: Place) => 
   const elect = () => electedPlace(tab, hostOptions, group)
   if (!fitsWorker(options)) return elect()
   try {
-    return workerPlace(tab, { ...pick(options), group, keeps: storage !== undefined }, () => moved(elect()))
+    return workerPlace(tab, { url, transports, pageSize, group, keeps: storage !== undefined }, () =>
+      moved(elect()),
+    )
   } catch {
     // a page of another origin than its scripts may not
     return elect()
@@ -87,12 +90,4 @@ function fitsWorker(options: CarillonOptions): boolean {
   const own = [ownFetch, ownSocket, ownSource, now]
   const plain = own.every((one) => one === undefined) && (storage === undefined || storage === false)
   return plain && typeof SharedWorker !== 'undefined' && options.transports !== 'sse'
-}
-
-function pick({ url, transports, pageSize }: CarillonOptions) {
-  return {
-    url,
-    ...(transports === undefined ? {} : { transports }),
-    ...(pageSize === undefined ? {} : { pageSize }),
-  }
 }

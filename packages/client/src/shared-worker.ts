@@ -15,10 +15,13 @@ function serveTabs(scope: SharedScope): void {
   let host: Host | undefined
   const hostFor = (options: WorkerOptions): Host => {
     const storage = options.keeps ? createDatabaseStorage() : undefined
+    const { url, transports, pageSize } = options
     return new Host({
-      url: options.url,
-      ...(options.transports === undefined ? {} : { transports: options.transports }),
-      ...(options.pageSize === undefined ? {} : { pageSize: options.pageSize }),
+      url,
+      transports,
+      pageSize,
+      WebSocket: undefined,
+      EventSource: undefined,
       fetch: (input, init) => fetch(input, init),
       now: Date.now,
       memory: storage === undefined ? NO_MEMORY : createMemory(storage, options.group),

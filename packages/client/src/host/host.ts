@@ -1,4 +1,4 @@
-import type { CarillonOptions, ConnectionState, InboxFilter, Problem } from '../api.js'
+import type { ConnectionState, InboxFilter, Problem } from '../api.js'
 import { type ChannelEvent, type ChannelState, happen, JOINING } from '../channels/channel-state.js'
 import { CarillonError } from '../errors.js'
 import { createRemoteInbox } from '../inbox/remote.js'
@@ -6,15 +6,15 @@ import { InboxSync } from '../inbox/sync.js'
 import { createCentrifugeLink } from '../link/centrifuge-link.js'
 import { createEventSourceLink } from '../link/event-source-link.js'
 import { createHttp, type Http } from '../link/http.js'
-import type { Link } from '../link/link.js'
+import type { Link, LinkOptions } from '../link/link.js'
 import { createTokens } from '../link/tokens.js'
 import type { Memory } from '../memory.js'
 import type { Call, Hello, HostEvent, HostPort, TokenAnswer } from './messages.js'
 import { TokenDesk } from './token-desk.js'
 
-export interface HostOptions
-  extends Pick<CarillonOptions, 'url' | 'transports' | 'pageSize' | 'WebSocket' | 'EventSource'> {
+export interface HostOptions extends LinkOptions {
   fetch: typeof fetch
+  pageSize: number | undefined
   now: () => number
   memory: Memory
   /** The tabs knew another host before: what came meanwhile is still told. */

@@ -27,6 +27,7 @@ export class MarkQueue {
   readonly #again: Alarm
   #failures = 0
   #sending = false
+  #retryAfter = false
   #stopped = false
 
   constructor(deps: MarkQueueDeps) {
@@ -64,6 +65,8 @@ export class MarkQueue {
   retry(): void {
     this.#again.clear()
     this.#failures = 0
+    // what is being sent may fail for the old reason
+    this.#retryAfter = this.#sending
     this.#drain()
   }
 
@@ -94,9 +97,10 @@ export class MarkQueue {
     const next = this.#deps.model().pending[0]
     if (next === undefined) return
     this.#sending = true
+    this.#retryAfter = false
     void this.#send(next).then((goOn) => {
       this.#sending = false
-      if (goOn) this.#drain()
+      if (goOn || this.#retryAfter) this.#drain()
     })
   }
 

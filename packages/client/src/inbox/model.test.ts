@@ -306,3 +306,43 @@ t.test('what comes back whole is shown, though newer marks of it were heard befo
   t.same(later, item, 'as in the other order')
   t.end()
 })
+
+t.test('a count is taken as exact only when nothing happened since it was asked for', (t) => {
+  const page = (items: InboxItem[], unread: number): InboxPage => ({
+    notifications: items,
+    unread,
+    next: items.at(-1)?.id ?? null,
+  })
+  const { heard, sessionAt } = EMPTY_INBOX
+  const first = { filter: 'all' as const, before: undefined, heard, sessionAt }
+  const model = turn(EMPTY_INBOX, first, page([itemOf('f'), itemOf('e')], 5))
+  t.match(view(model, 'all'), { unread: 5, hasMore: true })
+  t.ok(model.counted)
+
+  const created: Frame = { type: 'notification.created', id: 'g', notification: itemOf('g') }
+  const more = hear(model, created)
+  t.match(view(more, 'all'), { unread: 6 }, 'counted on')
+  t.notOk(more.counted, 'but it may have been among the five: to be asked')
+  t.notOk(count(more, 6, model).counted, 'an answer from before that is not trusted')
+  t.match(count(more, 5, more), { counted: true })
+  t.equal(view(count(more, 5, more), 'all').unread, 5)
+
+  const mark = { kind: 'read' as const, ids: ['f'], set: true }
+  const sent = send(begin(model, { key: 'k', mark, at: 'now', sent: undefined }), 'k')
+  t.notOk(count(sent, 4, sent).counted, 'nor one while a mark is on its way')
+  t.ok(count(confirm(sent, 'k'), 4, confirm(sent, 'k')).counted)
+  t.equal(count(model, 9, { heard: model.heard, sessionAt: -1 }), model, 'nor one of another session')
+  t.end()
+})
+
+t.test('what was created and heard of twice is as it became since', (t) => {
+  const created: Frame = { type: 'notification.created', id: 'a', notification: itemOf('a') }
+  const read: Frame = { type: 'notification.updated', id: 'a', changes: { readAt: 'then', revision: 1 } }
+  const model = hear(hear(EMPTY_INBOX, created), read)
+  t.equal(hear(model, created), model, 'nothing changes')
+  t.equal(hear(model, read), model)
+  const removed = hear(model, { type: 'notification.removed', id: 'a' })
+  t.same(view(removed, 'all').items, [])
+  t.equal(hear(removed, created), removed, 'and what is gone stays gone')
+  t.end()
+})

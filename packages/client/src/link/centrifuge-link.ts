@@ -1,9 +1,8 @@
 import type { Frame } from '@carillon/contracts'
 import { Centrifuge, UnauthorizedError as RefusedToken, type Subscription } from 'centrifuge'
-import type { CarillonOptions } from '../api.js'
 import { CarillonError, isUnauthorized } from '../errors.js'
 import { joinSubscription, messageOf } from './centrifuge-channel.js'
-import type { Link, LinkEvents } from './link.js'
+import type { Link, LinkEvents, LinkOptions } from './link.js'
 import type { Tokens } from './tokens.js'
 
 const PERSONAL = 'user'
@@ -15,11 +14,7 @@ const UNAUTHORIZED = 1
 const INVALID_TOKEN = 3500
 
 /** WebSocket, or what replaces it where networks block it, in the Centrifugo client protocol. */
-export function createCentrifugeLink(
-  options: Pick<CarillonOptions, 'url' | 'transports' | 'fetch' | 'WebSocket' | 'EventSource'>,
-  tokens: Tokens,
-  events: LinkEvents,
-): Link {
+export function createCentrifugeLink(options: LinkOptions, tokens: Tokens, events: LinkEvents): Link {
   const network = new EventTarget()
   const centrifuge = new Centrifuge(endpoints(options), {
     getToken: () => asCentrifuge(tokens.renewed()),
@@ -28,9 +23,10 @@ export function createCentrifugeLink(
     emulationEndpoint: new URL('/v1/emulation', options.url).href,
     networkEventTarget: network,
     name: 'carillon',
-    ...(options.WebSocket === undefined ? {} : { websocket: options.WebSocket }),
-    ...(options.EventSource === undefined ? {} : { eventsource: options.EventSource }),
-    ...(options.fetch === undefined ? {} : { fetch: options.fetch }),
+    // null: the platform's
+    websocket: options.WebSocket ?? null,
+    eventsource: options.EventSource ?? null,
+    fetch: options.fetch,
   })
   const rooms = new Map<string, { subscription: Subscription; close: () => void }>()
   let epoch = ''
@@ -123,7 +119,7 @@ export function createCentrifugeLink(
   }
 }
 
-function endpoints({ url, transports }: Pick<CarillonOptions, 'url' | 'transports'>) {
+function endpoints({ url, transports }: LinkOptions) {
   const at = (path: string) => new URL(`/v1/connection/${path}`, url).href
   const websocket = { transport: 'websocket' as const, endpoint: at('websocket').replace(/^http/, 'ws') }
   if (transports === 'websocket') return [websocket]

@@ -1,8 +1,8 @@
 import type { Frame } from '@carillon/contracts'
-import type { CarillonOptions, ChannelMessage } from '../api.js'
+import type { ChannelMessage } from '../api.js'
 import { backoffMs, createAlarm } from '../backoff.js'
 import { CarillonError, isUnauthorized } from '../errors.js'
-import type { Link, LinkEvents } from './link.js'
+import type { Link, LinkEvents, LinkOptions } from './link.js'
 import type { Tokens } from './tokens.js'
 
 const PERSONAL = 'user'
@@ -11,11 +11,7 @@ const CLOSED = 2
 const REOPEN_AFTER_MS = 10
 
 /** A plain EventSource on `/v1/sse`. It only hears: whatever is asked or said goes over HTTP. */
-export function createEventSourceLink(
-  options: Pick<CarillonOptions, 'url' | 'EventSource'>,
-  tokens: Tokens,
-  events: LinkEvents,
-): Link {
+export function createEventSourceLink(options: LinkOptions, tokens: Tokens, events: LinkEvents): Link {
   const Source = (options.EventSource ?? globalThis.EventSource) as typeof EventSource
   /** By name; true when it was heard before. */
   const channels = new Map<string, boolean>([[PERSONAL, false]])

@@ -1,6 +1,15 @@
 import type { Frame } from '@carillon/contracts'
-import type { ChannelMessage, ConnectionState, HistoryOptions, Problem } from '../api.js'
+import type { CarillonOptions, ChannelMessage, ConnectionState, HistoryOptions, Problem } from '../api.js'
 import type { ChannelEvent, Position } from '../channels/channel-state.js'
+
+export interface LinkOptions {
+  url: string
+  transports: CarillonOptions['transports']
+  fetch: typeof fetch
+  /** Undefined: the platform's. */
+  WebSocket: unknown
+  EventSource: unknown
+}
 
 /** What a link tells. Nothing of an old connection comes after a new one has begun. */
 export interface LinkEvents {

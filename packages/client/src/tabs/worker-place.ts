@@ -1,4 +1,4 @@
-import type { CarillonOptions } from '../api.js'
+import type { HostOptions } from '../host/host.js'
 import { hold, lockNames } from './elected-place.js'
 import type { Guest, Place } from './place.js'
 import { type HostMessage, RemoteHost, type TabMessage } from './wire.js'
@@ -7,7 +7,7 @@ import { type HostMessage, RemoteHost, type TabMessage } from './wire.js'
 const ANSWER_MS = 3_000
 
 /** What a worker is told first. */
-export interface WorkerOptions extends Pick<CarillonOptions, 'url' | 'transports' | 'pageSize'> {
+export interface WorkerOptions extends Pick<HostOptions, 'url' | 'transports' | 'pageSize'> {
   group: string
   keeps: boolean
 }
