@@ -1,6 +1,7 @@
 import type { Msg } from '@nats-io/transport-node'
 import { type Connection, wireOf } from './connection.js'
 import { readHeaders } from './headers.js'
+import { LeanSubscription } from './lean-subscription.js'
 
 /** A message heard on core NATS. Loss shows in `previousSequence` only: the subscription itself is at most once. */
 export class CoreMessage {
@@ -54,7 +55,10 @@ export function subscribeCore(
   subject: string,
   onMessage: (message: CoreMessage) => void,
 ): CoreSubscription {
-  const subscription = wireOf(connection).nats.subscribe(subject, {
+  const { nats } = wireOf(connection)
+  const lean = LeanSubscription.open(nats, subject, (message) => onMessage(new CoreMessage(message)))
+  if (lean !== undefined) return lean
+  const subscription = nats.subscribe(subject, {
     callback: (error, message) => {
       if (error === null) onMessage(new CoreMessage(message))
     },
