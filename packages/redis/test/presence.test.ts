@@ -27,7 +27,7 @@ interface Node {
 async function useNode(
   t: TestScope,
   name: string,
-  options: { graceMs?: number; leaseMs?: number } = {},
+  options: { graceMs?: number; leaseMs?: number; now?: () => number } = {},
 ): Promise<Node> {
   const redis = await openRedis({ url: server.url, name })
   const told: string[] = []
@@ -287,6 +287,26 @@ t.test('everything in Redis ends by itself', async (t) => {
   }
 })
 
+t.test('a quiet room is kept, and what Redis has thrown out of it comes back', async (t) => {
+  let ahead = 0
+  const one = await useNode(t, 'one', { now: () => performance.now() + ahead })
+  const room = nextRoom()
+  for (const user of ['anna', 'ben']) one.presence.join(room, { user, client: `${user}-1` })
+  t.equal((await one.presence.read(room)).clients, 2)
+  const keys = await one.redis.client.keys(`pres:{*${room.id}}:*`)
+  for (const key of keys) await one.redis.client.pexpire(key, 10_000)
+  ahead += LEASE_MS * 20
+  await eventually(async () => {
+    const ttls = await Promise.all(keys.map((key) => one.redis.client.pttl(key)))
+    return ttls.every((ttl) => ttl > 10_000)
+  })
+  await one.redis.client.del(keys.filter((key) => key.includes(':m:')))
+  t.equal((await one.presence.read(room)).clients, 0, 'as under memory pressure')
+  ahead += LEASE_MS * 20
+  await eventually(async () => (await clientsOf(one, room)).join() === 'anna/anna-1,ben/ben-1')
+  t.same(one.told, [`${room.id}+anna-1`, `${room.id}+ben-1`], 'and nobody is told')
+})
+
 t.test('10,000 who join at once hold up neither this process nor Redis', async (t) => {
   const one = await useNode(t, 'one')
   const crowd = nextRoom()
@@ -359,7 +379,7 @@ t.test(
     await server.restart()
     await eventually(async () => (await clientsOf(one, room)).join() === 'anna/a1,cleo/c1')
     await eventually(async () => (await online.online(peopleOf(['anna', 'ben']))).size === 2)
-    await eventually(() => one.told.length === 4)
+    await eventually(() => one.told.length === 4 && two.told.length === 2)
     t.same(one.told.slice(2).sort(), [`${room.id}+c1`, `${room.id}-a2`])
     t.same(two.told, [`${room.id}+b1`, `${room.id}-b1`])
   },
