@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { eventually } from '@carillon/testkit'
 import t from 'tap'
 import {
   INBOX_FILTERS,
@@ -7,8 +8,10 @@ import {
   inboxView,
   maintain,
   markInbox,
+  type Queryable,
   removeFromInbox,
   returnSnoozed,
+  returnSnoozedStatement,
   type Statement,
   snoozeInbox,
   unreadCount,
@@ -45,6 +48,7 @@ interface Plan {
   readonly 'Node Type': string
   readonly 'Relation Name'?: string
   readonly 'Actual Loops': number
+  readonly 'Actual Rows': number
   readonly 'Shared Hit Blocks': number
   readonly 'Shared Read Blocks': number
   readonly Plans?: readonly Plan[]
@@ -56,13 +60,10 @@ const nodesOf = (plan: Plan): Plan[] => [plan, ...(plan.Plans ?? []).flatMap(nod
 const scansTable = (node: Plan): boolean =>
   node['Node Type'] === 'Seq Scan' && node['Shared Hit Blocks'] + node['Shared Read Blocks'] > 0
 
-const explain = async (statement: Statement): Promise<{ buffers: number; nodes: Plan[] }> => {
-  const { rows } = await request.inTenant(tenant, (tx) =>
-    tx.query<{ 'QUERY PLAN': [{ Plan: Plan }] }>({
-      ...statement,
-      text: `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) ${statement.text}`,
-    }),
-  )
+const explain = async (statement: Statement, as = request): Promise<{ buffers: number; nodes: Plan[] }> => {
+  const asked = { ...statement, text: `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) ${statement.text}` }
+  const ask = (tx: Queryable) => tx.query<{ 'QUERY PLAN': [{ Plan: Plan }] }>(asked)
+  const { rows } = await (as === request ? as.inTenant(tenant, ask) : as.inTransaction(ask))
   const plan = rows[0]?.['QUERY PLAN'][0].Plan
   if (plan === undefined) throw new Error('no plan')
   return { buffers: plan['Shared Hit Blocks'] + plan['Shared Read Blocks'], nodes: nodesOf(plan) }
@@ -101,6 +102,21 @@ t.test('the unread count reads an index and no rows', async (t) => {
   )
   t.equal(await request.inTenant(tenant, (tx) => unreadCount(tx, { tenant, userId })), unread.length)
   t.equal(await request.inTenant(tenant, (tx) => unreadCount(tx, { tenant, userId, atMost: 99 })), 99)
+})
+
+t.test('what is due is found through an index, and looking for it costs next to nothing', async (t) => {
+  await superuser.query({
+    text: `UPDATE runs SET snoozed_until = now() WHERE user_id = $1 AND snoozed_until IS NOT NULL`,
+    values: [userOf(13)],
+  })
+  const { buffers, nodes } = await explain(returnSnoozedStatement(500), worker)
+  const returned = nodes.find((node) => node['Node Type'] === 'Update' || node['Node Type'] === 'ModifyTable')
+  t.comment(`${buffers} buffers for the 50 of 50,000 that are due`)
+  t.equal(returned?.['Actual Rows'], 50)
+  t.notOk(nodes.some(scansTable), 'scans no table')
+  const idle = await explain(returnSnoozedStatement(500), worker)
+  t.comment(`${idle.buffers} buffers when nothing is due`)
+  t.ok(idle.buffers <= 200, `${idle.buffers} buffers`)
 })
 
 t.test('pages follow one another without gap or repetition, newest first', async (t) => {
@@ -240,7 +256,9 @@ t.test('upkeep keeps what is put off, and what came back as long as a new one', 
       })
     ).rows.map(({ name }) => name)
   const [first = '', second = ''] = await months()
-  await superuser.query({ text: `UPDATE runs SET snoozed_until = NULL WHERE snoozed_until IS NOT NULL` })
+  await superuser.query({
+    text: `UPDATE runs SET snoozed_until = NULL, returned_at = NULL WHERE snoozed_until IS NOT NULL OR returned_at IS NOT NULL`,
+  })
   const mark = (month: string, set: string) =>
     superuser.query({
       text: `UPDATE ${month} SET ${set} WHERE id = (SELECT min(id::text)::uuid FROM ${month})`,
@@ -253,6 +271,9 @@ t.test('upkeep keeps what is put off, and what came back as long as a new one', 
   await superuser.query({
     text: `UPDATE ${second} SET returned_at = now() - interval '31 days' WHERE returned_at IS NOT NULL`,
   })
-  await maintain(worker, { daysAhead: 14, retainDays: 30 })
-  t.notOk((await months()).some((name) => name === first || name === second))
+  // a partition that somebody uses, such as autovacuum, is left for the next round
+  await eventually(async () => {
+    await maintain(worker, { daysAhead: 14, retainDays: 30 })
+    return !(await months()).some((name) => name === first || name === second)
+  })
 })
