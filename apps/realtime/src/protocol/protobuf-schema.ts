@@ -114,6 +114,7 @@ message Publication {
   bytes data = 4;
   ClientInfo info = 5;
   uint64 offset = 6;
+  map<string, string> tags = 7;
   string key = 11;
 }
 message Presence { ClientInfo info = 1; }

@@ -41,6 +41,8 @@ export interface Publication {
   offset?: number
   /** Of a `latest` channel: what it replaces. */
   key?: string
+  /** The key again: the official clients show it only here. */
+  tags?: { readonly key: string }
 }
 
 export interface SubscribeResult {

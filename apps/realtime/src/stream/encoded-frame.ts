@@ -60,7 +60,7 @@ export class EncodedFrame {
       data: new RawJson(this.json),
       ...(this.info === undefined ? {} : { info: this.info }),
       ...(this.sequence === 0 ? {} : { offset: this.sequence }),
-      ...(this.key === undefined ? {} : { key: this.key }),
+      ...(this.key === undefined ? {} : { key: this.key, tags: { key: this.key } }),
     }
   }
 
@@ -101,7 +101,9 @@ export class EncodedFrame {
    * they see who published it.
    */
   get eventData(): string {
-    return this.#channel.name === 'user' ? this.json : jsonText(this.publication)
+    if (this.#channel.name === 'user') return this.json
+    const { tags: _, ...publication } = this.publication
+    return jsonText(publication)
   }
 }
 
