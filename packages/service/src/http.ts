@@ -13,6 +13,9 @@ const BODY_LIMIT = 256 * 1024
 /** Bytes of one part of a path: an id of 256 characters, percent-encoded. What is longer is answered 414. */
 const PATH_PART_LIMIT = 3 * 1024
 
+/** Connections that may wait to be accepted: what does not fit tries again after a second or more. The kernel's own limit counts too. */
+const BACKLOG = 4_096
+
 const CORRELATION = /^[A-Za-z0-9._:-]{1,128}$/
 
 export interface HttpServerOptions {
@@ -119,5 +122,5 @@ function answerProblem(
 
 /** Listens and gives the address as people type it. Port 0 takes a free one. */
 export async function listen(app: FastifyInstance, address: { host: string; port: number }): Promise<string> {
-  return app.listen({ host: address.host, port: address.port })
+  return app.listen({ host: address.host, port: address.port, backlog: BACKLOG })
 }

@@ -12,6 +12,7 @@ import {
 import { sha256 } from '@carillon/service'
 import { createGate } from './gate.js'
 import type { StreamHead } from './recovery.js'
+import { sharedQuestion } from './shared-question.js'
 
 /** A stored frame as the stream gives it back. */
 export interface StoredBody {
@@ -46,17 +47,19 @@ export function createLiveSource(
 ): LiveSource {
   const gate = createGate(options.concurrency)
   const stream = STREAMS.live
-  const head = createHeadReader(recovery)
+  // thousands that come back at once need no head each
+  const head = sharedQuestion(createHeadReader(recovery))
+  const flush = sharedQuestion(() => connection.flush())
   return {
     get connected() {
       return connection.connected && recovery.connected
     },
     subscribe: (subject, onMessage) => subscribeCore(connection, subject, onMessage),
-    flush: () => connection.flush(),
+    flush,
     read: (subject, fromSequence, limit) =>
       gate(() => readSubject(recovery, { stream, subject, fromSequence, limit })),
     last: (subject) => gate(async () => (await lastOfSubject(recovery, stream, subject))?.sequence ?? 0),
-    head: () => gate(head),
+    head,
     onReconnect(listener) {
       const stops = [connection.onReconnect(listener), recovery.onReconnect(listener)]
       return () => {
