@@ -46,8 +46,8 @@ export interface Look {
   unstyled?: boolean | undefined
   /** Classes of yours, besides ours. */
   classNames?: Partial<Record<Part, string>> | undefined
-  /** `inherit` follows the page's `color-scheme`; `system` the person's setting. `inherit` unless said. */
-  theme?: 'inherit' | 'light' | 'dark' | 'system' | undefined
+  /** `system` follows the person's setting. `light` unless said. */
+  theme?: 'light' | 'dark' | 'system' | undefined
 }
 
 /** Attributes of a part. */
@@ -67,7 +67,7 @@ export interface PartAttributes {
 interface LookOfParts {
   part(name: Part): PartAttributes
   /** Of what stands by itself in the page: an inbox, a bell, a list of toasts. */
-  root(name: Part): PartAttributes & { 'data-theme'?: string }
+  root(name: Part): PartAttributes & { 'data-theme': string }
 }
 
 const LookContext = createContext<Look>({})
@@ -87,7 +87,7 @@ export function LookProvider({ look, children }: { look: Look; children: ReactNo
 export function useParts(): LookOfParts {
   const look = useContext(LookContext)
   return useMemo(() => {
-    const { unstyled = false, classNames = {}, theme = 'inherit' } = look
+    const { unstyled = false, classNames = {}, theme = 'light' } = look
     const part = (name: Part): PartAttributes => {
       const className = [unstyled ? '' : `carillon-${name}`, classNames[name] ?? ''].join(' ').trim()
       return {
@@ -105,7 +105,7 @@ export function useParts(): LookOfParts {
         return {
           ...own,
           ...(className === '' ? {} : { className }),
-          ...(theme === 'inherit' ? {} : { 'data-theme': theme }),
+          'data-theme': theme,
         }
       },
     }

@@ -190,10 +190,33 @@ t.test('everybody can use the components', async (t) => {
       const page = await openSite(t, world, { query })
       await ready(page)
       t.same(await violations(page), [], 'light')
-      await page.evaluate(`document.documentElement.style.colorScheme = 'dark'`)
+      await page.evaluate(`{
+        document.documentElement.style.colorScheme = 'dark'
+        for (const root of document.querySelectorAll('[data-theme]')) root.dataset.theme = 'dark'
+      }`)
       t.same(await violations(page, ['color-contrast']), [], 'dark')
     })
   }
+
+  await t.test('a theme is the one that was said, or the one of the system', async (t) => {
+    const ground = (page: Page) =>
+      page.locator('[data-carillon=inbox]').evaluate((inbox) => getComputedStyle(inbox).backgroundColor)
+    const grounds: string[] = []
+    for (const [query, colorScheme] of [
+      ['theme=light', 'dark'],
+      ['theme=dark', 'light'],
+      ['theme=system', 'light'],
+      ['theme=system', 'dark'],
+    ] as const) {
+      const page = await openSite(t, world, { query: `parts=inbox&${query}` })
+      await page.emulateMedia({ colorScheme })
+      await page.locator('article').first().waitFor()
+      grounds.push(await ground(page))
+    }
+    const [light = '', dark = ''] = grounds
+    t.not(light, dark)
+    t.same(grounds, [light, dark, light, dark])
+  })
 
   await t.test('right to left, in Arabic, and in German, everything is in that language', async (t) => {
     const page = await openSite(t, world, { query: 'parts=bell inbox&locale=ar' })

@@ -180,12 +180,16 @@ byId('why-copy').addEventListener('click', () => void copy(byId('why-copy'), byI
 byId('why-close').addEventListener('click', () => byId('why').close())
 
 async function showSession() {
-  const { user, curl, workflowFile } = await getSession()
+  const { user, curl, workflowFile, app } = await getSession()
   byId('person-name').textContent = user
   byId('person').hidden = false
   byId('curl').value = curl
   byId('copy').disabled = false
   byId('workflow').textContent = workflowFile
+  if (app) {
+    byId('app').href = app
+    byId('app').hidden = false
+  }
 }
 
 openStream('/dev/messages', {

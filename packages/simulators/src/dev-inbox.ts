@@ -23,6 +23,8 @@ export interface DevSession {
   curl: string
   /** The workflow whose saving changes the next ring. */
   workflowFile: string
+  /** Where an application of this person is, on this origin; absent where there is none. */
+  app?: string
 }
 
 /** What the composer brings; all of it is called only when the page asks. */

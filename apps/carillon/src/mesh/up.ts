@@ -17,6 +17,7 @@ import { CommandError, EXIT } from '../terminal/failure.js'
 import type { Progress } from '../terminal/progress.js'
 import { openAdapters } from './adapters.js'
 import { type HeldPort, holdPort } from './address.js'
+import { appPage } from './app-page.js'
 import { DEMO_USER, introducePeopleOfDemo, makeDemoDevices } from './demo-people.js'
 import { introduceProviders, openDemoMail } from './demo-providers.js'
 import { createDevEdge } from './dev-edge.js'
@@ -109,12 +110,13 @@ export async function startMesh(options: UpOptions): Promise<RunningMesh> {
       user: 'Ada',
       curl,
       workflowFile,
+      app: '/dev/app',
     }),
     edge: createDevEdge({ url: publicUrl, apiKey, carillon, introduceDevices }),
     mail,
   }
   const services = await progress.step('roles', () =>
-    startServices({ env, keys, page, apiKey, held, publicUrl }),
+    startServices({ env, keys, page, carillon, apiKey, held, publicUrl }),
   )
   parts.use(services)
   signal?.throwIfAborted()
@@ -161,12 +163,13 @@ interface ServiceParts {
   env: MeshEnvironment
   keys: MeshKeys
   page: DevInboxDeps
+  carillon: CarillonClient
   apiKey: string
   held: HeldPort
   publicUrl: string
 }
 
-/** The roles, the rides service and the dev inbox in this process, on one HTTP server. */
+/** The roles, the rides service, the dev inbox and the application's page in this process, on one HTTP server. */
 async function startServices(parts: ServiceParts): Promise<AsyncDisposable> {
   const { env } = parts
   await using stack = new Disposal()
@@ -195,6 +198,7 @@ async function startServices(parts: ServiceParts): Promise<AsyncDisposable> {
   )
   services.push(rides)
   await http.register(devInbox, parts.page)
+  await http.register(appPage, { carillon: parts.carillon })
   await parts.held.release()
   await listen(http, { host: '127.0.0.1', port: parts.held.port })
   return stack.move()

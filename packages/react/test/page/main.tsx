@@ -23,7 +23,8 @@ window.item = item
 window.opened = []
 if (query.has('refused')) client.refuseNext()
 if (query.has('held')) Object.assign(window, { release: client.hold() })
-document.documentElement.style.colorScheme = query.get('theme') ?? 'light'
+const theme = query.get('theme') === 'system' ? 'system' : query.get('theme') === 'dark' ? 'dark' : 'light'
+document.documentElement.style.colorScheme = theme === 'system' ? 'light dark' : theme
 const locale = query.get('locale') ?? 'en'
 document.documentElement.lang = locale
 document.documentElement.dir = locale === 'ar' ? 'rtl' : 'ltr'
@@ -54,6 +55,7 @@ function Page(): ReactNode {
       client={client}
       locale={locale}
       unstyled={unstyled}
+      theme={theme}
       {...(own ? { messages: { notifications: 'Post' }, classNames: { item: 'mine' } } : {})}
     >
       <header style={{ display: 'flex', justifyContent: 'flex-end', alignItems: 'center', gap: 12 }}>
