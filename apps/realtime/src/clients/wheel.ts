@@ -33,7 +33,8 @@ export class Wheel {
 
   /** Runs `run` at the first tick after `delayMs`; returns the way to cancel. */
   after(delayMs: number, run: () => void): () => void {
-    const turn = this.#turn + Math.max(1, Math.ceil(delayMs / this.#tickMs))
+    // part of the present tick is over already
+    const turn = this.#turn + 1 + Math.max(0, Math.ceil(delayMs / this.#tickMs))
     const due = this.#agenda.get(turn) ?? new Set()
     this.#agenda.set(turn, due)
     due.add(run)
