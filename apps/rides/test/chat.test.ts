@@ -139,6 +139,8 @@ t.test('rider and driver write to each other', async (t) => {
     t.match((await write(ada, 'Anybody?', 'n-1', id)).body, { status: 409, code: 'CONVERSATION_NOT_OPEN' })
     for (const payload of [
       { text: ' \n', clientId: 'x' },
+      { text: 'a\u0000b', clientId: 'x' },
+      { text: 'half \ud83d', clientId: 'x' },
       { text: 'x'.repeat(2_001), clientId: 'x' },
       { text: 'x', clientId: 'a b' },
       { text: 'x' },

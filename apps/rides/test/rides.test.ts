@@ -1,5 +1,7 @@
+import { createHealth, createHttpServer, createLogger, createMetrics } from '@carillon/service'
 import { eventually } from '@carillon/testkit'
 import t from 'tap'
+import { start } from '../src/index.js'
 import { DRIVER, ORDER, useAcceptedRide, useRides } from './support.js'
 
 t.test('a ride publishes each change once, in order, under a stable id', async (t) => {
@@ -33,6 +35,12 @@ t.test('mistakes of the caller are named', async (t) => {
   t.match({ status: bare.statusCode, ...bare.json() }, { status: 401, code: 'UNAUTHORIZED' })
   const bad = await call('POST', '/rides', { ...ORDER, minutes: 0 })
   t.match({ status: bad.status, ...bad.body }, { status: 400, code: 'VALIDATION', field: 'minutes' })
+  for (const unkept of ['a\u0000b', 'a\ud800'])
+    t.match((await call('POST', '/rides', { ...ORDER, from: unkept })).body, {
+      code: 'VALIDATION',
+      field: 'from',
+    })
+  t.match((await call('POST', '/people/%00/session')).body, { code: 'VALIDATION' })
   t.strictSame(edge.published, [])
 
   await t.test('nobody signs in with a token that is not ours, changed or too old', async (t) => {
@@ -103,11 +111,26 @@ t.test('an event that is refused for good is set aside, and nobody waits behind 
   t.match(await metrics.render(), /rides_outbox_refused_total 1\n/)
 
   await t.test('and tried again once its reason is mended, or given up', async (t) => {
+    const row = `/outbox/refused/${refused[0].id}`
+    t.strictSame((await call('POST', '/outbox/refused/retry')).body, { count: 1 })
+    const again = await eventually(async () => {
+      const { refused } = (await call('GET', '/outbox/refused')).body
+      return refused.length === 1 && refused[0].id
+    })
     edge.refused.clear()
-    t.equal((await call('POST', `/outbox/refused/${refused[0].id}/retry`)).status, 202)
+    t.match(
+      (await call('POST', `${row}/retry`)).body,
+      { code: 'ROW_UNKNOWN' },
+      'it waited anew, and has another number',
+    )
+    t.equal((await call('POST', `/outbox/refused/${again}/retry`)).status, 202)
     await eventually(() => edge.published.some(({ id }) => id === `${first}.arrived`))
     t.strictSame((await call('GET', '/outbox/refused')).body, { refused: [] })
-    t.match((await call('DELETE', `/outbox/refused/${refused[0].id}`)).body, { code: 'ROW_UNKNOWN' })
+    edge.refused.add('rides.ride.paid.v1')
+    await call('POST', `/rides/${first}/pay`)
+    const [given] = (await call('GET', '/outbox/refused')).body.refused
+    t.equal((await call('DELETE', `/outbox/refused/${given.id}`)).status, 204)
+    t.equal((await call('DELETE', `/outbox/refused/${given.id}`)).status, 404)
   })
 })
 
@@ -125,4 +148,48 @@ t.test('what the key may not say holds its own ride up and no other', async (t) 
   const types = edge.published.filter(({ data }) => data.rideId === first).map(({ type }) => type)
   t.strictSame(types.slice(2), ['rides.message.sent.v1', 'rides.ride.arrived.v1', 'rides.ride.completed.v1'])
   t.match(edge.said, [{ channel: `room:ride-${first}`, data: { type: 'message', text: 'Here' } }])
+})
+
+t.test('processes relay in turns, and what was not crossed off comes again under its id', async (t) => {
+  const { edge, call, pool, sessionOf, as, startOne, config } = await useRides(t)
+  const other = await startOne()
+  const ride = await useAcceptedRide(call)
+  const [ada, mira] = [as(await sessionOf('ada')), other.as(await sessionOf('mira'))]
+  await Promise.all(
+    Array.from({ length: 30 }, (_, n) =>
+      (n % 2 === 0 ? ada : mira)('POST', `/rides/${ride}/messages`, { text: `${n}`, clientId: `c-${n}` }),
+    ),
+  )
+  const sent = () => edge.published.filter(({ type }) => type === 'rides.message.sent.v1')
+  await eventually(() => sent().length >= 30 && edge.said.length >= 30)
+  const numbers = Array.from({ length: 30 }, (_, n) => n + 1)
+  t.strictSame(
+    edge.said.map(({ data }) => data.number),
+    numbers,
+    'in the order of the conversation, each once',
+  )
+  t.equal(new Set(sent().map(({ id }) => id)).size, 30)
+  t.equal(sent().length, 30)
+
+  await pool.query('CREATE RULE kept AS ON DELETE TO rides.outbox DO INSTEAD NOTHING')
+  await ada('POST', `/rides/${ride}/messages`, { text: 'twice', clientId: 'twice' })
+  await eventually(() => edge.said.filter(({ data }) => data.text === 'twice').length > 0)
+  await pool.query('DROP RULE kept ON rides.outbox')
+  await call('POST', `/rides/${ride}/arrive`)
+  const twice = edge.said.filter(({ data }) => data.text === 'twice')
+  t.ok(twice.length > 1)
+  t.equal(new Set(twice.map(({ idempotencyKey }) => idempotencyKey)).size, 1)
+  t.equal((await pool.query('SELECT FROM rides.outbox')).rows.length, 0)
+
+  const deps = {
+    logger: createLogger({ name: 'test', level: 'silent' }),
+    metrics: createMetrics(),
+    health: createHealth(),
+    signal: new AbortController().signal,
+  }
+  const lost = start(
+    { ...config, natsUrl: 'nats://127.0.0.1:1' },
+    { ...deps, http: await createHttpServer(deps) },
+  )
+  await t.rejects(lost, { code: 'CONFIG_INVALID' }, 'NATS without a tenant is said at the start')
 })

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage } from 'node:http'
 import { createHealth, createHttpServer, createLogger, createMetrics } from '@carillon/service'
 import { type TestScope, usePostgres } from '@carillon/testkit'
+import type { FastifyInstance } from 'fastify'
 import pg from 'pg'
 import { start } from '../src/index.js'
 
@@ -21,6 +22,7 @@ interface Said {
   channel: string
   key?: string
   from?: string
+  idempotencyKey?: string
   data: { type: string } & Record<string, unknown>
 }
 
@@ -97,37 +99,10 @@ function answerOf(edge: Edge, method: string, url: string, body: unknown): [numb
   return [202, {}]
 }
 
-/** The rides service on a database of its own, with a clock that can be set forward. */
-export async function useRides(t: TestScope) {
-  const database = await usePostgres(t)
-  const edge = await useEdge(t)
-  const clock = { ahead: 0 }
-  const metrics = createMetrics()
-  const deps = {
-    logger: createLogger({ name: 'test', level: 'silent' }),
-    metrics,
-    health: createHealth(),
-    signal: new AbortController().signal,
-  }
-  const http = await createHttpServer(deps)
-  const config = {
-    databaseUrl: database.url,
-    carillonUrl: edge.url,
-    carillonKey: 'ck_test',
-    token: TOKEN,
-    host: '127.0.0.1',
-    port: 0,
-  }
-  const now = () => Date.now() + clock.ahead
-  const service = await start(config, { ...deps, http, now })
-  const pool = new pg.Pool({ connectionString: database.url, max: 1 })
-  t.teardown(async () => {
-    await http.close()
-    await service[Symbol.asyncDispose]()
-    await pool.end()
-  })
-  type Method = 'GET' | 'POST' | 'PUT' | 'DELETE'
-  const as = (token: string) => async (method: Method, url: string, payload?: object) => {
+type Method = 'GET' | 'POST' | 'PUT' | 'DELETE'
+
+const callerOf =
+  (http: FastifyInstance) => (token: string) => async (method: Method, url: string, payload?: object) => {
     const answer = await http.inject({
       method,
       url,
@@ -140,9 +115,45 @@ export async function useRides(t: TestScope) {
       body: answer.body === '' ? undefined : answer.json(),
     }
   }
+
+/** The rides service on a database of its own, with a clock that can be set forward. */
+export async function useRides(t: TestScope) {
+  const database = await usePostgres(t)
+  const edge = await useEdge(t)
+  const clock = { ahead: 0 }
+  const now = () => Date.now() + clock.ahead
+  const config = {
+    databaseUrl: database.url,
+    carillonUrl: edge.url,
+    carillonKey: 'ck_test',
+    token: TOKEN,
+    host: '127.0.0.1',
+    port: 0,
+  }
+  /** A process of the service. */
+  const startOne = async () => {
+    const deps = {
+      logger: createLogger({ name: 'test', level: 'silent' }),
+      metrics: createMetrics(),
+      health: createHealth(),
+      signal: new AbortController().signal,
+    }
+    const http = await createHttpServer(deps)
+    const service = await start(config, { ...deps, http, now })
+    t.teardown(async () => {
+      await http.close()
+      await service[Symbol.asyncDispose]()
+    })
+    return { http, metrics: deps.metrics, as: callerOf(http) }
+  }
+  const pool = new pg.Pool({ connectionString: database.url, max: 1 })
+  t.teardown(() => pool.end())
+  const { http, metrics, as } = await startOne()
   const call = as(TOKEN)
-  const person = async (id: string) => as((await call('POST', `/people/${id}/session`)).body.token)
-  return { edge, http, clock, metrics, pool, call, as, person }
+  const sessionOf = async (id: string): Promise<string> =>
+    (await call('POST', `/people/${id}/session`)).body.token
+  const person = async (id: string) => as(await sessionOf(id))
+  return { edge, http, clock, metrics, pool, config, call, as, person, sessionOf, startOne }
 }
 
 /** A ride that Mira has accepted. */

@@ -3,11 +3,12 @@ import { Type } from 'typebox'
 import { carillonProblem } from '../carillon-problem.js'
 import { type ChannelClaim, claimsFor } from '../chat/channel-answer.js'
 import { allowed } from '../chat/chat.js'
+import { plainText } from '../plain-text.js'
 import { findRide } from '../ride/ride-store.js'
 import type { RidesDeps } from '../rides-deps.js'
 import { personOf, servicesOnly } from './callers.js'
 
-const Person = Type.Object({ id: Type.String({ minLength: 1, maxLength: 128 }) })
+const Person = Type.Object({ id: plainText(128) })
 const Ride = Type.Object({ id: Type.String({ format: 'uuid' }) })
 
 /** What somebody needs to be let in: by us, and by Carillon. */

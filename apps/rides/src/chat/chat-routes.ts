@@ -1,6 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { personOf } from '../access/callers.js'
+import { writtenText } from '../plain-text.js'
 import { findRide } from '../ride/ride-store.js'
 import type { RidesDeps } from '../rides-deps.js'
 import { allowed, markRead, writeMessage } from './chat.js'
@@ -11,7 +12,7 @@ const Id = Type.Object({ id: Type.String({ format: 'uuid' }) })
 
 const NewMessage = Type.Object(
   {
-    text: Type.String({ maxLength: 2_000, pattern: '\\S' }),
+    text: writtenText(2_000),
     clientId: Type.String({ pattern: '^[A-Za-z0-9_-]{1,64}$' }),
   },
   { additionalProperties: false },

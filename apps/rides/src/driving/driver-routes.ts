@@ -2,12 +2,13 @@ import { HttpProblem } from '@carillon/service'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { onlyThemselves } from '../access/callers.js'
+import { plainText } from '../plain-text.js'
 import type { RidesDeps } from '../rides-deps.js'
 import { freeDriversWithin } from './driver-store.js'
 import { offline, online } from './drivers.js'
 import { boxAround, coarse, metresBetween } from './track.js'
 
-const Id = Type.Object({ id: Type.String({ minLength: 1, maxLength: 128 }) })
+const Id = Type.Object({ id: plainText(128) })
 
 const Located = Type.Object(
   {
@@ -20,10 +21,7 @@ const Located = Type.Object(
   { additionalProperties: false },
 )
 
-const City = Type.Object(
-  { city: Type.String({ minLength: 1, maxLength: 64 }) },
-  { additionalProperties: false },
-)
+const City = Type.Object({ city: plainText(64) }, { additionalProperties: false })
 
 const NUMBER = '^-?[0-9]{1,3}(\\.[0-9]{1,12})?$'
 const Near = Type.Object(

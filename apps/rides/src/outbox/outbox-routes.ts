@@ -14,10 +14,17 @@ export const outboxRoutes: FastifyPluginAsyncTypebox<RidesDeps> = async (app, { 
 
   app.get('/outbox/refused', async () => ({ refused: await refusedRows(pool, LISTED) }))
 
-  app.post('/outbox/refused/:id/retry', { schema: { params: RowId } }, async (request, reply) => {
-    if (!(await tryAgain(pool, request.params.id))) throw unknownRow()
+  app.post('/outbox/refused/retry', async (_request, reply) => {
+    const count = await tryAgain(pool)
     relay.nudge()
-    return reply.code(202).send({})
+    return reply.code(202).send({ count })
+  })
+
+  app.post('/outbox/refused/:id/retry', { schema: { params: RowId } }, async (request, reply) => {
+    const count = await tryAgain(pool, request.params.id)
+    if (count === 0) throw unknownRow()
+    relay.nudge()
+    return reply.code(202).send({ count })
   })
 
   app.delete('/outbox/refused/:id', { schema: { params: RowId } }, async (request, reply) => {

@@ -76,14 +76,14 @@ export async function refusedRows(pool: pg.Pool, limit: number): Promise<Refused
   return rows
 }
 
-/** Puts a row that was set aside behind everything that waits. False: there is none. */
-export async function tryAgain(pool: pg.Pool, id: string): Promise<boolean> {
+/** Puts a row that was set aside, or all of them, behind everything that waits. Gives how many. */
+export async function tryAgain(pool: pg.Pool, id?: string): Promise<number> {
   const { rowCount } = await pool.query(
-    `WITH again AS (DELETE FROM rides.outbox WHERE id = $1 AND refused_at IS NOT NULL RETURNING story, event, publication)
-     INSERT INTO rides.outbox (story, event, publication) SELECT story, event, publication FROM again`,
+    `WITH again AS (DELETE FROM rides.outbox WHERE refused_at IS NOT NULL AND ($1::bigint IS NULL OR id = $1) RETURNING id, story, event, publication)
+     INSERT INTO rides.outbox (story, event, publication) SELECT story, event, publication FROM again ORDER BY id`,
     [id],
   )
-  return rowCount === 1
+  return rowCount ?? 0
 }
 
 /** Gives a row up that was set aside. False: there is none. */
@@ -92,12 +92,4 @@ export async function dropRefused(pool: pg.Pool, id: string): Promise<boolean> {
     id,
   ])
   return rowCount === 1
-}
-
-/** How many rows wait, and how many were set aside. */
-export async function countRows(pool: pg.Pool): Promise<{ waiting: number; refused: number }> {
-  const { rows } = await pool.query<{ waiting: number; refused: number }>(
-    `SELECT count(*) FILTER (WHERE refused_at IS NULL)::int AS waiting, count(refused_at)::int AS refused FROM rides.outbox`,
-  )
-  return rows[0] ?? { waiting: 0, refused: 0 }
 }

@@ -7,19 +7,18 @@ import { carillonProblem } from '../carillon-problem.js'
 import { openConversation } from '../chat/chat-store.js'
 import { inTransaction } from '../database.js'
 import { enqueueEvent } from '../outbox/outbox-store.js'
+import { plainText } from '../plain-text.js'
 import type { RidesDeps } from '../rides-deps.js'
 import { type Ride, type RideState, rideEvent, stateBefore } from './ride.js'
 import { findRide, insertRide, moveRide } from './ride-store.js'
 
-const text = (max: number) => Type.String({ minLength: 1, maxLength: max })
-
 const NewRide = Type.Object(
   {
-    customerId: text(128),
-    customer: text(128),
-    from: text(200),
-    to: text(200),
-    city: text(64),
+    customerId: plainText(128),
+    customer: plainText(128),
+    from: plainText(200),
+    to: plainText(200),
+    city: plainText(64),
     minutes: Type.Integer({ minimum: 1, maximum: 600 }),
     amountCents: Type.Integer({ minimum: 0, maximum: 10_000_000 }),
     currency: Type.String({ pattern: '^[A-Z]{3}$' }),
@@ -28,7 +27,7 @@ const NewRide = Type.Object(
 )
 
 const Driver = Type.Object(
-  { id: text(128), name: text(128), car: text(128) },
+  { id: plainText(128), name: plainText(128), car: plainText(128) },
   { additionalProperties: false },
 )
 const Id = Type.Object({ id: Type.String({ format: 'uuid' }) })
