@@ -18,7 +18,7 @@ t.test('the client in Chromium', async (t) => {
   if (browser === undefined) return
   const site = await useClientSite(t)
   const mesh = await useMesh(t, { CARILLON_ALLOWED_ORIGINS: site.origin })
-  site.sign = (user) => signToken(mesh, user, { channels: { 'room:chat-*': ['subscribe', 'publish'] } })
+  site.sign = (user) => signToken(mesh, user, { channels: { 'room:talk-*': ['subscribe', 'publish'] } })
   const world = { browser, mesh, site, network: await useNetwork(t, mesh) }
   for (const mode of ['worker', 'elected'] as const) {
     await t.test(`two tabs (${mode}) share one connection and what they show`, (t) => twoTabs(t, world, mode))
@@ -112,14 +112,14 @@ async function handOver(t: Test, world: World): Promise<void> {
   await ready(third)
   t.equal(network.open, 1)
   const others = [second, third]
-  const listen = `room = client.channel('room:chat-${user}')
+  const listen = `room = client.channel('room:talk-${user}')
     room.onMessage(({ data }) => seen.messages.push(data.n))`
   for (const page of others) {
     await page.evaluate(listen)
     await page.waitForFunction("room.getSnapshot().state === 'joined'")
   }
   const say = async (n: number) => {
-    await mesh.carillon.publishTo(`room:chat-${user}`, { n })
+    await mesh.carillon.publishTo(`room:talk-${user}`, { n })
   }
   await say(1)
   await ring('one')

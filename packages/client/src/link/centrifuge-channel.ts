@@ -2,8 +2,8 @@ import type { Centrifuge, ClientInfo, PublicationContext, Subscription } from 'c
 import type { ChannelMessage, Member } from '../api.js'
 import type { ChannelEvent, Position } from '../channels/channel-state.js'
 
-/** From as many listed members on, the count is asked for. */
-const LISTED_MEMBERS = 200
+/** The protocol's error for a list that would be too long: then they are only counted. */
+const TOO_MANY = 106
 
 export interface ChannelWish {
   name: string
@@ -79,11 +79,11 @@ async function members(
   try {
     const { clients } = await subscription.presence()
     const listed = Object.values(clients).map(memberOf)
-    const count =
-      listed.length < LISTED_MEMBERS ? listed.length : (await subscription.presenceStats()).numClients
-    return { members: listed, count }
-  } catch {
-    return undefined
+    return { members: listed, count: listed.length }
+  } catch (error) {
+    if ((error as { code?: number }).code !== TOO_MANY) return undefined
+    const stats = await subscription.presenceStats().catch(() => undefined)
+    return stats && { members: [], count: stats.numClients }
   }
 }
 

@@ -1,0 +1,219 @@
+import { randomUUID } from 'node:crypto'
+import type { Carillon, Channel } from '@carillon/client'
+import { eventually } from '@carillon/testkit'
+import t, { type Test } from 'tap'
+import type { RunningMesh } from '../src/mesh/up.js'
+import { newPerson, signToken, useClient, useMesh, useNetwork, whenReady } from './client-world.js'
+
+type Wish = Parameters<typeof useClient>[2]
+const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, at) => from + at)
+const room = () => `room:talk-${randomUUID().slice(0, 8)}` as const
+const whenJoined = (...channels: Channel[]) =>
+  eventually(() => channels.every((channel) => channel.getSnapshot().state === 'joined'), {
+    timeoutMs: 20_000,
+  })
+const MEMBER = ['subscribe', 'publish']
+
+t.test('channels of the client', async (t) => {
+  const mesh = await useMesh(t)
+  await t.test('a conversation', (t) => conversation(t, mesh))
+  await t.test('a room over a connection that is cut', (t) => cutRoom(t, mesh))
+  await t.test('who may not', (t) => refusedRooms(t, mesh))
+  await t.test('positions', (t) => positions(t, mesh))
+  for (const way of ['http_stream', 'sse'] as const) {
+    await t.test(`where WebSocket is blocked: ${way}`, (t) => blocked(t, mesh, way))
+  }
+})
+
+function useMember(t: Test, mesh: RunningMesh, user: string, name: string, wish: Wish = {}): Carillon {
+  const getToken = async () => signToken(mesh, user, { channels: { [name]: MEMBER } })
+  const client = useClient(t, mesh, { user, getToken, ...wish })
+  client.connect()
+  return client
+}
+
+async function conversation(t: Test, mesh: RunningMesh): Promise<void> {
+  const name = room()
+  const ada = useMember(t, mesh, 'ada', name)
+  const bob = useMember(t, mesh, 'bob', name)
+  const hers = ada.channel(name)
+  t.equal(hers.getSnapshot().state, 'joining')
+  await whenJoined(hers)
+  const his = bob.channel(name)
+  await whenJoined(his)
+  const users = (channel: Channel) =>
+    channel
+      .getSnapshot()
+      .members.map(({ user }) => user)
+      .sort()
+  for (const channel of [hers, his]) await eventually(() => users(channel).length === 2)
+  t.same(users(hers), ['ada', 'bob'])
+  t.equal(his.getSnapshot().memberCount, 2)
+
+  const heard: unknown[] = []
+  const stop = his.onMessage(({ data, from }) => heard.push([data, from?.user]))
+  const before = his.getSnapshot()
+  t.equal(his.getSnapshot(), before)
+  await hers.publish({ text: 'hello' })
+  await mesh.carillon.publishTo(name, { text: 'from a service' })
+  await eventually(() => heard.length === 2 && hers.getSnapshot().messages.length === 2)
+  t.same(heard, [
+    [{ text: 'hello' }, 'ada'],
+    [{ text: 'from a service' }, undefined],
+  ])
+  t.equal(his.getSnapshot().messages[1]?.from, null)
+  t.not(his.getSnapshot(), before)
+  stop()
+
+  const again = bob.channel(name)
+  t.equal(again.getSnapshot().messages.length, 2, 'a second handle has what the first heard')
+  his.leave()
+  t.equal(his.getSnapshot().state, 'left')
+  await t.rejects(his.publish({ text: 'x' }), { code: 'LEFT' })
+  await hers.publish({ text: 'still there?' })
+  await eventually(() => again.getSnapshot().messages.length === 3)
+  t.equal(heard.length, 2, 'only the first was left')
+
+  const late = useMember(t, mesh, 'ada', name).channel(name)
+  await whenJoined(late)
+  t.same(late.getSnapshot().messages, [], 'what was said before is asked for')
+  const texts = (messages: readonly { data: unknown }[]) =>
+    messages.map(({ data }) => (data as { text: string }).text)
+  const history = await late.history()
+  t.same(texts(history), ['hello', 'from a service', 'still there?'])
+  t.same(texts(await late.history({ newestFirst: true, limit: 1 })), ['still there?'])
+  t.same(texts(await late.history({ since: history[0]?.offset ?? 0, limit: 1 })), ['from a service'])
+
+  await bob.dispose()
+  await eventually(() => !users(hers).includes('bob'), { timeoutMs: 30_000 })
+  t.pass('who goes is seen to go')
+}
+
+async function cutRoom(t: Test, mesh: RunningMesh): Promise<void> {
+  const name = room()
+  const network = await useNetwork(t, mesh)
+  const client = useMember(t, mesh, 'ada', name, { url: network.url, transports: 'websocket' })
+  const channel = client.channel(name)
+  const heard: number[] = []
+  channel.onMessage(({ data }) => heard.push((data as { n: number }).n))
+  await whenJoined(channel)
+  for (const n of range(1, 60)) {
+    await mesh.carillon.publishTo(name, { n })
+    if (n % 10 === 5) network.cut()
+  }
+  await eventually(() => heard.length >= 60, { timeoutMs: 30_000 })
+  t.same(heard, range(1, 60), 'each message once, in order')
+  await whenJoined(channel)
+  t.ok(channel.getSnapshot().recovered)
+
+  network.down()
+  await eventually(() => client.state === 'offline', { timeoutMs: 20_000 })
+  await t.rejects(channel.publish({ n: 0 }), { code: 'OFFLINE' })
+  for (let from = 1; from <= 300; from += 100) {
+    await mesh.carillon.publishAllTo(range(from, from + 99).map((n) => ({ channel: name, data: { n } })))
+  }
+  network.up()
+  await whenJoined(channel)
+  t.notOk(channel.getSnapshot().recovered, 'more was said than is kept: it says so')
+  await channel.publish({ n: 301 })
+  await eventually(() => heard.at(-1) === 301)
+  t.equal(heard.length, 61, 'and nothing in part')
+}
+
+async function refusedRooms(t: Test, mesh: RunningMesh): Promise<void> {
+  const name = room()
+  const { user } = await newPerson(mesh)
+  const client = useClient(t, mesh, { user })
+  client.connect()
+  const channel = client.channel(name)
+  await eventually(() => channel.getSnapshot().state === 'refused')
+  t.match(channel.getSnapshot().error, { code: 'CHANNEL_DENIED', message: String })
+  t.equal(client.state, 'connected', 'the rest goes on')
+  channel.leave()
+
+  let asked = 0
+  const withToken = client.channel(name, {
+    token: async () => {
+      asked += 1
+      return (await mesh.carillon.channelToken(user, name, { permissions: ['subscribe'] })).token
+    },
+  })
+  await whenJoined(withToken)
+  t.equal(asked, 1, 'a token for the channel lets in')
+  await t.rejects(withToken.publish({ text: 'x' }), { code: 'CHANNEL_DENIED' })
+}
+
+async function positions(t: Test, mesh: RunningMesh): Promise<void> {
+  const name = `latest:cab-${randomUUID().slice(0, 8)}` as const
+  for (const transports of ['websocket', 'sse'] as const) {
+    await t.test(`over ${transports}`, async (t) => {
+      const watcher = useMember(t, mesh, 'ada', name, { transports })
+      const driver = useMember(t, mesh, 'bob', name)
+      const seen = watcher.channel(name)
+      const own = driver.channel(name)
+      await whenJoined(seen, own)
+      const shown = () =>
+        seen
+          .getSnapshot()
+          .messages.map(({ key, data }) => `${key} ${(data as { x: number }).x}`)
+          .sort()
+          .join()
+      await mesh.carillon.publishTo(name, { x: 1 }, { key: 'car-1' })
+      await mesh.carillon.publishTo(name, { x: 2 }, { key: 'car-2' })
+      await eventually(() => shown() === 'car-1 1,car-2 2')
+      await mesh.carillon.publishTo(name, { x: 3 }, { key: 'car-1' })
+      await eventually(() => shown() === 'car-1 3,car-2 2')
+      t.pass('the newest of each key')
+      await own.publish({ x: 9 }, { key: 'car-2' })
+      await eventually(() => shown() === 'car-1 3,car-2 9')
+      t.pass('a client says its own')
+      await t.rejects(seen.history(), { name: 'CarillonError' })
+    })
+  }
+}
+
+/** Networks that let no WebSocket through: the library finds its own way. */
+async function blocked(t: Test, mesh: RunningMesh, way: 'http_stream' | 'sse'): Promise<void> {
+  const name = room()
+  const { user, ring } = await newPerson(mesh)
+  const client = useMember(t, mesh, user, name, {
+    WebSocket: BlockedSocket,
+    fetch: way === 'http_stream' ? fetch : withoutStreams,
+  })
+  const arrived: string[] = []
+  client.onNotification(({ body }) => arrived.push(body))
+  await whenReady(client)
+  const channel = client.channel(name)
+  await whenJoined(channel)
+  await ring('through')
+  await channel.publish({ text: 'both ways' })
+  await eventually(() => arrived.length === 1 && channel.getSnapshot().messages.length === 1)
+  const [item] = client.inbox.getSnapshot().items
+  await client.inbox.read([item?.id ?? ''])
+  await eventually(() => client.inbox.getSnapshot().unread === 0)
+  t.pass('hears, says and asks')
+}
+
+class BlockedSocket extends EventTarget {
+  readyState = 3
+  onerror: ((event: unknown) => void) | null = null
+  onclose: ((event: unknown) => void) | null = null
+
+  constructor() {
+    super()
+    queueMicrotask(() => {
+      this.onerror?.({ type: 'error' })
+      this.onclose?.({ code: 1006, reason: '' })
+    })
+  }
+
+  close(): void {
+    this.readyState = 3
+  }
+}
+
+/** As behind a proxy that holds answers back until they are whole. */
+const withoutStreams: typeof fetch = async (input, init) => {
+  if (String(input).includes('http_stream')) throw new TypeError('fetch failed')
+  return fetch(input, init)
+}
