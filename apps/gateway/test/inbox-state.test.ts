@@ -139,6 +139,22 @@ t.test('a connection asks for the same operations, a hundred ids at a time', asy
   t.same(await other.frames(), [], 'nothing of anybody else')
 })
 
+t.test('read-all reads a long inbox to its end, and two at once read each notification once', async (t) => {
+  const lea = await person('lea', 1)
+  const [template = ''] = lea.ids
+  await edge.owner.query({
+    text: `INSERT INTO runs (id, tenant_id, event_id, workflow_key, workflow_version, user_id, recipient, lane, state, plan, content, in_inbox, created_at)
+      SELECT (left($1, 24) || lpad(to_hex(n), 12, '0'))::uuid, tenant_id, event_id, workflow_key, workflow_version, user_id, recipient, lane, state, plan, content, in_inbox, created_at
+      FROM runs, generate_series(1, 1099) AS n WHERE id = $1::uuid`,
+    values: [template],
+  })
+  t.equal(await lea.unread(), 1_000, 'counting stops at a thousand')
+  const both = await Promise.all([lea.call('POST /v1/inbox/read-all'), lea.ask('inbox.read-all')])
+  const [over, asked] = [Number(both[0]?.body.changed), both[1]]
+  t.equal(over + (asked.ok ? (asked.data as { changed: number }).changed : 0), 1_100)
+  t.equal(await lea.unread(), 0)
+})
+
 t.test('a question that is not one is refused and harms nobody', async (t) => {
   const eve = await person('eve', 1)
   const refused = async (params: unknown, method = 'inbox.read') => {
@@ -197,6 +213,10 @@ t.test('a question that is not one is refused and harms nobody', async (t) => {
   )
   const nowhere = { id: userId(sha256, 'nowhere', 'eve'), externalId: 'eve' }
   t.match(await askInbox('nowhere', { method: 'inbox', user: nowhere }), { ok: false, status: 401 })
+  t.match(await ask(edge.connection, 'ask.inbox.NO_TENANT', { method: 'inbox', user: eve.user }), {
+    ok: false,
+    status: 401,
+  })
   t.same(await eve.shown('unread'), eve.ids)
 })
 

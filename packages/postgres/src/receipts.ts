@@ -129,10 +129,15 @@ export async function markEngaged(
 ): Promise<EngagedRun[]> {
   const sorted = [...runs].sort((a, b) => (a.runId < b.runId ? -1 : 1))
   const { rows } = await tx.query<EngagedRun>({
-    text: `UPDATE runs r SET seen_at = coalesce(r.seen_at, n.seen_at), read_at = coalesce(r.read_at, n.read_at),
+    // locked in the order of ids, as people's own marks are
+    text: `WITH n AS (
+        SELECT r.id AS run_id, n.seen_at, n.read_at FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[]) AS n (id, seen_at, read_at)
+          JOIN runs r ON r.id = n.id
+        WHERE r.user_id IS NOT NULL AND (r.seen_at IS NULL OR (r.read_at IS NULL AND n.read_at IS NOT NULL))
+        ORDER BY r.id FOR UPDATE OF r)
+      UPDATE runs r SET seen_at = coalesce(r.seen_at, n.seen_at), read_at = coalesce(r.read_at, n.read_at),
         revision = r.revision + 1, ${WAKES_ON_SEEN}
-      FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[]) AS n (id, seen_at, read_at)
-      WHERE r.id = n.id AND r.user_id IS NOT NULL AND (r.seen_at IS NULL OR (r.read_at IS NULL AND n.read_at IS NOT NULL))
+      FROM n WHERE r.id = n.run_id
       RETURNING r.id, r.tenant_id AS tenant, r.user_id AS "userId", r.seen_at AS "seenAt", r.read_at AS "readAt",
         r.archived_at AS "archivedAt", r.snoozed_until AS "snoozedUntil", r.revision`,
     values: [

@@ -1,10 +1,10 @@
-import { type InboxMethod, userId } from '@carillon/contracts'
+import { type InboxMethod, isToken, userId } from '@carillon/contracts'
 import { HttpProblem, sha256 } from '@carillon/service'
 import type { EdgeDeps } from '../edge-deps.js'
 import { createInboxChanges } from '../inbox/change-inbox.js'
 import { readInbox, readUnread, type Whose } from '../inbox/read-inbox.js'
 import { snoozeTime } from '../inbox/snooze-time.js'
-import type { Person } from '../principal.js'
+import { type Person, unauthorized } from '../principal.js'
 import {
   INBOX_PARAMS,
   InboxQuestionSchema,
@@ -22,7 +22,7 @@ export interface InboxWish {
   run(): Promise<unknown>
 }
 
-/** Reads a question of a tenant's user. @throws HttpProblem 400 */
+/** Reads a question of a tenant's user. @throws HttpProblem 400, or 401 for what is no tenant */
 export type ReadInboxQuestion = (tenant: string, question: unknown) => InboxWish
 
 const PAGE = 50
@@ -55,6 +55,7 @@ export function createInboxQuestions(
   }
 
   return (tenant, asked) => {
+    if (!isToken(tenant)) throw unauthorized()
     const { method, params, user } = checkQuestion(asked)
     if (user.id !== userId(sha256, tenant, user.externalId)) {
       throw new HttpProblem(400, 'VALIDATION', 'user.id is not the id of this user.', { field: 'user.id' })

@@ -50,10 +50,20 @@ export function createInboxChanges(deps: Pick<EdgeDeps, 'outbox' | 'now'>): Inbo
       return rows.length
     })
 
-  const readSome = async (tx: Tx, whose: Whose): Promise<InboxRow[]> => {
-    const unread = await inboxPage(tx, { ...whose, limit: READ_ALL_CHUNK, filter: 'unread' })
-    const ids = unread.map(({ id }) => id)
-    return markInbox(tx, { ...whose, ids, mark: 'read', set: true, atMs: deps.now() })
+  /** One chunk of a read-all; `more` may be unread, whoever else reads meanwhile. */
+  const readSome = async (whose: Whose): Promise<{ changed: number; more: boolean }> => {
+    let more = false
+    const changed = await change(whose, {
+      async work(tx) {
+        const unread = await inboxPage(tx, { ...whose, limit: READ_ALL_CHUNK, filter: 'unread' })
+        more = unread.length === READ_ALL_CHUNK
+        const ids = unread.map(({ id }) => id)
+        return markInbox(tx, { ...whose, ids, mark: 'read', set: true, atMs: deps.now() })
+      },
+      frame: marksFrame,
+      clears: true,
+    })
+    return { changed, more }
   }
 
   return {
@@ -81,13 +91,9 @@ export function createInboxChanges(deps: Pick<EdgeDeps, 'outbox' | 'now'>): Inbo
     async readAll(whose) {
       let changed = 0
       for (let chunk = 0; chunk < READ_ALL_CHUNKS; chunk++) {
-        const count = await change(whose, {
-          work: (tx) => readSome(tx, whose),
-          frame: marksFrame,
-          clears: true,
-        })
-        changed += count
-        if (count < READ_ALL_CHUNK) break
+        const read = await readSome(whose)
+        changed += read.changed
+        if (!read.more) break
       }
       return changed
     },
