@@ -54,8 +54,7 @@ export class SseStream implements Client, Subscriber, LatestSubscriber {
     })
     socket.setTimeout(0)
     socket.setNoDelay(true)
-    socket.on('error', () => this.#close())
-    socket.on('close', () => this.#close())
+    this.listen()
     deps.connections.add(this)
     const { wheel } = deps.connections
     this.#cancels.push(
@@ -64,6 +63,13 @@ export class SseStream implements Client, Subscriber, LatestSubscriber {
     )
     // it may have gone while its token was verified; no event tells of that any more
     if (socket.destroyed) this.#close()
+  }
+
+  /** Hears of the socket's end. */
+  listen(): void {
+    const close = () => this.#close()
+    this.#socket.on('error', close)
+    this.#socket.on('close', close)
   }
 
   get closed(): boolean {

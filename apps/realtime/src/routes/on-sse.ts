@@ -5,6 +5,7 @@ import type { EdgeDeps } from './edge-deps.js'
 import { answerPreflight, corsHeaders } from './handshake.js'
 import { attachAll, letIn, listenTo } from './reader.js'
 import { STREAM_HEADERS, streamHead } from './stream-head.js'
+import { takeSocket } from './take-socket.js'
 
 export interface SseLimits {
   rotateMs: number
@@ -90,6 +91,7 @@ async function open(
   })
   if (sse.closed) return
   reply.hijack()
+  takeSocket(request, reply, () => sse.listen())
   sse.begin(streamHead(request, EVENT_STREAM, corsHeaders(request, deps.allowedOrigins)), attachments, () =>
     listenTo(reader, sse, { newest: true, deps }),
   )
