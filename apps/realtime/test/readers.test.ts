@@ -13,7 +13,7 @@ import {
   useLive,
   useNode,
 } from './mesh.js'
-import { openSse } from './sse-client.js'
+import { openSse, type SseClient } from './sse-client.js'
 
 interface PollAnswer {
   events: { id?: string; event: string; data: unknown }[]
@@ -220,6 +220,42 @@ t.test('a room says who published, and what has no history stands beside it with
   await eventually(async () => /realtime_connections\{transport="poll"\} 1/.test(await node.metrics.render()))
   connection.publishCore(place, '{"x":3}', { [HEADERS.key]: 'car-7' })
   t.same((await waiting).events, [{ event: 'latest:ride-9', data: { data: { x: 3 }, key: 'car-7' } }])
+})
+
+t.test('who reads slowly gets only the newest of what has no history, and all of what has', async (t) => {
+  const { nats, connection } = await useLive(t)
+  const node = await useNode(t, nats.url, { maxQueuedBytes: 8 * 1_048_576 })
+  const { write } = createWriter(t, connection)
+  const token = await signToken({ channels: { 'latest:cars': ['subscribe'] } })
+  const query = '?channel=user&channel=latest:cars'
+  const slow = await openSse(t, node.url, { token, query })
+  const quick = await openSse(t, node.url, { token, query })
+  await eventually(() => slow.lastId !== '' && quick.lastId !== '')
+  slow.response.pause()
+  const place = latestSubject('acme', 'cars')
+  const move = (key: string, x: number) =>
+    connection.publishCore(place, `{"x":${x},"pad":"${'x'.repeat(20_000)}"}`, { [HEADERS.key]: key })
+  let x = 0
+  // the kernel takes some megabytes before anything queues here
+  for (; x < 1_200; x++) {
+    move(x % 2 === 0 ? 'car-1' : 'car-2', x)
+    if (x % 50 === 0) await write(personal(), [x / 50 + 1])
+  }
+  const places = (client: SseClient) => client.events.filter(({ type }) => type === 'latest:cars')
+  await eventually(() => places(quick).length === x && quick.numbers().length === 24)
+  slow.response.resume()
+  const newest = (client: SseClient) => {
+    const found = new Map<string, number>()
+    for (const { data } of places(client)) {
+      const { key, data: at } = JSON.parse(data) as { key: string; data: { x: number } }
+      found.set(key, at.x)
+    }
+    return [...found.values()].sort((a, b) => a - b)
+  }
+  await eventually(() => newest(slow).at(-1) === x - 1 && slow.numbers().length === 24)
+  t.same(newest(slow), [x - 2, x - 1], 'the newest of each key')
+  t.same(slow.numbers(), range(1, 24), 'every stored frame')
+  t.ok(places(slow).length < x, `${places(slow).length} of ${x} moves were worth sending`)
 })
 
 t.test('a ticket opens an EventSource again and again, for its own session only', async (t) => {
