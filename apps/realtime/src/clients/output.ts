@@ -37,6 +37,7 @@ function sameParts(a: readonly Buffer[], b: readonly Buffer[]): boolean {
   return true
 }
 
+const NOTHING: readonly Buffer[] = []
 /** Who leaves this much unread gets only the newest of what has no history. */
 const CONFLATE_ABOVE_BYTES = 256 * 1024
 
@@ -46,7 +47,8 @@ export class Output {
   readonly #flusher: Flusher
   readonly #maxBytes: number
   readonly #onSlow: () => void
-  #parts: Buffer[] = []
+  /** Undefined while nothing waits: most connections are idle. */
+  #parts: Buffer[] | undefined
   /** What waits until the other side has taken more, newest per key; undefined while nothing does. */
   #conflated: Map<string, Buffer> | undefined
   #ended = false
@@ -61,8 +63,10 @@ export class Output {
   /** Sends `bytes` with whatever else this turn brings. */
   push(bytes: Buffer): void {
     if (this.#ended) return
-    this.#parts.push(bytes)
-    if (this.#parts.length === 1) this.#flusher.add(this)
+    if (this.#parts === undefined) {
+      this.#parts = [bytes]
+      this.#flusher.add(this)
+    } else this.#parts.push(bytes)
   }
 
   /**
@@ -84,8 +88,8 @@ export class Output {
 
   take(): readonly Buffer[] {
     const parts = this.#parts
-    this.#parts = []
-    return parts
+    this.#parts = undefined
+    return parts ?? NOTHING
   }
 
   /**

@@ -162,7 +162,7 @@ export class SseStream implements Client, Subscriber, LatestSubscriber {
   #push(channel: Channel, frame: EncodedFrame): void {
     this.#positions.set(channel, { epoch: channel.epoch, offset: frame.sequence })
     if (this.#positions.size === 1) this.#output.push(frame.event)
-    else this.#output.push(Buffer.from(`id: ${this.#positions.cursor()}\n${frame.eventTail}`))
+    else this.#output.push(frame.eventWith(this.#positions.cursor()))
   }
 
   #pushReset(channel: Channel, reason: ResetReason): void {

@@ -20,7 +20,10 @@ t.test('a cursor holds the position of every channel in 128 characters that are 
         selector: (entry) => entry.tag,
       }),
       (name, entries) => {
-        const text = encodeCursor(name, entries)
+        const text = encodeCursor(
+          name,
+          entries.map(({ tag, offset }) => ({ channel: { tag }, offset })),
+        )
         const cursor = decodeCursor(text)
         return (
           text.length <= 128 &&

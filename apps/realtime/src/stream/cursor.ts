@@ -15,8 +15,8 @@ const VERSION = '1'
 const CURSOR = /^1([A-Za-z0-9_-]{6})([0-9a-z]{1,11})((?:\.[A-Za-z0-9_-]{4}[0-9a-z]{0,11})*)$/
 
 export interface CursorEntry {
-  tag: string
-  offset: number
+  readonly channel: { readonly tag: string }
+  readonly offset: number
 }
 
 export interface Cursor {
@@ -29,8 +29,8 @@ export function encodeCursor(epoch: string, entries: readonly CursorEntry[]): st
   let base = 0
   for (const { offset } of entries) if (offset > base) base = offset
   let text = `${VERSION}${epoch}${base.toString(36)}`
-  for (const { tag, offset } of entries) {
-    text += offset === base ? `.${tag}` : `.${tag}${(base - offset).toString(36)}`
+  for (const { channel, offset } of entries) {
+    text += offset === base ? `.${channel.tag}` : `.${channel.tag}${(base - offset).toString(36)}`
   }
   return text
 }

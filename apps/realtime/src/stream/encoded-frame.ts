@@ -23,6 +23,7 @@ export interface FrameContent {
   key?: string | undefined
 }
 
+const ID = 'id: '
 const NEW_LINES = /[\r\n]/g
 const decoder = new TextDecoder()
 
@@ -41,7 +42,7 @@ export class EncodedFrame {
   readonly #epoch: string
   #pushes: (Buffer | undefined)[] | undefined
   #event: Buffer | undefined
-  #eventTail: string | undefined
+  #eventTail: Buffer | undefined
 
   constructor(channel: FrameChannel, content: FrameContent) {
     this.#channel = channel
@@ -78,16 +79,24 @@ export class EncodedFrame {
   get event(): Buffer {
     this.#event ??= Buffer.from(
       this.sequence === 0
-        ? this.eventTail
-        : `id: ${encodeCursor(this.#epoch, [{ tag: this.#channel.tag, offset: this.sequence }])}\n${this.eventTail}`,
+        ? this.#eventText()
+        : `id: ${encodeCursor(this.#epoch, [{ channel: this.#channel, offset: this.sequence }])}\n${this.#eventText()}`,
     )
     return this.#event
   }
 
-  /** The event without its id, for connections with several channels. */
-  get eventTail(): string {
-    this.#eventTail ??= `${this.eventType === 'message' ? '' : `event: ${this.eventType}\n`}data: ${this.eventData}\n\n`
-    return this.#eventTail
+  /** The event for one connection with several channels: only its id, ASCII, is encoded for each. */
+  eventWith(id: string): Buffer {
+    this.#eventTail ??= Buffer.from(`\n${this.#eventText()}`)
+    const start = ID.length + id.length
+    const bytes = Buffer.allocUnsafe(start + this.#eventTail.length)
+    bytes.write(ID + id, 'latin1')
+    bytes.set(this.#eventTail, start)
+    return bytes
+  }
+
+  #eventText(): string {
+    return `${this.eventType === 'message' ? '' : `event: ${this.eventType}\n`}data: ${this.eventData}\n\n`
   }
 
   /** The name under which readers of events hear it. */
