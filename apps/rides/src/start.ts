@@ -54,14 +54,7 @@ async function run(config: RidesConfig, deps: RidesStartDeps, pool: pg.Pool): Pr
   const edge = { url: config.carillonUrl, apiKey: config.carillonKey, source: SOURCE }
   const carillon = connectHttp({ ...edge, retry: PATIENT })
   const live = connectHttp({ ...edge, ...LIVE })
-  const relay = startRelay({
-    pool,
-    outlet: {
-      publishAll: carillon.publishAll,
-      say: ({ channel, data, ...options }) => carillon.publishTo(channel, data, options),
-    },
-    events,
-  })
+  const relay = startRelay({ pool, outlet: carillon, events })
   const feed = createFeed(live.publishAllTo, events.positionsLost)
   const positions = createPositions({ pool, feed, events, now })
   const silence = watchSilence({ pool, relay, positions, events, now })

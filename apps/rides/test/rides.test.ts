@@ -85,14 +85,15 @@ t.test('while Carillon is away the change is kept, and the relay publishes it la
 t.test('an event that is refused for good is set aside, and nobody waits behind it', async (t) => {
   const { edge, call, person, metrics } = await useRides(t)
   const first = await useAcceptedRide(call)
-  edge.refused.add('rides.ride.arrived.v1')
-  t.equal((await call('POST', `/rides/${first}/arrive`)).status, 200, 'the ride goes on')
-  // refused events and good ones in one batch: both rides wait while Carillon is away
-  edge.away = true
-  const second = (await call('POST', '/rides', ORDER)).status
-  t.equal(second, 503)
+  const second = await useAcceptedRide(call)
   const mira = await person('mira')
-  await mira('POST', `/rides/${first}/messages`, { text: 'Here', clientId: 'c1' })
+  edge.refused.add('rides.ride.arrived.v1').add('message')
+  // what waits while Carillon is away goes out in batches: those refused and good ones together
+  edge.away = true
+  t.equal((await call('POST', `/rides/${first}/arrive`)).status, 503)
+  t.equal((await call('POST', '/rides', ORDER)).status, 503)
+  for (const ride of [first, second])
+    await mira('POST', `/rides/${ride}/messages`, { text: 'Here', clientId: 'c1' })
   edge.away = false
   t.equal((await call('POST', `/rides/${first}/complete`)).status, 200)
 
@@ -102,13 +103,18 @@ t.test('an event that is refused for good is set aside, and nobody waits behind 
   t.strictSame(ofFirst, ['ride.requested', 'ride.accepted', 'message.sent', 'ride.completed'], 'in order')
   t.equal(
     edge.published.filter(({ type }) => type === 'rides.ride.requested.v1').length,
-    2,
-    'the other ride went on',
+    3,
+    'the other rides went on',
   )
-  const { refused } = (await call('GET', '/outbox/refused')).body
-  t.match(refused, [{ story: first, event: { id: `${first}.arrived` }, problem: /EVENT_INVALID/ }])
-  t.equal(refused.length, 1)
-  t.match(await metrics.render(), /rides_outbox_refused_total 1\n/)
+  const { refused: all } = (await call('GET', '/outbox/refused')).body
+  t.match(all, [
+    { story: second, event: null, publication: { data: { text: 'Here' } }, problem: /CHANNEL_DATA_INVALID/ },
+    { story: first, publication: { data: { text: 'Here' } } },
+    { story: first, publication: null, event: { id: `${first}.arrived` }, problem: /EVENT_INVALID/ },
+  ])
+  t.match(await metrics.render(), /rides_outbox_refused_total 3\n/)
+  for (const { id } of all.slice(0, 2)) await call('DELETE', `/outbox/refused/${id}`)
+  const refused = all.slice(2)
 
   await t.test('and tried again once its reason is mended, or given up', async (t) => {
     const row = `/outbox/refused/${refused[0].id}`

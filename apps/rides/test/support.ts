@@ -30,7 +30,7 @@ interface Said {
 export interface Edge {
   url: string
   away: boolean
-  /** Types of events that it refuses for good, with their whole batch. */
+  /** Types of events and frames that it refuses for good, with their whole batch. */
   refused: Set<string>
   /** Answers 403 to what is said in channels. */
   forbidden: boolean
@@ -85,10 +85,12 @@ function answerOf(edge: Edge, method: string, url: string, body: unknown): [numb
   if (edge.away) return [503, { code: 'OVERLOADED' }]
   if (method === 'POST' && url.startsWith('/v1/channels')) {
     if (edge.forbidden) return [403, { code: 'FORBIDDEN', detail: 'Not with this key.' }]
-    const one = /^\/v1\/channels\/([^/]+)\/publish/.exec(url)?.[1]
-    const batch = body as { publications: Said[] }
-    if (one !== undefined) edge.said.push({ ...(body as Said), channel: decodeURIComponent(one) })
-    else edge.said.push(...batch.publications)
+    const { publications } = body as { publications: Said[] }
+    if (publications.some(({ data }) => edge.refused.has(data.type))) {
+      return [400, { code: 'CHANNEL_DATA_INVALID', detail: 'One of them is not taken.' }]
+    }
+    edge.said.push(...publications)
+    return [200, { publications: publications.map(() => ({})) }]
   }
   if (method === 'PUT')
     edge.rules.push({ ...(body as Edge['rules'][number]), namespace: url.split('/').at(-1) ?? '' })

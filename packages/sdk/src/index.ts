@@ -4,6 +4,7 @@ export type {
   ChannelPermission,
   ChannelRule,
 } from '@carillon/contracts'
+export { ContractError } from '@carillon/contracts'
 export type { AnswerChannels, AnswerChannelsOptions, Answering } from './answer-channels.js'
 export { CarillonClientError, type PublishFailure, type RefusedField } from './errors.js'
 export type { EventInput } from './event.js'

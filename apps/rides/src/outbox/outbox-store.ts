@@ -1,14 +1,8 @@
-import type { EventInput } from '@carillon/sdk'
+import type { EventInput, RoomPublication } from '@carillon/sdk'
 import type pg from 'pg'
 
-/** Something said in a channel. The key lets Carillon know a repetition. */
-export interface Publication {
-  channel: string
-  data: Readonly<Record<string, unknown>>
-  /** The person who says it. */
-  from: string
-  idempotencyKey: string
-}
+/** Something said in a channel, by whom, and the key by which Carillon knows a repetition. */
+export type Publication = Required<Pick<RoomPublication, 'channel' | 'data' | 'from' | 'idempotencyKey'>>
 
 /** What waits for being published. Of one story, the order counts. */
 export type OutboxRow = { id: string; story: string } & (

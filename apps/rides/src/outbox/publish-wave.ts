@@ -1,11 +1,8 @@
-import { CarillonClientError, type Publisher } from '@carillon/sdk'
-import type { OutboxRow, Publication } from './outbox-store.js'
+import { CarillonClientError, ContractError, type Publisher, type RoomCalls } from '@carillon/sdk'
+import type { OutboxRow } from './outbox-store.js'
 
-/** What the outbox asks of Carillon. */
-export interface Outlet {
-  publishAll: Publisher['publishAll']
-  say(publication: Publication): Promise<unknown>
-}
+/** What the outbox asks of Carillon. Of either call, one that is refused refuses all that come with it. */
+export type Outlet = Pick<Publisher, 'publishAll'> & Pick<RoomCalls, 'publishAllTo'>
 
 /**
  * What became of a row. `refused`: it can never be published as it is; `held`: Carillon doesn't take it from us now, and
@@ -16,23 +13,34 @@ export type Outcome =
   | { kind: 'refused'; problem: string }
   | { kind: 'held' | 'away'; error: Error }
 
+type Told = { row: OutboxRow; outcome: Outcome }[]
+
 const PUBLISHED: Outcome = { kind: 'published' }
 
-/** Publishes rows of different stories: events as one batch, what is said in channels side by side. Never rejects. */
-export async function publishWave(
-  wave: readonly OutboxRow[],
-  outlet: Outlet,
-): Promise<{ row: OutboxRow; outcome: Outcome }[]> {
-  const batch = wave.flatMap((row) => (row.event === null ? [] : [row.event]))
-  const batched = batch.length < 2 ? undefined : await tried(() => outlet.publishAll(batch))
-  return Promise.all(
-    wave.map(async (row) => {
-      if (row.event === null) return { row, outcome: await tried(() => outlet.say(row.publication)) }
-      // one that is refused takes its batch along, so each is asked about alone
-      if (batched !== undefined && batched.kind !== 'refused') return { row, outcome: batched }
-      return { row, outcome: await tried(() => outlet.publishAll([row.event])) }
-    }),
-  )
+/** Publishes rows of different stories: events in one call, what is said in channels in another. Never rejects. */
+export async function publishWave(wave: readonly OutboxRow[], outlet: Outlet): Promise<Told> {
+  const told = await Promise.all([
+    together(
+      wave.filter((row) => row.event !== null),
+      (rows) => outlet.publishAll(rows.map(({ event }) => event)),
+    ),
+    together(
+      wave.filter((row) => row.publication !== null),
+      (rows) => outlet.publishAllTo(rows.map(({ publication }) => publication)),
+    ),
+  ])
+  return told.flat()
+}
+
+async function together<R extends OutboxRow>(
+  rows: readonly R[],
+  publish: (rows: readonly R[]) => Promise<unknown>,
+): Promise<Told> {
+  if (rows.length === 0) return []
+  const outcome = await tried(() => publish(rows))
+  if (outcome.kind !== 'refused' || rows.length === 1) return rows.map((row) => ({ row, outcome }))
+  // nobody knows which of them it was, so each is asked about alone
+  return Promise.all(rows.map(async (row) => ({ row, outcome: await tried(() => publish([row])) })))
 }
 
 async function tried(publish: () => Promise<unknown>): Promise<Outcome> {
@@ -45,8 +53,11 @@ async function tried(publish: () => Promise<unknown>): Promise<Outcome> {
 }
 
 function outcomeOf(error: unknown): Outcome {
-  // what failed before it was sent is wrong by itself
-  if (!(error instanceof CarillonClientError)) return { kind: 'refused', problem: String(error) }
-  if (error.failure === 'refused') return { kind: 'refused', problem: `${error.code}: ${error.message}` }
-  return { kind: error.failure === 'unauthorized' ? 'held' : 'away', error }
+  const refused = error instanceof CarillonClientError && error.failure === 'refused'
+  if (refused || error instanceof ContractError) {
+    return { kind: 'refused', problem: `${error.code}: ${error.message}` }
+  }
+  const held = error instanceof CarillonClientError && error.failure === 'unauthorized'
+  // what nobody can explain, like an answer of something else on the way, may be over in a moment
+  return { kind: held ? 'held' : 'away', error: error instanceof Error ? error : new Error(String(error)) }
 }

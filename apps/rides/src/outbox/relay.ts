@@ -10,10 +10,16 @@ import { wavesOf } from './waves.js'
  * Carillon refuses for good is set aside and holds nobody up. Of several processes one relays at a time.
  */
 export interface Relay extends AsyncDisposable {
-  /** Publishes everything there is now. Calls meet: one pass runs at a time. @throws what keeps a row of `story` back */
+  /** Publishes everything there is now. Calls meet: one pass runs at a time. @throws Postponed when a row of `story` has to wait */
   flush(story: string): Promise<void>
   /** The same without waiting; what goes wrong is logged and tried again within seconds. */
   nudge(): void
+}
+
+/** What was to be published stays in the outbox for now; `cause` says why. */
+export class Postponed extends Error {
+  override readonly name = 'Postponed'
+  readonly code = 'POSTPONED'
 }
 
 export interface RelayDeps {
@@ -58,7 +64,7 @@ export function startRelay(deps: RelayDeps): Relay {
     async flush(story) {
       const { away, held } = await meet()
       const problem = away ?? held.get(story)
-      if (problem !== undefined) throw problem
+      if (problem !== undefined) throw new Postponed('It waits in the outbox.', { cause: problem })
     },
     nudge,
     async [Symbol.asyncDispose]() {
