@@ -5,6 +5,7 @@ import t, { type Test } from 'tap'
 import { type RunningMesh, startMesh } from '../src/mesh/up.js'
 import { PROJECT } from './support.js'
 
+const SCREENSHOT = join(PROJECT, 'docs/images/react-app.png')
 const PATIENT = { timeoutMs: 20_000 }
 
 t.test("an application's page against the mesh", async (t) => {
@@ -108,6 +109,8 @@ async function talks(t: Test, { browser, mesh }: Parts): Promise<void> {
   )
   t.match(await own.getAttribute('aria-label'), /^Your position, 3 across/)
 
+  if (process.env.CARILLON_SCREENSHOT === '1') await takePicture(ada, mesh)
+
   const late = await openApp(t, { context: await openContext(t, browser), mesh })
   await late.getByRole('log').getByText('Where are you?').waitFor()
   t.equal(await late.locator('.said').count(), 2, 'who comes later reads what was said')
@@ -127,6 +130,13 @@ async function survives(t: Test, { browser, mesh }: Parts): Promise<void> {
   await context.setOffline(false)
   await page.locator('main article').getByText('While you were away.').waitFor({ timeout: 60_000 })
   t.equal(await page.locator('main article').count(), before + 1)
+}
+
+async function takePicture(page: Page, mesh: RunningMesh): Promise<void> {
+  await mesh.ring('Your ride is booked.')
+  await page.locator('main article').getByText('Your ride is booked.').waitFor()
+  await eventually(() => page.evaluate<boolean>('document.getAnimations().length === 0'))
+  await page.screenshot({ path: SCREENSHOT })
 }
 
 async function openContext(t: Test, browser: Browser): Promise<BrowserContext> {

@@ -174,6 +174,23 @@ t.test('the components in a browser', async (t) => {
     t.equal(await page.locator('[data-toast]').count(), 4, 'no more than four')
   })
 
+  await t.test('what arrives is spoken once: by the toasts, where there are some', async (t) => {
+    const page = await open(t, world, { query: 'parts=inbox toasts', clock: true })
+    await page.locator('article').first().waitFor()
+    await page.evaluate(`carillon.arrive(item('t1', 0, { title: 'Once' }))`)
+    await page.locator('[data-carillon=toasts] [aria-live=polite]').getByText('Once').waitFor()
+    await page.clock.runFor(5_000)
+    t.equal(await page.locator('[role=status]').getByText('Once').count(), 0)
+  })
+
+  await t.test('how long ago it was goes on by itself', async (t) => {
+    const page = await open(t, world, { query: 'parts=inbox', clock: true })
+    const time = page.locator('[data-id=driver] time')
+    t.equal(await time.textContent(), 'now')
+    await page.clock.runFor(125_000)
+    t.equal(await time.textContent(), '2 min. ago')
+  })
+
   await t.test('without our styles there is no class of ours, and yours are there', async (t) => {
     const page = await open(t, world, { query: 'unstyled&own&parts=bell inbox toasts' })
     await page.locator('article.mine').first().waitFor()

@@ -1,3 +1,5 @@
+import { readFile } from 'node:fs/promises'
+import { gzipSync } from 'node:zlib'
 import { createElement } from 'react'
 import { renderToString } from 'react-dom/server'
 import t from 'tap'
@@ -12,6 +14,11 @@ import {
 } from '../src/index.js'
 import { item } from './page/items.js'
 import { createMemoryCarillon } from './page/memory-carillon.js'
+import { bundleLibrary, PACKAGE } from './site.js'
+
+/** Beside React and the client, compressed. */
+const SCRIPT_BYTES = 16_000
+const STYLE_BYTES = 4_500
 
 t.test('a server draws what waits for its data, and connects and loads nothing', async (t) => {
   const client = createMemoryCarillon([item('a', 1)])
@@ -38,6 +45,13 @@ t.test('a server draws what waits for its data, and connects and loads nothing',
 
 t.test('outside of a provider it says what is missing', async (t) => {
   t.throws(() => renderToString(createElement(Inbox)), /no <CarillonProvider>/)
+})
+
+t.test('a page does not have to load much', async (t) => {
+  const script = gzipSync(await bundleLibrary()).length
+  const style = gzipSync(await readFile(`${PACKAGE}/styles.css`)).length
+  t.ok(script <= SCRIPT_BYTES, `${script} bytes of script`)
+  t.ok(style <= STYLE_BYTES, `${style} bytes of styles`)
 })
 
 function Hooks() {

@@ -2,11 +2,11 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Browser, Page } from 'playwright-core'
 import type { Test } from 'tap'
-import { build } from 'vite'
+import { build, type InlineConfig } from 'vite'
 
 const ORIGIN = 'http://page.carillon.test'
 /** The package's folder, from the compiled module. */
-const PACKAGE = new URL('../../', import.meta.url).pathname
+export const PACKAGE = new URL('../../', import.meta.url).pathname
 const PICTURE = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 64"><rect width="64" height="64" fill="#5b4bdb"/><circle cx="32" cy="32" r="14" fill="#ffd166"/></svg>`
 
 /** The test page, bundled as an application would, with React's checks for developers. */
@@ -21,23 +21,37 @@ export interface World {
 }
 
 export async function bundleSite(): Promise<Site> {
+  return {
+    script: await bundle('dist/test/page/main.js', {
+      define: { 'process.env.NODE_ENV': '"development"' },
+      build: { minify: false },
+    }),
+    style: await readFile(join(PACKAGE, 'styles.css'), 'utf8'),
+  }
+}
+
+/** The library alone, without what its users have anyway. */
+export function bundleLibrary(): Promise<string> {
+  return bundle('dist/src/index.js', {
+    build: { minify: true, rollupOptions: { external: [/^react/, /^@carillon\//] } },
+  })
+}
+
+async function bundle(entry: string, options: InlineConfig): Promise<string> {
   const output = await build({
     configFile: false,
     logLevel: 'silent',
     root: PACKAGE,
-    define: { 'process.env.NODE_ENV': '"development"' },
+    ...options,
     build: {
+      ...options.build,
       write: false,
-      minify: false,
-      lib: { entry: join(PACKAGE, 'dist/test/page/main.js'), formats: ['es'], fileName: 'main' },
+      lib: { entry: join(PACKAGE, entry), formats: ['es'], fileName: 'main' },
     },
   })
-  const [bundle] = Array.isArray(output) ? output : [output]
-  if (bundle === undefined || !('output' in bundle)) throw new Error('vite made nothing')
-  return {
-    script: bundle.output[0].code,
-    style: await readFile(join(PACKAGE, 'styles.css'), 'utf8'),
-  }
+  const [made] = Array.isArray(output) ? output : [output]
+  if (made === undefined || !('output' in made)) throw new Error('vite made nothing')
+  return made.output[0].code
 }
 
 export interface OpenOptions {
