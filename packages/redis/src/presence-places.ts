@@ -36,6 +36,8 @@ interface Leave {
 export interface PlacesWrite {
   leaves: Leave[]
   losses: Place[]
+  /** Left before they were written. */
+  goodbyes: Place[]
   joins: Place[]
   /** Written already; whether others are told again. */
   rewrites: boolean
@@ -49,6 +51,7 @@ export class Places {
   readonly #people = new Map<string, number>()
   #leaves: Leave[] = []
   #losses = new Set<Place>()
+  #goodbyes: Place[] = []
   #joins = new Set<Place>()
   #rewrites = new Set<Place>()
   #tellRewrites = false
@@ -69,7 +72,8 @@ export class Places {
   }
 
   get pending(): boolean {
-    return this.#leaves.length + this.#losses.size + this.#joins.size + this.#rewrites.size > 0
+    const { size } = this.#losses
+    return this.#leaves.length + this.#goodbyes.length + size + this.#joins.size + this.#rewrites.size > 0
   }
 
   join(member: PresenceMember): void {
@@ -85,16 +89,17 @@ export class Places {
     const place = this.#places.get(client)
     if (place === undefined) return
     this.#remove(place)
-    // what was never written is known to nobody
-    if (!this.#joins.delete(place)) this.#leaves.push({ client, place })
+    // what was never written is known to nobody, but may have come back to a place that is
+    if (this.#joins.delete(place)) this.#goodbyes.push(place)
+    else this.#leaves.push({ client, place })
   }
 
   /** True when the place stays for a while: `expire` ends it. */
   lose(client: string): boolean {
     const place = this.#places.get(client)
     if (place === undefined || place.lost) return false
-    if (this.#joins.has(place)) {
-      this.leave(client)
+    if (this.#joins.delete(place)) {
+      this.#remove(place)
       return false
     }
     place.lost = true
@@ -122,7 +127,7 @@ export class Places {
   take(most: number): PlacesWrite {
     if (this.#rewrites.size > 0) {
       const joins = takeFrom(this.#rewrites, most)
-      return { leaves: [], losses: [], joins, rewrites: true }
+      return { leaves: [], losses: [], goodbyes: [], joins, rewrites: true }
     }
     const leaves = this.#leaves.splice(0, most)
     const losses = takeFrom(this.#losses, most)
@@ -130,30 +135,37 @@ export class Places {
     return {
       leaves,
       losses,
+      goodbyes: this.#goodbyes.splice(0, most),
       joins: takeFrom(this.#joins, most),
       rewrites: false,
     }
   }
 
   /** Arguments of the script, after the node and how long keys are kept. */
-  argumentsOf({ leaves, losses, joins }: PlacesWrite): (string | number)[] {
-    const args: (string | number)[] = [leaves.length, losses.length, joins.length]
+  argumentsOf({ leaves, losses, goodbyes, joins }: PlacesWrite): (string | number)[] {
+    const args: (string | number)[] = [leaves.length, losses.length, goodbyes.length, joins.length]
     for (const { client, place } of leaves) {
       const { user } = place.member
       args.push(client, user, place.offered ? 1 : 0, this.#people.has(user) ? 0 : 1)
     }
     for (const { member } of losses) args.push(member.client, member.user)
+    for (const { member } of goodbyes) args.push(member.user)
     for (const { member, row, shown } of joins) args.push(member.client, member.user, row, shown ?? '')
     return args
   }
 
   /** Takes in what was written; gives what others are to be told. */
-  settle(write: PlacesWrite, [, own, gone, takeovers]: WriteReply): PlaceChanges {
+  settle(write: PlacesWrite, [, own, gone, takeovers, ended]: WriteReply): PlaceChanges {
     const changes: PlaceChanges = { joined: [], left: [] }
     write.leaves.forEach(({ place }, index) => {
       // one that was offered and isn't there was taken again by the same person
       if (gone[index] === '1' || !place.offered) changes.left.push(shownAs(place))
     })
+    for (const [index, line, shown] of ended) {
+      const { member } = write.goodbyes[index] as Place
+      changes.left.push({ ...member, client: shown })
+      this.#forgetTaken(line)
+    }
     const taken = new Map(takeovers.map(([index, line, shown]) => [index, { line, shown }]))
     write.joins.forEach((place, index) => {
       const before = taken.get(index)
@@ -169,8 +181,9 @@ export class Places {
   }
 
   /** It could not be written, or nobody knows whether it was: it is written again. */
-  restore({ leaves, losses, joins, rewrites }: PlacesWrite): void {
+  restore({ leaves, losses, goodbyes, joins, rewrites }: PlacesWrite): void {
     this.#leaves.unshift(...leaves)
+    this.#goodbyes.unshift(...goodbyes)
     const still = (place: Place): boolean => this.#places.get(place.member.client) === place
     for (const place of losses) if (still(place)) this.#losses.add(place)
     for (const place of joins) if (still(place)) (rewrites ? this.#rewrites : this.#joins).add(place)
@@ -179,7 +192,10 @@ export class Places {
   #forgetTaken(line: string): void {
     const [node, client = ''] = line.split('\t')
     const place = node === this.#node ? this.#places.get(client) : undefined
-    if (place !== undefined) this.#remove(place)
+    if (place === undefined) return
+    this.#remove(place)
+    // nobody is told of it again, but the set of people may have to know
+    if (!this.#people.has(place.member.user)) this.#leaves.push({ client, place })
   }
 
   #add(place: Place): void {

@@ -7,17 +7,17 @@ import type { Redis, Result } from 'ioredis'
  */
 
 /**
- * Writes what happened to the places of one node in a room: leaves, then losses, then joins. A join takes over a place
- * that the same person has lost, whichever node has it.
+ * Writes what happened to the places of one node in a room: leaves, losses, goodbyes of those who came back for less
+ * than a tick, joins. A join takes over a place that the same person has lost, whichever node has it; a goodbye ends it.
  *
- * Returns the places in the room, those of this node, a digit per leave (1: it was there), and for each takeover its
- * index among the joins, the line of the place taken and the client it is shown as.
+ * Returns the places in the room, those of this node, a digit per leave (1: it was there), and for each place taken
+ * over, then for each ended by a goodbye: the index, the line of the place and the client it is shown as.
  */
 const WRITE_LUA = `
 local room, self, keep = KEYS[1], ARGV[1], ARGV[2]
-local leaves, losses, joins = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local leaves, losses, goodbyes, joins = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local mine, people, nodes, lost = room .. ':m:' .. self, room .. ':u:' .. self, room .. ':n', room .. ':g'
-local at = 5
+local at = 6
 local function take()
   at = at + 1
   return ARGV[at]
@@ -64,6 +64,11 @@ for _ = 1, losses do
   local line = self .. '\\t' .. client
   redis.call('HSET', lost, user, held and (held .. '\\n' .. line) or line)
 end
+local ended = {}
+for index = 1, goodbyes do
+  local line, before = takeOver(take())
+  if line then ended[#ended + 1] = {index - 1, line, before} end
+end
 local taken = {}
 if joins > 0 then
   local somebodyLost, rows, users = redis.call('EXISTS', lost) == 1, {}, {}
@@ -93,7 +98,7 @@ local total = 0
 for _, node in ipairs(redis.call('SMEMBERS', nodes)) do
   total = total + redis.call('HLEN', room .. ':m:' .. node)
 end
-return {total, own, table.concat(gone), taken}
+return {total, own, table.concat(gone), taken, ended}
 `
 
 /** Takes the places of a dead node out of a room. Returns how many it had, how many are left, and its rows if few. */
@@ -218,8 +223,11 @@ declare module 'ioredis' {
   }
 }
 
-/** Places in the room, own ones, a digit per leave, takeovers: index of the join, line taken, client shown. */
-export type WriteReply = [number, number, string, [number, string, string][]]
+/** Index of a join or goodbye, line of the place that it met, client that this is shown as. */
+type Met = [number, string, string]
+
+/** Places in the room, own ones, a digit per leave, places taken over, places ended by a goodbye. */
+export type WriteReply = [number, number, string, Met[], Met[]]
 
 const SCRIPTS = {
   presWrite: WRITE_LUA,

@@ -87,7 +87,8 @@ export class RoomWriter {
         for (let ops = 0; at < waiting.length && ops < OPS_AT_ONCE; at++) {
           const places = waiting[at] as Places
           const write = places.take(OPS_AT_ONCE - ops)
-          ops += 1 + write.joins.length + write.leaves.length + write.losses.length
+          const { joins, leaves, losses, goodbyes } = write
+          ops += 1 + joins.length + leaves.length + losses.length + goodbyes.length
           calls.push({ places, write })
         }
         await this.#send(calls).catch((error) => {

@@ -5,55 +5,16 @@ import { type PresenceRoom, roomName, roomOf } from './presence-keys.js'
 import { Lease } from './presence-lease.js'
 import { Connected } from './presence-online.js'
 import type { PlaceChanges, PresenceMember } from './presence-places.js'
+import type { Presence, PresenceOptions } from './presence-port.js'
 import { type PresenceView, readRoom, shared } from './presence-reading.js'
 import { definePresence } from './presence-scripts.js'
 import { UntoldChanges } from './presence-untold.js'
 import { RoomWriter } from './presence-writer.js'
 
-export interface PresenceOptions {
-  /** Name of this process; each run of it counts as a node of its own. */
-  node: string
-  /** How long what a killed node held still counts. Default 15,000; renewed three times as often. */
-  leaseMs?: number
-  /** How long the place of a lost connection waits for the same person. Default 15,000. */
-  graceMs?: number
-  /** What happens meanwhile is written and told at once. Default 250. */
-  tickMs?: number
-  /** Called with who came to a room and who left it, at most once a tick and room. Must not throw. */
-  onChanges: (room: PresenceRoom, changes: PlaceChanges) => void
-  /** Called when something other than an absent Redis failed. Must not throw. */
-  onFailure: (error: unknown) => void
-  /** Milliseconds that never go back, for the grace alone: leases are by the clock of Redis. */
-  now?: () => number
-}
-
-/**
- * What one node knows of who is in which room and who is connected at all, shared with all others through Redis, which
- * may lose it: every node then writes its own again, within a third of a lease. The methods that return nothing never
- * throw and never wait. Tenants and rooms are tokens of subjects; no client holds a line break or a tab.
- *
- * Of a place whose connection is lost nobody is told until `graceMs` is over. If the same person joins meanwhile, on
- * any node, that takes over the place silently and is shown as the client that others know. Of the places of a killed
- * node exactly one other node tells, after the lease. What is told may be lost, never repeated, and nothing is told
- * of a room that has more than 200 places.
- */
-export interface Presence extends AsyncDisposable {
-  /** Places that connections of this node have, lost ones among them. */
-  readonly places: number
-  /** Once per client and room, until `leave` or `lose`. */
-  join(room: PresenceRoom, member: PresenceMember): void
-  leave(room: PresenceRoom, client: string): void
-  lose(room: PresenceRoom, client: string): void
-  /** A connection begins; `user` is what `online` is asked for. */
-  connected(tenant: string, user: string): void
-  /** It ended; no grace here. */
-  gone(tenant: string, user: string): void
-  /** Who is in a room, at most 200 by name; what was told here before is counted. @throws RedisError `UNAVAILABLE` */
-  read(room: PresenceRoom): Promise<PresenceView>
-}
-
 const MOST_LISTED = 200
 const RENEWALS_A_LEASE = 3
+/** How soon losses are written. */
+const HURRY_MS = 15
 /** Everything in Redis ends after so many leases unless it is kept. */
 const KEEP_LEASES = 40
 
@@ -73,6 +34,7 @@ class SharedPresence implements Presence {
   /** The lease was not renewed since Redis was last seen away. */
   #away = true
   #tick: NodeJS.Timeout | undefined
+  #hurry: NodeJS.Timeout | undefined
   #working: Promise<void> = Promise.resolve()
   #renewing: Promise<void> | undefined
   #disposing: Promise<void> | undefined
@@ -129,6 +91,11 @@ class SharedPresence implements Presence {
     const name = roomName(room)
     if (this.#writer.change(name, (places) => places.lose(client)))
       this.#lost.push({ room: name, client, until: this.#now() + this.#graceMs })
+    // who comes back at once must find the place
+    this.#hurry ??= setTimeout(() => {
+      this.#hurry = undefined
+      void this.#quietly(this.#work())
+    }, HURRY_MS)
     this.#wake()
   }
 
@@ -164,6 +131,7 @@ class SharedPresence implements Presence {
   async #dispose(): Promise<void> {
     clearInterval(this.#renewal)
     clearTimeout(this.#tick)
+    clearTimeout(this.#hurry)
     await this.#quietly(this.#work())
     this.#untold.tell()
     await this.#quietly(this.#lease.release(this.places))

@@ -129,6 +129,28 @@ t.test('who comes back within the grace, anywhere, neither left nor joined', asy
   t.same(await two.presence.read(room), { clients: 0, users: 0, members: [] })
 })
 
+t.test('who comes back and says goodbye has left, however quickly', async (t) => {
+  const [one, two] = [await useNode(t, 'one'), await useNode(t, 'two')]
+  const room = nextRoom()
+  one.presence.join(room, { user: 'anna', client: 'a1' })
+  one.presence.join(room, { user: 'ben', client: 'b1' })
+  await eventually(() => one.told.length === 2)
+  one.presence.lose(room, 'a1')
+  one.presence.lose(room, 'b1')
+  await one.presence.read(room)
+  two.presence.join(room, { user: 'anna', client: 'a2' })
+  two.presence.leave(room, 'a2')
+  one.presence.join(room, { user: 'ben', client: 'b2' })
+  one.presence.leave(room, 'b2')
+  await two.presence.read(room)
+  t.same(await one.presence.read(room), { clients: 0, users: 0, members: [] })
+  await eventually(() => two.told.length === 1 && one.told.length === 3)
+  t.same(two.told, [`${room.id}-a1`])
+  t.same(one.told.slice(2), [`${room.id}-b1`])
+  await eventually(() => one.presence.places === 0)
+  t.equal(one.told.length + two.told.length, 4, 'and is told of once')
+})
+
 t.test('two lost connections of a person wait for two to come back', async (t) => {
   const [one, two] = [await useNode(t, 'one'), await useNode(t, 'two')]
   const room = nextRoom()

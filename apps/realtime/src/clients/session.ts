@@ -187,10 +187,12 @@ export class Session implements Client, Subscriber, LatestSubscriber, CommandPor
   /** The socket is gone; `orderly` when the client said goodbye. */
   close(how: { orderly: boolean }): void {
     if (this.#closed) return
+    // who was sent away has not said goodbye, even if its answer looks like one
+    const orderly = how.orderly && !this.#ended
     this.#closed = true
     this.#ended = true
     this.#cancelExpiry()
-    leaveAll(this, how)
+    leaveAll(this, { orderly })
     this.deps.connections.remove(this)
   }
 

@@ -67,8 +67,11 @@ function serve(
   const response = (raw as { _httpMessage?: ServerResponse })._httpMessage
   response?.detachSocket?.(raw)
   socket.on('message', (data: Buffer) => session.receive(data))
-  socket.on('close', (code: number) => session.close({ orderly: code === GOODBYE }))
+  socket.on('close', (code: number) => session.close({ orderly: GOODBYES.has(code) }))
 }
 
-/** A client that closes by itself says so; whoever is cut off, or leaves the page, does not. */
-const GOODBYE = 1_000
+/**
+ * A client that closes by itself says so, with a code or with none as browsers do; whoever is cut off, or leaves the
+ * page, does not.
+ */
+const GOODBYES: ReadonlySet<number> = new Set([1_000, 1_005])
