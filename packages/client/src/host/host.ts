@@ -1,5 +1,4 @@
 import type { ConnectionState, InboxFilter, Problem } from '../api.js'
-import { type ChannelEvent, type ChannelState, happen, JOINING } from '../channels/channel-state.js'
 import { CarillonError } from '../errors.js'
 import { createRemoteInbox } from '../inbox/remote.js'
 import { InboxSync } from '../inbox/sync.js'
@@ -10,6 +9,7 @@ import type { Link, LinkOptions } from '../link/link.js'
 import { createTokens } from '../link/tokens.js'
 import type { Memory } from '../memory.js'
 import type { Call, Hello, HostEvent, HostPort, TokenAnswer } from './messages.js'
+import { Rooms } from './rooms.js'
 import { TokenDesk } from './token-desk.js'
 
 export interface HostOptions extends LinkOptions {
@@ -24,13 +24,6 @@ export interface HostOptions extends LinkOptions {
 interface Tab {
   hello: { wanted: boolean; filter: InboxFilter }
   tell: (event: HostEvent) => void
-  /** Handles of this tab, by channel. */
-  channels: Map<string, number>
-}
-
-interface Room {
-  state: ChannelState
-  handles: number
 }
 
 const PAGE_SIZE = 20
@@ -40,7 +33,7 @@ export class Host {
   readonly #options: HostOptions
   readonly #desk = new TokenDesk()
   readonly #tabs = new Map<string, Tab>()
-  readonly #rooms = new Map<string, Room>()
+  readonly #rooms: Rooms
   readonly #link: Link
   readonly #http: Http
   readonly #inbox: InboxSync
@@ -59,8 +52,9 @@ export class Host {
       state: (state, problem) => this.#onState(state, problem),
       personal: (recovered) => this.#inbox.joined(recovered),
       frame: (frame) => this.#inbox.hear(frame),
-      channel: (name, event) => this.#onChannel(name, event),
+      channel: (name, event) => this.#rooms.happened(name, event),
     })
+    this.#rooms = new Rooms(this.#link, this.#desk)
     this.#inbox = new InboxSync({
       remote: createRemoteInbox((method, params) => this.#link.rpc(method, params), this.#http),
       pageSize: options.pageSize ?? PAGE_SIZE,
@@ -75,16 +69,14 @@ export class Host {
   /** Lets a tab in: it is told everything at once, and from then on what changes. */
   attach(id: string, hello: Hello, tell: (event: HostEvent) => void): HostPort {
     this.detach(id)
-    const tab: Tab = { hello: { wanted: hello.wanted, filter: hello.filter }, tell, channels: new Map() }
+    const tab: Tab = { hello: { wanted: hello.wanted, filter: hello.filter }, tell }
     this.#tabs.set(id, tab)
     this.#desk.add(id, tell)
     if (hello.inbox !== null) {
       this.#inbox.restore({ ...hello.inbox, announce: this.#options.takesOver })
     }
     tell({ type: 'state', state: this.#state, problem: this.#problem })
-    for (const { name, handles, hasToken, known } of hello.channels) {
-      for (let one = 0; one < handles; one += 1) this.#join(id, tab, { name, hasToken, known })
-    }
+    this.#rooms.add(id, tell, hello.channels)
     this.#useFilters()
     this.#tellInbox()
     this.#wantConnection()
@@ -97,11 +89,8 @@ export class Host {
 
   /** A tab is gone, with all that it wanted. */
   detach(id: string): void {
-    const tab = this.#tabs.get(id)
-    if (tab === undefined) return
-    for (const [name, handles] of tab.channels) {
-      for (let one = 0; one < handles; one += 1) this.#leave(tab, name)
-    }
+    if (!this.#tabs.has(id)) return
+    this.#rooms.remove(id)
     this.#tabs.delete(id)
     this.#desk.remove(id)
     this.#useFilters()
@@ -135,12 +124,10 @@ export class Host {
         return this.#inbox.mark(...call.args)
       case 'readAll':
         return this.#inbox.readAll()
-      case 'join': {
-        const [name, hasToken, known] = call.args
-        return this.#join(id, tab, { name, hasToken, known })
-      }
+      case 'join':
+        return this.#rooms.join(id, ...call.args)
       case 'leave':
-        return this.#leave(tab, ...call.args)
+        return this.#rooms.leave(id, ...call.args)
       case 'publish':
         return this.#publish(...call.args)
       case 'history':
@@ -152,37 +139,6 @@ export class Host {
       case 'signOut':
         return this.#signOut()
     }
-  }
-
-  #join(
-    id: string,
-    tab: Tab,
-    { name, hasToken, known }: { name: string; hasToken: boolean; known: ChannelState | null },
-  ): void {
-    tab.channels.set(name, (tab.channels.get(name) ?? 0) + 1)
-    const room = this.#rooms.get(name)
-    if (room !== undefined) {
-      room.handles += 1
-      tab.tell({ type: 'channel', name, state: room.state })
-      return
-    }
-    const state = known ?? JOINING
-    this.#rooms.set(name, { state, handles: 1 })
-    tab.tell({ type: 'channel', name, state })
-    const token = hasToken ? () => this.#desk.ask(name, id) : undefined
-    this.#link.join(name, { token, since: state.position })
-  }
-
-  #leave(tab: Tab, name: string): void {
-    const mine = tab.channels.get(name)
-    const room = this.#rooms.get(name)
-    if (mine === undefined || room === undefined) return
-    if (mine > 1) tab.channels.set(name, mine - 1)
-    else tab.channels.delete(name)
-    room.handles -= 1
-    if (room.handles > 0) return
-    this.#rooms.delete(name)
-    this.#link.leave(name)
   }
 
   async #publish(name: string, data: object, key: string | null): Promise<void> {
@@ -224,18 +180,6 @@ export class Host {
       void this.#options.memory.forget()
     }
     this.#tellAll({ type: 'state', state, problem })
-  }
-
-  #onChannel(name: string, event: ChannelEvent): void {
-    const room = this.#rooms.get(name)
-    if (room === undefined) return
-    const next = happen(room.state, event)
-    // heard before
-    if (event.type === 'message' && next.shown === room.state.shown) return
-    room.state = next
-    for (const tab of this.#tabs.values()) {
-      if (tab.channels.has(name)) tab.tell({ type: 'happened', name, event })
-    }
   }
 
   #useFilters(): void {

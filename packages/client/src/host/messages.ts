@@ -7,7 +7,7 @@ import type {
   InboxSnapshot,
   Problem,
 } from '../api.js'
-import type { ChannelEvent, ChannelState, Position } from '../channels/channel-state.js'
+import type { ChannelEvent, ChannelState } from '../channels/channel-state.js'
 import type { Mark } from '../inbox/marks.js'
 
 /** What a tab asks of the host: the one that holds the connection for all. */
@@ -62,5 +62,3 @@ export interface HostPort {
   answer(id: string, answer: TokenAnswer): void
   close(): void
 }
-
-export type { ChannelEvent, ChannelState, Position }

@@ -2,6 +2,7 @@ import type { Frame, InboxItem } from '@carillon/contracts'
 import type { InboxFilter, InboxSnapshot, Problem } from '../api.js'
 import { backoffMs, createAlarm } from '../backoff.js'
 import { CarillonError } from '../errors.js'
+import { Announcements } from './announcements.js'
 import { MarkQueue } from './mark-queue.js'
 import type { Mark, PendingMark } from './marks.js'
 import { belongs, count, EMPTY_INBOX, hear, type InboxModel, lose, turn } from './model.js'
@@ -10,8 +11,6 @@ import { missing, view } from './view.js'
 
 /** The count is asked for this long after the last change that made it unsure, spread over as much again. */
 const COUNT_AFTER_MS = 250
-/** Notifications that were announced already. */
-const MAX_ANNOUNCED = 500
 
 export interface InboxSyncDeps {
   remote: RemoteInbox
@@ -31,15 +30,13 @@ export class InboxSync {
   readonly #filters = new Set<InboxFilter>()
   readonly #loading = new Map<string, Promise<void>>()
   readonly #failed = new Set<InboxFilter>()
-  readonly #announced = new Set<string>()
+  readonly #announcements: Announcements
   readonly #count = createAlarm(() => void this.#askCount())
   readonly #again = createAlarm(() => {
     this.#failed.clear()
     this.#tend()
   })
   #model: InboxModel = EMPTY_INBOX
-  /** Whoever took over from another tab announces what came meanwhile: everything above this id. */
-  #announceAbove: string | undefined
   #error: Problem | null = null
   #failures = 0
   #live = false
@@ -47,6 +44,7 @@ export class InboxSync {
 
   constructor(deps: InboxSyncDeps) {
     this.#deps = deps
+    this.#announcements = new Announcements(deps.arrived)
     this.#queue = new MarkQueue({
       model: () => this.#model,
       change: (model) => this.#change(model),
@@ -88,7 +86,7 @@ export class InboxSync {
       of.items.map((item) => [item.id, { item, marks: {}, removed: false, at: 0 }] as const),
     )
     const listed = of.items.filter((item) => belongs(item, 'unread')).length
-    if (of.announce) this.#announceAbove = of.items[0]?.id ?? ''
+    if (of.announce) this.#announcements.missed(of.items[0]?.id ?? '')
     this.#change({ ...this.#model, known, unknownUnread: Math.max(0, of.unread - listed) })
   }
 
@@ -121,18 +119,7 @@ export class InboxSync {
   hear(frame: Frame): void {
     const before = frame.type === 'delivery.updated' ? undefined : this.#model.known.get(frame.id)
     this.#change(hear(this.#model, frame))
-    const item = this.#model.known.get(frame.id)?.item
-    if (item === undefined || !belongs(item, 'unread') || item.seenAt !== null) return
-    const back = before?.item !== undefined && !belongs(before.item, 'all')
-    if (frame.type === 'notification.created') this.#announce(item)
-    // what was put off comes back as if it were new
-    else if (
-      frame.type === 'notification.updated' &&
-      frame.changes.title !== undefined &&
-      (back || before === undefined)
-    ) {
-      this.#deps.arrived(item)
-    }
+    this.#announcements.heard(frame, before?.item, this.#model.known.get(frame.id)?.item)
   }
 
   /** @throws CarillonError, UnauthorizedError */
@@ -162,7 +149,7 @@ export class InboxSync {
   /** Nothing of a person is kept or shown any more. */
   forget(): void {
     this.#live = false
-    this.#announced.clear()
+    this.#announcements.clear()
     this.#queue.giveUp(new CarillonError('UNAUTHORIZED', 'Nobody is signed in any more.'))
     this.#change({ ...EMPTY_INBOX, heard: this.#model.heard + 1, sessionAt: this.#model.heard + 1 })
   }
@@ -221,7 +208,8 @@ export class InboxSync {
       this.#failed.delete(filter)
       this.#error = null
       this.#change(turn(this.#model, { filter, before, heard, sessionAt }, page))
-      if (filter === 'all' && sessionAt === this.#model.sessionAt) this.#announceMissed(page.notifications)
+      if (filter === 'all' && sessionAt === this.#model.sessionAt)
+        this.#announcements.read(page.notifications)
     } catch (error) {
       this.#failures += 1
       // pages that were read before the connection was lost are still good enough to show
@@ -243,23 +231,6 @@ export class InboxSync {
       return
     }
     this.#tend()
-  }
-
-  #announce(item: InboxItem): void {
-    if (this.#announced.has(item.id)) return
-    this.#announced.add(item.id)
-    const oldest = this.#announced.values().next().value
-    if (this.#announced.size > MAX_ANNOUNCED && oldest !== undefined) this.#announced.delete(oldest)
-    this.#deps.arrived(item)
-  }
-
-  #announceMissed(items: readonly InboxItem[]): void {
-    const above = this.#announceAbove
-    this.#announceAbove = undefined
-    if (above === undefined) return
-    for (const item of [...items].reverse()) {
-      if (item.id > above && item.seenAt === null && belongs(item, 'unread')) this.#announce(item)
-    }
   }
 }
 
