@@ -269,6 +269,23 @@ t.test('the end of a token ends the connection unless it was renewed', async (t)
   t.pass('a token of somebody else does not renew it')
 })
 
+t.test('a new token that lets in no more puts out of the room', async (t) => {
+  const { nats, connection } = await useLive(t)
+  const node = await useNode(t, nats.url)
+  answerRules(t, connection, [])
+  const raw = await openRaw(t, node.url)
+  raw.send(
+    { id: 1, connect: { token: await signToken({ rooms: ['a', 'b'] }) } },
+    { id: 2, subscribe: { channel: 'room:a' } },
+    { id: 3, subscribe: { channel: 'room:b' } },
+  )
+  await eventually(() => raw.said.length === 3)
+  raw.send({ id: 4, refresh: { token: await signToken({ rooms: ['b'] }) } })
+  await eventually(() => raw.said.length === 5)
+  t.match(raw.said[3], { push: { channel: 'room:a', unsubscribe: { code: 2001 } } })
+  t.match(raw.said[4], { id: 4, refresh: { expires: true } })
+})
+
 t.test('who does not answer pings is let go', async (t) => {
   const { nats } = await useLive(t)
   const node = await useNode(t, nats.url, { heartbeatSeconds: 1 })

@@ -4,7 +4,6 @@ import {
   authoriseSubject,
   type ChannelPermission,
   type ChannelRule,
-  DEFAULT_CHANNEL_RULE,
   parseChannelName,
 } from '@carillon/contracts'
 import { type CompiledRule, grantsOf, permissionsOf, type RuleBook } from '@carillon/rooms'
@@ -37,6 +36,11 @@ export interface ChannelAccess {
 const DEFAULT_ANSWER_SECONDS = 300
 const MAX_ANSWER_SECONDS = 86_400
 const NONE: ReadonlySet<ChannelPermission> = new Set()
+/** What a service says of somebody goes with everything they do: so much JSON at most, else it is left out. */
+const MAX_INFO_LENGTH = 1_024
+
+type EntryRule = Pick<ChannelRule, 'authorise' | 'allow' | 'joins'>
+const UNREADABLE: EntryRule = { authorise: false, allow: [], joins: false }
 
 export function createChannelAccess(deps: AccessDeps): ChannelAccess {
   const granted = (identity: Identity, name: string): ReadonlySet<ChannelPermission> =>
@@ -50,12 +54,13 @@ export function createChannelAccess(deps: AccessDeps): ChannelAccess {
     }
   }
 
-  /** Whom a token lets in needs no rule, so that a gateway that is away keeps nobody out. */
-  const ruleForEntry = async (tenant: string, namespace: string): Promise<Omit<ChannelRule, 'namespace'>> => {
+  /** Whom a token lets in needs no rule, so that a gateway that is away keeps nobody out: they get what it says. */
+  const ruleForEntry = async (tenant: string, namespace: string, letIn: boolean): Promise<EntryRule> => {
     try {
       return (await ruleOf(tenant, namespace)).rule
-    } catch {
-      return DEFAULT_CHANNEL_RULE
+    } catch (error) {
+      if (letIn) return UNREADABLE
+      throw error
     }
   }
 
@@ -100,11 +105,12 @@ export function createChannelAccess(deps: AccessDeps): ChannelAccess {
   return {
     async enter(identity, channel, token) {
       const name = parsed(channel)
-      const rule = await ruleForEntry(identity.tenant, name.namespace)
       const claimed = granted(identity, channel)
+      const letIn = token !== undefined || claimed.has('subscribe')
+      const rule = await ruleForEntry(identity.tenant, name.namespace, letIn)
       let found: Partial<Grant> = { permissions: claimed }
       if (token !== undefined) found = await byToken(identity, name, token)
-      else if (!claimed.has('subscribe') && rule.authorise) found = await byService(identity, name)
+      else if (!letIn && rule.authorise) found = await byService(identity, name)
       if (found.permissions?.has('subscribe') !== true) throw denied(name)
       return {
         ...name,
@@ -119,12 +125,12 @@ export function createChannelAccess(deps: AccessDeps): ChannelAccess {
       const compiled = await ruleOf(identity.tenant, name.namespace)
       const { rule } = compiled
       const allowed = grant?.permissions.has('publish') === true || granted(identity, channel).has('publish')
+      if (!allowed && !rule.authorise) throw denied(name)
+      checkData(compiled, data)
       if (!allowed) {
-        if (!rule.authorise) throw denied(name)
         const question = { channel, user: identity.externalId, action: 'publish', data } as const
         if (!(await asked(identity, name, question)).allow) throw denied(name)
       }
-      checkData(compiled, data)
       return grant ?? { ...name, permissions: NONE, joins: false, info: undefined, endsAtMs: undefined }
     },
   }
@@ -147,7 +153,8 @@ function denied(name: ParsedName): AccessError {
 function checkData(rule: CompiledRule, data: unknown): void {
   const problem = rule.validate(data)
   if (problem !== undefined) {
-    throw new AccessError('CHANNEL_DATA_INVALID', `${problem.path || 'The data'} ${problem.message}.`)
+    const path = problem.path === '' ? 'The data' : problem.path
+    throw new AccessError('CHANNEL_DATA_INVALID', `${path} ${problem.message}.`, { field: problem.path })
   }
 }
 
@@ -159,6 +166,10 @@ function readAnswer(value: unknown): AuthoriseAnswer {
     allow: allow === true,
     permissions: [...permissionsOf(permissions ?? [])],
     ...(seconds === undefined ? {} : { expiresInSeconds: seconds }),
-    ...(info === undefined ? {} : { info }),
+    ...(isShort(info) ? { info } : {}),
   }
+}
+
+function isShort(info: unknown): boolean {
+  return info !== undefined && JSON.stringify(info).length <= MAX_INFO_LENGTH
 }

@@ -22,8 +22,11 @@ export type AccessErrorCode = 'CHANNEL_UNKNOWN' | 'CHANNEL_DENIED' | 'CHANNEL_DA
 export class AccessError extends CarillonError {
   override readonly name = 'AccessError'
   declare readonly code: AccessErrorCode
+  /** JSON pointer to what is wrong with published data. */
+  readonly field: string | undefined
 
-  constructor(code: AccessErrorCode, message: string, options?: { cause?: unknown }) {
+  constructor(code: AccessErrorCode, message: string, options: { cause?: unknown; field?: string } = {}) {
     super(code, message, options)
+    this.field = options.field
   }
 }

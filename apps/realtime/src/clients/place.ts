@@ -51,6 +51,11 @@ export function putOut(caller: Caller, joined: Joined, why: { code: number; reas
   caller.port.say({ push: { channel: name, unsubscribe: why } })
 }
 
+/** After a new token: whoever it lets in no more is put out. A channel's own token, or a service's word, holds on. */
+export async function lookAgain(caller: Caller, joined: Joined): Promise<void> {
+  if (joined.grant !== undefined && joined.grant.endsAtMs === undefined) await askAgain(caller, joined)
+}
+
 async function askAgain(caller: Caller, joined: Joined): Promise<void> {
   const grant = joined.grant as Grant
   try {
@@ -58,7 +63,8 @@ async function askAgain(caller: Caller, joined: Joined): Promise<void> {
   } catch (error) {
     const denied = (error as { code?: unknown }).code !== 'UNAVAILABLE'
     if (denied) return putOut(caller, joined, UNSUBSCRIBES.unauthorized)
-    joined.grant = { ...grant, endsAtMs: caller.deps.now() + ASK_AGAIN_MS }
+    const endsAtMs = grant.endsAtMs === undefined ? undefined : caller.deps.now() + ASK_AGAIN_MS
+    joined.grant = { ...grant, endsAtMs }
   }
   joined.watchEnd()
 }

@@ -9,7 +9,10 @@ const STATUS = { CHANNEL_UNKNOWN: 404, CHANNEL_DENIED: 403, CHANNEL_DATA_INVALID
 export function channelProblem(error: unknown): unknown {
   if (error instanceof AccessError) {
     const options = error.code === 'UNAVAILABLE' ? { headers: { 'retry-after': '1' } } : {}
-    return new HttpProblem(STATUS[error.code], error.code, error.message, { field: 'channel', ...options })
+    return new HttpProblem(STATUS[error.code], error.code, error.message, {
+      field: error.field ?? 'channel',
+      ...options,
+    })
   }
   if (error instanceof TokenError)
     return new HttpProblem(403, error.code, error.message, { field: 'channel' })

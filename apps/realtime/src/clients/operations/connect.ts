@@ -3,6 +3,7 @@ import { type Identity, TokenError } from '../../access/identity.js'
 import { DISCONNECTS, ERRORS } from '../../protocol/codes.js'
 import { isRecord, type Params, positionOf } from '../../protocol/commands.js'
 import { type Caller, Refusal } from '../caller.js'
+import { lookAgain } from '../place.js'
 import { subscribeResult } from './subscribe-result.js'
 
 /** Clients are asked to renew their token this long before its end. */
@@ -60,6 +61,7 @@ export async function refresh(caller: Caller, id: number, params: Params): Promi
   caller.identity = identity
   const remainingMs = identity.expiresAtMs - deps.now()
   port.expireIn(remainingMs)
+  await Promise.all([...caller.joined.values()].map((joined) => lookAgain(caller, joined)))
   port.say({
     id,
     refresh: { client: caller.id, version: VERSION, expires: true, ttl: renewIn(remainingMs) },
