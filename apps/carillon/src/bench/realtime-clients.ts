@@ -20,6 +20,8 @@ export type ClientsQuestion =
 export interface ClientsPlan {
   dialect: DialectName
   port: number
+  /** Number of the first client: who it is. */
+  from: number
   count: number
   own: boolean
   tokenKey: string
@@ -147,7 +149,7 @@ async function each(work: (client: BenchClient) => Promise<void>, atATime: numbe
 }
 
 async function open(plan: ClientsPlan): Promise<Opened> {
-  clients = Array.from({ length: plan.count }, (_, index) => new BenchClient(plan, index))
+  clients = Array.from({ length: plan.count }, (_, index) => new BenchClient(plan, plan.from + index))
   const began = performance.now()
   await each((client) => client.open(), OPENING_AT_A_TIME)
   return { ms: performance.now() - began, refused }

@@ -17,17 +17,18 @@ const TIMEOUT_MS = 60_000
 /** Opens the clients, and resolves when all of them are in. */
 export async function startLoad(
   server: Contestant,
-  plan: { inRoom: boolean } & Pick<ClientsPlan, 'count' | 'keep'>,
+  plan: { inRoom: boolean; from?: number } & Pick<ClientsPlan, 'count' | 'keep'>,
 ): Promise<Load> {
   const child = startChild('realtime-clients')
   const ask = <T>(question: ClientsQuestion) => child.ask<T>(question)
   const { dialect, port, tokenKey, room, own = true } = server
-  const { count, keep, inRoom } = plan
+  const { count, keep, inRoom, from = 0 } = plan
   const opened = await ask<Opened>({
     ask: 'open',
     dialect,
     port,
     tokenKey,
+    from,
     count,
     keep,
     own: own || !inRoom,

@@ -3,7 +3,7 @@ import { startLoad } from './realtime-load.js'
 import { beside, row } from './realtime-rows.js'
 import type { BenchRow } from './rows.js'
 
-/** Connections that come and go before, so that code is compiled and what is kept for everybody is there. */
+/** Other people's connections that come and go before: code is compiled, and what is kept for everybody is there. */
 const WARM_UP = 500
 const GOAL_BYTES: Readonly<Record<Transport, number>> = { websocket: 10 * 1024, sse: 16 * 1024 }
 
@@ -11,7 +11,7 @@ const GOAL_BYTES: Readonly<Record<Transport, number>> = { websocket: 10 * 1024, 
 export async function benchMemory(servers: readonly Contestant[], clients: number): Promise<BenchRow[]> {
   const rows: BenchRow[] = []
   for (const server of servers) {
-    const warm = await startLoad(server, { count: WARM_UP, inRoom: false, keep: 'count' })
+    const warm = await startLoad(server, { count: WARM_UP, from: clients, inRoom: false, keep: 'count' })
     await warm[Symbol.asyncDispose]()
     const before = await server.memory()
     await using load = await startLoad(server, { count: clients, inRoom: false, keep: 'count' })

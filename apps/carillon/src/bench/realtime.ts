@@ -7,6 +7,7 @@ import type { BenchArguments } from './bench.js'
 import { type BenchEngines, withEngines } from './engines.js'
 import { type Contestant, type Mesh, startNchans, startOurs, startPeer } from './realtime-contestants.js'
 import { benchFanOut } from './realtime-fan-out.js'
+import { answerAsGateway } from './realtime-gateway.js'
 import { benchLatency } from './realtime-latency.js'
 import { benchMemory } from './realtime-memory.js'
 import { PEERS } from './realtime-peer-names.js'
@@ -51,6 +52,7 @@ export async function benchRealtime(args: BenchArguments, _context: CommandConte
       stream: STREAMS.live,
       giveUpMs: 30_000,
     })
+    await using _gateway = answerAsGateway(engines.connection)
     const mesh = { natsUrl: engines.nats.url, publisher }
     const stage = { engines, mesh, clients: args.clients, step: progress.step.bind(progress) }
     const rows: BenchRow[] = []
