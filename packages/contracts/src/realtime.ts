@@ -140,7 +140,7 @@ export interface PublicationInfo {
   info?: unknown
 }
 
-/** Who came and who left since the last such message. */
+/** Who came and who left since the last such message: who left is taken away before who joined is added. */
 export interface PresenceChanges {
   joined: readonly PublicationInfo[]
   left: readonly PublicationInfo[]
