@@ -69,17 +69,18 @@ export interface RealtimeNode {
 export async function useNode(
   t: TestScope,
   servers: string,
-  overrides: Partial<RealtimeConfig> = {},
+  overrides: Partial<RealtimeConfig> & { maxEventLoopDelayMs?: number } = {},
   redisUrl?: string,
 ): Promise<RealtimeNode> {
+  const { maxEventLoopDelayMs = 10_000, ...settings } = overrides
   const logger = createLogger({ name: 'realtime', level: 'silent' })
   const metrics = createMetrics()
   const health = createHealth()
   const connection = await openConnection({ servers, name: 'realtime' })
   const recoveryConnection = await openConnection({ servers, name: 'realtime-recovery' })
   const redis = redisUrl === undefined ? undefined : await openRedis({ url: redisUrl, name: 'realtime' })
-  const http = await createHttpServer({ logger, metrics, health, maxEventLoopDelayMs: 10_000 })
-  const service = await start(config(overrides), {
+  const http = await createHttpServer({ logger, metrics, health, maxEventLoopDelayMs })
+  const service = await start(config(settings), {
     logger,
     metrics,
     health,

@@ -1,8 +1,10 @@
-import { HEADERS, latestSubject } from '@carillon/contracts'
+import { authoriseSubject, HEADERS, latestSubject } from '@carillon/contracts'
+import { answerQuestions } from '@carillon/jetstream'
 import { eventually, type TestScope, useRedis } from '@carillon/testkit'
 import { createParser, type EventSourceMessage } from 'eventsource-parser'
 import t from 'tap'
 import {
+  answerRules,
   createWriter,
   numberOf,
   personal,
@@ -118,7 +120,8 @@ t.test('a poll waits for what comes, and gives up in good time', async (t) => {
 })
 
 t.test('a poll that is given up leaves nothing behind, and bad ones are told what is wrong', async (t) => {
-  const { nats } = await useLive(t)
+  const { nats, connection } = await useLive(t)
+  answerRules(t, connection, [])
   const node = await useNode(t, nats.url, { maxConnectionsPerUser: 1 })
   const headers = await bearer()
   const { last_event_id: id } = await poll(node, '', headers)
@@ -178,6 +181,7 @@ t.test('an answer of a poll stays small, and the rest comes with the next', asyn
 
 t.test('a room says who published, and what has no history stands beside it without an id', async (t) => {
   const { nats, connection } = await useLive(t)
+  answerRules(t, connection, [])
   const node = await useNode(t, nats.url)
   const token = await signToken({
     channels: { 'room:ride-9': ['subscribe'], 'latest:ride-9': ['subscribe'] },
@@ -326,6 +330,77 @@ t.test('a ticket opens an EventSource again and again, for its own session only'
   t.ok((away.retryMs ?? 0) >= 1_000, 'while tickets can not be read an EventSource is asked to come back')
   const none = await useNode(t, nats.url)
   t.equal((await fetch(`${none.url}/v1/sse/ticket`, { method: 'POST', headers: await bearer() })).status, 503)
+})
+
+t.test('who comes back is asked anew: what ended meanwhile shows nothing of what was missed', async (t) => {
+  const { nats, connection } = await useLive(t)
+  answerRules(t, connection, [{ namespace: 'ride', authorise: true }])
+  const node = await useNode(t, nats.url, { heartbeatSeconds: 1 })
+  let allow = true
+  const asked: unknown[] = []
+  const service = answerQuestions(
+    connection,
+    authoriseSubject('acme', 'ride'),
+    { onFailure: (error) => t.error(error) },
+    (question) => {
+      asked.push(question)
+      return { allow, expiresInSeconds: 1 }
+    },
+  )
+  t.teardown(() => service.drain())
+  const token = await signToken()
+  const query = '?channel=room:ride-9'
+  const first = await openSse(t, node.url, { token, query })
+  await eventually(() => first.ended)
+  t.same(
+    first.events.map(({ type }) => type),
+    ['ready'],
+    'the stream ends when the service wants to be asked again, and the EventSource comes back by itself',
+  )
+  const second = await openSse(t, node.url, { token, query, lastId: first.lastId })
+  t.equal(second.status, 200)
+  second.cut()
+  allow = false
+  connection.publishCore(room('ride-9'), '{"secret":1}')
+  for (const path of ['sse', 'poll']) {
+    const answer = await fetch(`${node.url}/v1/${path}${query}&last_event_id=${second.lastId}`, {
+      headers: { authorization: `Bearer ${token}` },
+    })
+    const body = await answer.text()
+    t.match({ status: answer.status, ...JSON.parse(body) }, { status: 403, code: 'CHANNEL_DENIED' })
+    t.notMatch(body, /secret/)
+  }
+  t.same(asked[0], { channel: 'room:ride-9', user: 'anna', action: 'subscribe' })
+  await service.drain()
+  const nobody = await openSse(t, node.url, { token, query, headers: { accept: '*/*' } })
+  t.match({ status: nobody.status, ...nobody.problem }, { status: 503, code: 'UNAVAILABLE' })
+  // rooms of the token: the next token has fewer
+  const before = await openSse(t, node.url, {
+    token: await signToken({ rooms: ['a'] }),
+    query: '?channel=room:a',
+  })
+  await eventually(() => before.lastId !== '')
+  const after = await openSse(t, node.url, { token, query: '?channel=room:a', lastId: before.lastId })
+  t.equal(after.status, 403)
+})
+
+t.test('a server that has too much to do asks an EventSource to come back and refuses others', async (t) => {
+  const { nats } = await useLive(t)
+  const node = await useNode(t, nats.url, { maxEventLoopDelayMs: 1 })
+  const token = await signToken()
+  const busy = setInterval(() => {
+    const until = performance.now() + 15
+    while (performance.now() < until);
+  }, 20)
+  t.teardown(() => clearInterval(busy))
+  await eventually(
+    async () => (await openSse(t, node.url, { token, headers: { accept: '*/*' } })).status === 503,
+  )
+  const client = await openSse(t, node.url, { token })
+  t.equal(client.status, 200, 'any other status would end it for good')
+  await eventually(() => client.ended)
+  t.same(client.events, [])
+  t.ok((client.retryMs ?? 0) >= 1_000)
 })
 
 t.test('every byte of a stream is what a strict parser expects', async (t) => {
