@@ -29,7 +29,7 @@ export function startInbox({ panel, bells, strips, onWhy, onState, onProblem }) 
         at,
         title: item.title,
         body: item.body,
-        imageUrl: item.imageUrl,
+        imageUrl: item.picture,
         url: item.url,
         fresh,
       },
@@ -38,7 +38,7 @@ export function startInbox({ panel, bells, strips, onWhy, onState, onProblem }) 
         await read(card).catch(onProblem)
       },
       buttons: [
-        ...(item.actions ?? []).filter(({ url }) => isWebUrl(url)).map(({ title, url }) => leads(title, url)),
+        ...(item.actions ?? []).filter(({ url }) => isWebUrl(url)).map(({ label, url }) => leads(label, url)),
         { label: 'Mark read', kind: 'plain', done: 'Read', act: () => read(card) },
         { label: 'Why?', kind: 'plain', act: () => onWhy(item.id) },
       ],
@@ -61,7 +61,10 @@ export function startInbox({ panel, bells, strips, onWhy, onState, onProblem }) 
     if (frame.type === 'notification.created') show(frame.notification, true)
     if (frame.type === 'notification.removed') list.remove(frame.id)
     if (frame.type === 'notification.updated') {
-      if (frame.changes.archivedAt) list.remove(frame.id)
+      const { archivedAt, snoozedUntil, title } = frame.changes
+      if (archivedAt || snoozedUntil) list.remove(frame.id)
+      // what was put off comes back whole
+      else if (title !== undefined) show(frame.changes, false)
       if (frame.changes.readAt || frame.changes.seenAt) list.get(frame.id)?.element.classList.remove('unread')
     }
   }
