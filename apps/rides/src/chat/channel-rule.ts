@@ -1,9 +1,12 @@
 const text = (maxLength: number) => ({ type: 'string', maxLength })
+/** By the type, so that what doesn't fit is told of the shape that was meant. */
 const shape = (type: string, properties: Record<string, object>, optional: readonly string[] = []) => ({
-  type: 'object',
-  properties: { type: { const: type }, ...properties },
-  required: ['type', ...Object.keys(properties).filter((name) => !optional.includes(name))],
-  additionalProperties: false,
+  if: { properties: { type: { const: type } } },
+  then: {
+    properties: { type: true, ...properties },
+    required: Object.keys(properties).filter((name) => !optional.includes(name)),
+    additionalProperties: false,
+  },
 })
 const number = { type: 'integer', minimum: 1 }
 const nullable = { type: ['number', 'null'] }
@@ -47,6 +50,11 @@ export function rideChannels(answersOnNats: boolean) {
     authorise: answersOnNats,
     allow: ['presence', 'history'],
     joins: true,
-    schema: { oneOf: SAID },
+    schema: {
+      type: 'object',
+      properties: { type: { enum: ['message', 'read', 'location', 'typing'] } },
+      required: ['type'],
+      allOf: SAID,
+    },
   } as const
 }
