@@ -43,7 +43,7 @@ export const configSchema = Type.Object({
   connectsPerSecond: integerKey({
     env: 'CARILLON_REALTIME_CONNECTS_PER_SECOND',
     description: 'connections that may begin per second; more are asked to come back',
-    default: 500,
+    default: 4_000,
     minimum: 1,
   }),
   maxQueuedBytes: integerKey({

@@ -2,12 +2,16 @@ import { RawJson } from './raw-json.js'
 
 /** JSON text on one line. What is raw in it stands there as it is; what is undefined is left out. */
 export function jsonText(value: unknown): string {
-  if (value instanceof RawJson) return value.text
-  if (Array.isArray(value)) return `[${value.map(jsonText).join(',')}]`
   if (typeof value !== 'object' || value === null) return JSON.stringify(value)
-  const fields: string[] = []
-  for (const [name, field] of Object.entries(value)) {
-    if (field !== undefined) fields.push(`${JSON.stringify(name)}:${jsonText(field)}`)
+  if (value instanceof RawJson) return value.text
+  let text = ''
+  if (Array.isArray(value)) {
+    for (const entry of value) text += text === '' ? jsonText(entry) : `,${jsonText(entry)}`
+    return `[${text}]`
   }
-  return `{${fields.join(',')}}`
+  for (const name of Object.keys(value)) {
+    const field = (value as Record<string, unknown>)[name]
+    if (field !== undefined) text += `${text === '' ? '' : ','}${JSON.stringify(name)}:${jsonText(field)}`
+  }
+  return `{${text}}`
 }
