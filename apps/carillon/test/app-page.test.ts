@@ -99,7 +99,7 @@ async function talks(t: Test, { browser, mesh }: Parts): Promise<void> {
   await ada.locator('.said').getByText('Four minutes away.').waitFor()
   t.same(await ada.locator('.said b').allTextContents(), ['Ada', 'Mira'])
 
-  const own = mira.getByRole('button', { name: /^Your position/ })
+  const own = mira.getByRole('button', { name: /your position/ })
   await own.focus()
   for (let step = 0; step < 40; step++) await mira.keyboard.press('ArrowLeft')
   await mira.keyboard.press('ArrowRight')
@@ -107,7 +107,7 @@ async function talks(t: Test, { browser, mesh }: Parts): Promise<void> {
     async () => (await ada.locator('.dot[data-user=mira]').getAttribute('style'))?.includes('left: 3%'),
     PATIENT,
   )
-  t.match(await own.getAttribute('aria-label'), /^Your position, 3 across/)
+  t.match(await own.getAttribute('aria-label'), /^Mira, your position: 3 across/)
 
   if (process.env.CARILLON_SCREENSHOT === '1') await takePicture(ada, mesh)
 

@@ -9,7 +9,7 @@ export function Chat({ session }: { session: DemoSession }): ReactNode {
   const { state, history } = room
   const [earlier, setEarlier] = useState<readonly ChannelMessage[]>([])
   const [problem, setProblem] = useState('')
-  const log = useRef<HTMLOListElement>(null)
+  const log = useRef<HTMLDivElement>(null)
   useEffect(() => {
     if (state !== 'joined') return
     // without it the conversation begins now
@@ -35,12 +35,12 @@ export function Chat({ session }: { session: DemoSession }): ReactNode {
         <Members members={room.members} count={room.memberCount} session={session} />
       </header>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: who has no pointer scrolls it, too */}
-      <ol ref={log} role="log" aria-label="Messages" tabIndex={0}>
-        {messages.length === 0 && <li className="nothing">Nobody said anything yet.</li>}
+      <div className="log" ref={log} role="log" aria-label="Messages" tabIndex={0}>
+        {messages.length === 0 && <p className="nothing">Nobody said anything yet.</p>}
         {messages.map((message) => (
           <Said key={`${message.offset}`} message={message} session={session} />
         ))}
-      </ol>
+      </div>
       <Write disabled={state !== 'joined'} onSend={send} />
       <p className="problem" role="alert">
         {problem || room.error?.message}
@@ -73,10 +73,10 @@ function Said({ message, session }: { message: ChannelMessage; session: DemoSess
   const user = message.from?.user ?? ''
   const { text } = message.data as { text?: unknown }
   return (
-    <li className={user === session.user ? 'said mine' : 'said'}>
+    <div className={user === session.user ? 'said mine' : 'said'}>
       <b>{session.people[user] ?? (user || 'Carillon')}</b>
       <bdi>{typeof text === 'string' ? text : JSON.stringify(message.data)}</bdi>
-    </li>
+    </div>
   )
 }
 

@@ -42,7 +42,7 @@ export function Positions({ session }: { session: DemoSession }): ReactNode {
           className="dot own"
           type="button"
           style={at(own)}
-          aria-label={`Your position, ${Math.round(own.x)} across, ${Math.round(own.y)} down`}
+          aria-label={`${name(session.user)}, your position: ${Math.round(own.x)} across, ${Math.round(own.y)} down`}
           aria-describedby="map-help"
           onKeyDown={onKeyDown}
           onPointerDown={(event) => event.currentTarget.setPointerCapture(event.pointerId)}
