@@ -118,6 +118,7 @@ async function handOver(t: Test, world: World): Promise<void> {
     await page.evaluate(listen)
     await page.waitForFunction("room.getSnapshot().state === 'joined'")
   }
+  await third.evaluate("client.inbox.setFilter('unread')")
   const say = async (n: number) => {
     await mesh.carillon.publishTo(`room:talk-${user}`, { n })
   }

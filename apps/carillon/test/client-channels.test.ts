@@ -19,6 +19,7 @@ t.test('channels of the client', async (t) => {
   await t.test('a conversation', (t) => conversation(t, mesh))
   await t.test('a room over a connection that is cut', (t) => cutRoom(t, mesh))
   await t.test('who may not', (t) => refusedRooms(t, mesh))
+  await t.test('who may not, over SSE', (t) => refusedOverSse(t, mesh))
   await t.test('positions', (t) => positions(t, mesh))
   for (const way of ['http_stream', 'sse'] as const) {
     await t.test(`where WebSocket is blocked: ${way}`, (t) => blocked(t, mesh, way))
@@ -141,6 +142,36 @@ async function refusedRooms(t: Test, mesh: RunningMesh): Promise<void> {
   await whenJoined(withToken)
   t.equal(asked, 1, 'a token for the channel lets in')
   await t.rejects(withToken.publish({ text: 'x' }), { code: 'CHANNEL_DENIED' })
+}
+
+async function refusedOverSse(t: Test, mesh: RunningMesh): Promise<void> {
+  const [mine, other] = [room(), room()]
+  const { user, ring } = await newPerson(mesh)
+  let channels: Record<string, string[]> = { [mine]: MEMBER }
+  const client = useClient(t, mesh, {
+    user,
+    transports: 'sse',
+    getToken: async () => signToken(mesh, user, { channels, seconds: 12 }),
+  })
+  client.connect()
+  const [allowed, denied] = [client.channel(mine), client.channel(other)]
+  await whenJoined(allowed)
+  t.match(denied.getSnapshot(), { state: 'refused', error: { code: 'CHANNEL_DENIED' } })
+  await whenReady(client)
+  const arrived: string[] = []
+  client.onNotification(({ body }) => arrived.push(body))
+  await mesh.carillon.publishTo(mine, { n: 1 })
+  await ring('one')
+  await eventually(() => arrived.length === 1 && allowed.getSnapshot().messages.length === 1)
+  t.pass('one that is refused leaves the others alone')
+
+  channels = {}
+  await eventually(() => allowed.getSnapshot().state === 'refused', { timeoutMs: 30_000 })
+  await ring('two')
+  await eventually(() => arrived.length === 2, { timeoutMs: 30_000 })
+  t.pass('also one that a later token no longer lets into')
+  const many = Array.from({ length: 7 }, () => client.channel(room()))
+  t.match(many[6]?.getSnapshot().state, 'refused')
 }
 
 async function positions(t: Test, mesh: RunningMesh): Promise<void> {

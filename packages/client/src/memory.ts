@@ -4,6 +4,8 @@ import { createAlarm } from './backoff.js'
 import type { PendingMark } from './inbox/marks.js'
 
 const INBOX_AFTER_MS = 500
+/** A database that another tab blocks does not answer: then it is done without. */
+const READ_MS = 2_000
 
 interface KeptInbox {
   items: readonly InboxItem[]
@@ -35,10 +37,16 @@ export function createMemory(storage: ClientStorage, group: string): Memory {
     if (latest !== undefined) void forgetting(storage.set(inboxKey, JSON.stringify(latest)))
   })
   const read = async <T>(key: string): Promise<T | null> => {
+    let timer: ReturnType<typeof setTimeout> | undefined
+    const late = new Promise<null>((resolve) => {
+      timer = setTimeout(resolve, READ_MS, null)
+    })
     try {
-      return JSON.parse((await storage.get(key)) ?? 'null') as T | null
+      return JSON.parse((await Promise.race([storage.get(key), late])) ?? 'null') as T | null
     } catch {
       return null
+    } finally {
+      clearTimeout(timer)
     }
   }
   return {

@@ -10,6 +10,7 @@ import {
   type InboxPage,
   lose,
   type PageRequest,
+  trim,
   turn,
 } from '../src/inbox/model.js'
 import { missing, view } from '../src/inbox/view.js'
@@ -156,6 +157,11 @@ export class World {
   repeat(): void {
     const frame = this.heard[this.heard.length >> 1]
     if (frame !== undefined) this.model = hear(this.model, frame)
+  }
+
+  /** Memory is bounded. */
+  trim(): void {
+    this.model = trim(this.model, 3)
   }
 
   /** Frames are lost: the connection is new, and so is everything that waits to be delivered. */

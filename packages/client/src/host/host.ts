@@ -72,9 +72,8 @@ export class Host {
     const tab: Tab = { hello: { wanted: hello.wanted, filter: hello.filter }, tell }
     this.#tabs.set(id, tab)
     this.#desk.add(id, tell)
-    if (hello.inbox !== null) {
-      this.#inbox.restore({ ...hello.inbox, announce: this.#options.takesOver })
-    }
+    if (hello.inbox !== null) this.#inbox.restore(hello.inbox)
+    if (this.#options.takesOver && hello.newest !== null) this.#inbox.announceAbove(hello.newest)
     tell({ type: 'state', state: this.#state, problem: this.#problem })
     this.#rooms.add(id, tell, hello.channels)
     this.#useFilters()
@@ -157,7 +156,7 @@ export class Host {
   async #remember(): Promise<void> {
     const { marks, inbox } = await this.#options.memory.read()
     if (this.#closed) return
-    if (inbox !== null) this.#inbox.restore({ ...inbox, announce: false })
+    if (inbox !== null) this.#inbox.restore(inbox)
     this.#inbox.restoreMarks(marks)
   }
 

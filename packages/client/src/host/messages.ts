@@ -52,6 +52,8 @@ export interface Hello {
   filter: InboxFilter
   /** What this tab shows of the inbox; null when it knows nothing. */
   inbox: { items: readonly InboxItem[]; unread: number } | null
+  /** The newest notification that it has shown; null when it showed no page yet. */
+  newest: string | null
   channels: readonly { name: string; handles: number; hasToken: boolean; known: ChannelState | null }[]
 }
 

@@ -16,7 +16,7 @@ export class Announcements {
 
   /** Another tab held the connection before: what the next page has above this id came meanwhile. */
   missed(above: string): void {
-    this.#above = above
+    if (this.#above === undefined || above > this.#above) this.#above = above
   }
 
   /** A frame was heard; `before` and `now` is what was and is known of its notification. */

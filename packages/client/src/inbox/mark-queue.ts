@@ -26,6 +26,7 @@ export class MarkQueue {
   readonly #waiters = new Map<string, Waiter>()
   readonly #again: Alarm
   #failures = 0
+  #restored = false
   #sending = false
   #retryAfter = false
   #stopped = false
@@ -51,13 +52,13 @@ export class MarkQueue {
     return done
   }
 
-  /** Takes up what waited since the last visit. */
+  /** Takes up what waited since the last visit. Nothing is sent before this, so that the newer mark wins. */
   restore(waiting: readonly PendingMark[]): void {
     const { model, change } = this.#deps
+    this.#restored = true
     const known = new Set(model().pending.map(({ key }) => key))
     const before = waiting.filter(({ key }) => !known.has(key)).map((one) => ({ ...one, sent: undefined }))
-    if (before.length === 0) return
-    change({ ...model(), pending: [...before, ...model().pending] })
+    if (before.length > 0) change({ ...model(), pending: [...before, ...model().pending] })
     this.#drain()
   }
 
@@ -93,7 +94,7 @@ export class MarkQueue {
   }
 
   #drain(): void {
-    if (this.#sending || this.#stopped) return
+    if (!this.#restored || this.#sending || this.#stopped) return
     const next = this.#deps.model().pending[0]
     if (next === undefined) return
     this.#sending = true

@@ -26,7 +26,7 @@ const mark: fc.Arbitrary<Mark> = fc.oneof(
   }),
   fc.constant<Mark>({ kind: 'read-all', ids: [] }),
 )
-type Plain = 'load' | 'more' | 'count' | 'frame' | 'again' | 'serve' | 'answer' | 'cut'
+type Plain = 'load' | 'more' | 'count' | 'frame' | 'again' | 'serve' | 'answer' | 'cut' | 'trim'
 type Step =
   | { do: 'create'; id: string }
   | { do: 'elsewhere'; mark: Mark }
@@ -46,6 +46,7 @@ const PLAIN: Plain[] = [
   'answer',
   'answer',
   'cut',
+  'trim',
 ]
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 3, arbitrary: fc.record({ do: fc.constant('create' as const), id }) },
@@ -81,6 +82,7 @@ const PLAYS: { [D in Step['do']]: (world: World, one: Extract<Step, { do: D }>) 
   serve: (world) => world.requests.shift()?.(),
   answer: (world) => world.answers.shift()?.(),
   cut: (world) => world.cut(),
+  trim: (world) => world.trim(),
   filter: (world, one) => {
     world.filter = one.filter
   },

@@ -141,6 +141,25 @@ function reach(until: InboxModel['until'], request: PageRequest, last: string | 
   return { ...until, [filter]: last === null || now === undefined || last < now ? last : now }
 }
 
+/**
+ * Lets go of the oldest when more than `most` are known: they can be read again as further pages. What lies below is no
+ * longer loaded, under any filter.
+ */
+export function trim(model: InboxModel, most: number): InboxModel {
+  if (model.known.size <= most) return model
+  const newest = [...model.known].sort(([a], [b]) => (a < b ? 1 : -1))
+  const kept = new Map(newest.slice(0, most))
+  const lowest = newest[most - 1]?.[0] ?? ''
+  let unread = 0
+  for (const [, entry] of newest.slice(most)) if (isUnread(entry)) unread += 1
+  const until = { ...model.until }
+  for (const filter of Object.keys(until) as InboxFilter[]) {
+    const now = until[filter]
+    if (typeof now !== 'string' || now < lowest) until[filter] = lowest
+  }
+  return { ...model, known: kept, until, unknownUnread: model.unknownUnread + unread }
+}
+
 /** Takes in the server's count; it is only exact when nothing happened since it was asked for. */
 export function count(model: InboxModel, unread: number, asked: Asked): InboxModel {
   return asked.sessionAt === model.sessionAt ? settle(model, unread, asked.heard) : model

@@ -5,12 +5,14 @@ import { CarillonError } from '../errors.js'
 import { Announcements } from './announcements.js'
 import { MarkQueue } from './mark-queue.js'
 import type { Mark, PendingMark } from './marks.js'
-import { belongs, count, EMPTY_INBOX, hear, type InboxModel, lose, turn } from './model.js'
+import { belongs, count, EMPTY_INBOX, hear, type InboxModel, lose, trim, turn } from './model.js'
 import type { RemoteInbox } from './remote.js'
 import { missing, view } from './view.js'
 
 /** The count is asked for this long after the last change that made it unsure, spread over as much again. */
 const COUNT_AFTER_MS = 250
+/** Notifications of a page that is open for weeks: more than these are let go of, the oldest first. */
+const MAX_KNOWN = 2_000
 
 export interface InboxSyncDeps {
   remote: RemoteInbox
@@ -79,17 +81,22 @@ export class InboxSync {
     return { items: items.slice(0, this.#deps.pageSize), unread }
   }
 
-  /** Shows what was known, until the first page is read. `announce`: what is newer than that is announced then. */
-  restore(of: { items: readonly InboxItem[]; unread: number; announce: boolean }): void {
+  /** Shows what was known, until the first page is read. */
+  restore(of: { items: readonly InboxItem[]; unread: number }): void {
     if (this.#model.known.size > 0 || this.#model.until.all !== undefined) return
     const known = new Map(
       of.items.map((item) => [item.id, { item, marks: {}, removed: false, at: 0 }] as const),
     )
     const listed = of.items.filter((item) => belongs(item, 'unread')).length
-    if (of.announce) this.#announcements.missed(of.items[0]?.id ?? '')
     this.#change({ ...this.#model, known, unknownUnread: Math.max(0, of.unread - listed) })
   }
 
+  /** Another host told of everything up to this id: what the first page has above it is told now. */
+  announceAbove(id: string): void {
+    this.#announcements.missed(id)
+  }
+
+  /** Takes up what waited since the last visit. Nothing is sent before this. */
   restoreMarks(waiting: readonly PendingMark[]): void {
     this.#queue.restore(waiting)
   }
@@ -118,7 +125,7 @@ export class InboxSync {
 
   hear(frame: Frame): void {
     const before = frame.type === 'delivery.updated' ? undefined : this.#model.known.get(frame.id)
-    this.#change(hear(this.#model, frame))
+    this.#change(trim(hear(this.#model, frame), MAX_KNOWN))
     this.#announcements.heard(frame, before?.item, this.#model.known.get(frame.id)?.item)
   }
 

@@ -1,5 +1,5 @@
 import type { Frame } from '@carillon/contracts'
-import type { ChannelMessage } from '../api.js'
+import type { ChannelMessage, Problem } from '../api.js'
 import { backoffMs, createAlarm } from '../backoff.js'
 import { CarillonError, isUnauthorized } from '../errors.js'
 import type { Link, LinkEvents, LinkOptions } from './link.js'
@@ -9,12 +9,13 @@ const PERSONAL = 'user'
 const CLOSED = 2
 /** Channels that join in the same moment share one new connection. */
 const REOPEN_AFTER_MS = 10
+/** Channels of one connection, the personal one among them. */
+const MAX_CHANNELS = 7
 
 /** A plain EventSource on `/v1/sse`. It only hears: whatever is asked or said goes over HTTP. */
 export function createEventSourceLink(options: LinkOptions, tokens: Tokens, events: LinkEvents): Link {
   const Source = (options.EventSource ?? globalThis.EventSource) as typeof EventSource
-  /** By name; true when it was heard before. */
-  const channels = new Map<string, boolean>([[PERSONAL, false]])
+  const channels = new Map([[PERSONAL, { heard: false, proven: true }]])
   let source: EventSource | undefined
   let wanted = false
   let connected = false
@@ -51,7 +52,20 @@ export function createEventSourceLink(options: LinkOptions, tokens: Tokens, even
       wanted = false
       return events.state('signed-out', { code: 'UNAUTHORIZED', message: (error as Error).message })
     }
+    if (mine !== generation) return
+    // one channel that is refused would end the connection for all
+    await Promise.all([...channels].map(([name, { proven }]) => proven || prove(name, token)))
     if (mine === generation) listen(token)
+  }
+  const prove = async (name: string, token: string) => {
+    const refusal = await refusalOf(options, name, token)
+    const channel = channels.get(name)
+    if (channel === undefined) return
+    if (refusal === undefined) channel.proven = true
+    else {
+      channels.delete(name)
+      events.channel(name, { type: 'refused', problem: refusal })
+    }
   }
   const listen = (token: string) => {
     const url = new URL('/v1/sse', options.url)
@@ -82,8 +96,9 @@ export function createEventSourceLink(options: LinkOptions, tokens: Tokens, even
       if (source !== mine) return
       connected = false
       if (mine.readyState !== CLOSED) return events.state('connecting', null)
-      // it doesn't tell why
+      // it doesn't tell why: the token may have ended, or no longer let into a channel
       doubted = token
+      for (const [name, channel] of channels) channel.proven = name === PERSONAL
       retry()
     })
   }
@@ -91,9 +106,10 @@ export function createEventSourceLink(options: LinkOptions, tokens: Tokens, even
     failures = 0
     connected = true
     events.state('connected', null)
-    for (const [name, heard] of channels) {
+    for (const [name, channel] of channels) {
       const recovered = told[name]?.recovered === true
-      channels.set(name, true)
+      const { heard } = channel
+      channel.heard = true
       if (name === PERSONAL) events.personal(recovered)
       else events.channel(name, { type: 'joined', recovered: recovered || !heard, position: null })
     }
@@ -133,12 +149,15 @@ export function createEventSourceLink(options: LinkOptions, tokens: Tokens, even
       throw new CarillonError('NOT_AVAILABLE', 'This transport only hears.')
     },
     join(name) {
-      channels.set(name, false)
+      if (channels.size >= MAX_CHANNELS) {
+        const message = `At most ${MAX_CHANNELS - 1} channels with this transport.`
+        return events.channel(name, { type: 'refused', problem: { code: 'NOT_AVAILABLE', message } })
+      }
+      channels.set(name, { heard: false, proven: false })
       reopen()
     },
     leave(name) {
-      channels.delete(name)
-      reopen()
+      if (channels.delete(name)) reopen()
     },
     publish: async () => {
       throw new CarillonError('NOT_AVAILABLE', 'This transport only hears.')
@@ -146,6 +165,27 @@ export function createEventSourceLink(options: LinkOptions, tokens: Tokens, even
     history: async () => {
       throw new CarillonError('NOT_AVAILABLE', 'This transport has no history.')
     },
+  }
+}
+
+/** Why a channel would end the connection; undefined when it would not, or that can't be told. */
+async function refusalOf(options: LinkOptions, name: string, token: string): Promise<Problem | undefined> {
+  const url = new URL('/v1/sse', options.url)
+  url.searchParams.set('channel', name)
+  const stop = new AbortController()
+  try {
+    const { status } = await options.fetch(url, {
+      headers: { authorization: `Bearer ${token}`, accept: 'text/event-stream' },
+      credentials: 'omit',
+      signal: stop.signal,
+    })
+    if (status !== 400 && status !== 403 && status !== 404) return undefined
+    const code = status === 403 ? 'CHANNEL_DENIED' : 'CHANNEL_UNKNOWN'
+    return { code, message: `The server answered ${status}.` }
+  } catch {
+    return undefined
+  } finally {
+    stop.abort()
   }
 }
 

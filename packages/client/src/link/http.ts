@@ -1,4 +1,4 @@
-import { CarillonError } from '../errors.js'
+import { CarillonError, isUnauthorized } from '../errors.js'
 import type { Tokens } from './tokens.js'
 
 const TIMEOUT_MS = 10_000
@@ -29,13 +29,24 @@ export function createHttp(options: { url: string; tokens: Tokens; fetch: typeof
   }
   return {
     async call(method, path, body) {
-      const token = await tokens.current()
+      const token = await having(tokens.current())
       let response = await send(method, path, token, body)
-      if (response.status === 401) response = await send(method, path, await tokens.renewed(token), body)
+      if (response.status === 401)
+        response = await send(method, path, await having(tokens.renewed(token)), body)
       const text = await response.text().catch(() => '')
       if (!response.ok) throw refusal(response.status, text)
       return text === '' ? undefined : parsed(text)
     },
+  }
+}
+
+/** The page's own server may be out of reach as well. */
+async function having(token: Promise<string>): Promise<string> {
+  try {
+    return await token
+  } catch (error) {
+    if (isUnauthorized(error)) throw error
+    throw new CarillonError('OFFLINE', `There is no token: ${error instanceof Error ? error.message : error}`)
   }
 }
 

@@ -32,6 +32,8 @@ export class Tab implements Guest {
   #wanted = false
   #shown: ConnectionState = 'idle'
   #disposed = false
+  /** The newest notification that was shown here; null before any page was. */
+  #newest: string | null = null
   error: Problem | null = null
 
   constructor(getToken: CarillonOptions['getToken']) {
@@ -66,7 +68,11 @@ export class Tab implements Guest {
   /** Asks the host. What it did not answer when it went is asked of the next one. @throws CarillonError, UnauthorizedError */
   call(call: Call): Promise<unknown> {
     if (this.#disposed) return Promise.reject(new CarillonError('DISPOSED', 'The client was disposed.'))
-    if (WISHES.has(call.name)) return this.#port?.call(call) ?? Promise.resolve()
+    if (WISHES.has(call.name)) {
+      // nobody waits for these: the host may go before it answers
+      this.#port?.call(call).catch(() => undefined)
+      return Promise.resolve()
+    }
     return new Promise((resolve, reject) => {
       const asked = { call, resolve, reject }
       this.#asked.add(asked)
@@ -80,6 +86,7 @@ export class Tab implements Guest {
       wanted: this.#wanted,
       filter,
       inbox: status === 'ready' && filter === 'all' ? { items, unread } : null,
+      newest: this.#newest,
       channels: [...this.#rooms.values()].map(({ name, handles, token, known }) => ({
         name,
         handles,
@@ -112,6 +119,7 @@ export class Tab implements Guest {
         this.#show()
         break
       case 'inbox':
+        if (event.shown.status === 'ready') this.#seen(event.shown.items[0]?.id ?? '')
         this.inbox.hear(event)
         break
       case 'arrived':
@@ -166,7 +174,12 @@ export class Tab implements Guest {
     }
   }
 
+  #seen(id: string): void {
+    if (this.#newest === null || id > this.#newest) this.#newest = id
+  }
+
   #announce(notification: InboxItem): void {
+    this.#seen(notification.id)
     if (this.#announced.has(notification.id)) return
     this.#announced.add(notification.id)
     const [oldest] = this.#announced
