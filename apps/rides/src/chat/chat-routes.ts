@@ -1,6 +1,8 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { personOf } from '../access/callers.js'
+import { createPace } from '../access/pace.js'
 import { writtenText } from '../plain-text.js'
 import { findRide } from '../ride/ride-store.js'
 import type { RidesDeps } from '../rides-deps.js'
@@ -30,15 +32,24 @@ const UpTo = Type.Object({ upTo: Type.String({ format: 'uuid' }) }, { additional
 
 const PAGE = 50
 const LISTED = 100
+/** Faster than people write; a program that runs wild doesn't fill the room. */
+const PACE = { perSecond: 5, burst: 30 }
 /** More than any conversation has. */
 const END = 2_147_483_647
 
 /** What customer and driver of a ride write to each other. */
 export const chatRoutes: FastifyPluginAsyncTypebox<RidesDeps> = async (app, { pool, relay, now }) => {
+  const pace = createPace(PACE)
+  const writer = (request: FastifyRequest): string => {
+    const user = personOf(request)
+    pace.count(user, now())
+    return user
+  }
+
   app.post('/rides/:id/messages', { schema: { params: Id, body: NewMessage } }, async (request, reply) => {
     const { message, created } = await writeMessage(pool, {
       rideId: request.params.id,
-      user: personOf(request),
+      user: writer(request),
       now: now(),
       ...request.body,
     })
@@ -64,7 +75,7 @@ export const chatRoutes: FastifyPluginAsyncTypebox<RidesDeps> = async (app, { po
     const { upTo } = request.body
     const marker = await markRead(pool, {
       rideId: request.params.id,
-      user: personOf(request),
+      user: writer(request),
       now: now(),
       upTo,
     })
