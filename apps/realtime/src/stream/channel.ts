@@ -1,9 +1,11 @@
 import { HEADERS } from '@carillon/contracts'
 import type { CoreMessage, CoreSubscription } from '@carillon/jetstream'
+import { type Backfill, Backfills, MAX_READ, readAfter } from './backfills.js'
+import type { Comparable } from './comparison.js'
 import { EncodedFrame, type FrameChannel, frameText } from './encoded-frame.js'
 import type { LiveSource } from './live-source.js'
 import { publisherInfo } from './publisher-info.js'
-import { judgeRead, type Position, type ResetReason, type StreamHead } from './recovery.js'
+import type { Position, ResetReason, StreamHead } from './recovery.js'
 import { Ring } from './ring.js'
 import { Timeline } from './timeline.js'
 
@@ -34,29 +36,14 @@ export interface ChannelHooks {
   onRefused(spec: ChannelSpec, sequence: number): void
 }
 
-/** Frames after an offset, complete up to `covered`, or the reason why nobody can give them. */
-export type Backfill = { frames: EncodedFrame[]; covered: number } | { lost: ResetReason }
-
-/** What a channel found when it compared itself with the stream. */
-export interface Look {
-  /** Of the stream, at its begin. */
-  head: StreamHead
-  /** The channel's own last sequence, read after it. */
-  last: number
-  /** Where the channel stood at its end. */
-  position: number
-}
-
 /** Reads without progress before a gap counts as lost: a replica may lag for a moment. */
 const FRUITLESS_READS = 6
 const FRUITLESS_PAUSE_MS = 40
 const MAX_EARLY = 1_024
-/** Most frames that one read of the history gives. */
-const MAX_KEPT = 1_000
 const PUBLISHER = HEADERS.publisher.toLowerCase()
 
 /** One stored channel on this node: its live subscription, its newest frames, and who listens. */
-export class Channel implements FrameChannel {
+export class Channel implements FrameChannel, Comparable {
   readonly spec: ChannelSpec
   readonly subscribers = new Set<Subscriber>()
   /** Since when nobody listens, milliseconds; undefined while somebody does or is about to. */
@@ -68,14 +55,12 @@ export class Channel implements FrameChannel {
   readonly #hooks: ChannelHooks
   readonly #ring: Ring<EncodedFrame>
   readonly #timeline = new Timeline<EncodedFrame>(0)
+  readonly #backfills = new Backfills((offset) => this.#readBack(offset))
   readonly #subscription: CoreSubscription
   /** Messages that came before the start was known. */
   #early: CoreMessage[] | undefined = []
   #filling: Promise<void> | undefined
-  #backfill: { from: number; done: Promise<Backfill> } | undefined
   #rebasing: Promise<void> | undefined
-  /** Nobody who stands here or further back can be given all that came after. */
-  #evictedUpTo = -1
   /** Sequence of the newest message known. */
   #newest = 0
   /** Before a live message whose predecessor was gone already: what lay between may be gone as well. */
@@ -132,37 +117,26 @@ export class Channel implements FrameChannel {
     return this.#rebasing
   }
 
-  /**
-   * First half of a check: what the stream has and the channel has not is read. `head` was read just before. Gives what
-   * `conclude` needs; undefined when there is nothing to conclude.
-   */
-  async look(head: StreamHead): Promise<Look | undefined> {
-    this.#doubted = false
-    const wrong = head.epoch === this.epoch ? this.#lost : 'epoch'
-    if (wrong !== undefined) {
-      await this.rebase(wrong)
-      return undefined
-    }
-    const last = await this.#source.last(this.spec.storedSubject)
-    if (this.epoch !== head.epoch || this.#early !== undefined) return undefined
-    if (last > this.position) {
-      this.#timeline.expect(last)
-      await this.#fill()
-    }
-    return { head, last, position: this.position }
+  get settled(): boolean {
+    return this.#early === undefined
   }
 
-  /** Second half: moves on to the head that was looked at, or begins again. `after` was read since the look. */
-  async conclude({ head, last, position }: Look, after: StreamHead): Promise<void> {
-    const { epoch } = head
-    if (this.epoch !== epoch || this.#early !== undefined) return
-    // what the stream has not reached is a place in another one
-    if (after.epoch !== epoch || after.lastSequence < position) return this.rebase('epoch')
-    // what was evicted before it was seen shows nowhere else; while a message of the channel is kept, all later ones are
-    if (last === 0 && shrinks(head, after) && after.firstSequence - 1 > position)
-      return this.rebase('evicted')
-    // `last` was read after the head, so nothing of this channel lies between the two
-    if (this.position >= last) this.#timeline.advance(head.lastSequence)
+  get lost(): ResetReason | undefined {
+    return this.#lost
+  }
+
+  lastStored(): Promise<number> {
+    this.#doubted = false
+    return this.#source.last(this.spec.storedSubject)
+  }
+
+  reach(sequence: number): Promise<void> {
+    this.#timeline.expect(sequence)
+    return this.#fill()
+  }
+
+  advance(sequence: number): void {
+    this.#timeline.advance(sequence)
   }
 
   /**
@@ -182,28 +156,13 @@ export class Channel implements FrameChannel {
   }
 
   /** Reads what came after `offset`; one read at a time, shared by all who can use it. */
-  async backfill(offset: number): Promise<Backfill> {
-    while (this.#backfill !== undefined) {
-      const { from, done } = this.#backfill
-      const result = await done
-      // what is lost for who stands further back need not be lost here
-      if (from === offset || (from < offset && !('lost' in result))) return result
-    }
-    if (offset <= this.#evictedUpTo) return { lost: 'evicted' }
-    const done = this.#readBack(offset).finally(() => {
-      this.#backfill = undefined
-    })
-    this.#backfill = { from: offset, done }
-    const result = await done
-    if ('lost' in result && result.lost === 'evicted') {
-      this.#evictedUpTo = Math.max(this.#evictedUpTo, offset)
-    }
-    return result
+  backfill(offset: number): Promise<Backfill> {
+    return this.#backfills.after(offset)
   }
 
   /** What the stream still keeps after `offset`, whether or not it is complete. Delivers nothing. */
   async kept(offset: number): Promise<EncodedFrame[]> {
-    const stored = await this.#source.read(this.spec.storedSubject, offset + 1, MAX_KEPT)
+    const stored = await this.#source.read(this.spec.storedSubject, offset + 1, MAX_READ)
     return stored
       .map((message) => this.#encode(message.sequence, 0, message.body, message.headers.get(PUBLISHER)))
       .filter(({ json }) => json !== '')
@@ -221,7 +180,8 @@ export class Channel implements FrameChannel {
     this.epoch = head.epoch
     this.#timeline.reset(start)
     this.#ring.reset(start)
-    this.#evictedUpTo = -1
+    this.#backfills.forget()
+    this.#doubted = false
     this.#newest = last
     this.#unproven = Number.POSITIVE_INFINITY
     const early = this.#early ?? []
@@ -317,16 +277,11 @@ export class Channel implements FrameChannel {
   async #readBack(offset: number): Promise<Backfill> {
     const epoch = this.epoch
     const reached = this.position
-    let head = await this.#source.head()
-    if (head.epoch !== epoch) return { lost: 'epoch' }
-    const limit = head.maxPerSubject > 0 ? head.maxPerSubject : 1_000
-    const stored = await this.#source.read(this.spec.storedSubject, offset + 1, limit)
-    head = await this.#source.head()
-    if (head.epoch !== epoch || this.epoch !== epoch) return { lost: 'epoch' }
-    const lost = judgeRead(offset, stored.length, { ...head, maxPerSubject: limit })
-    if (lost !== undefined) return { lost }
+    const read = await readAfter(this.#source, { subject: this.spec.storedSubject, offset, epoch })
+    if ('lost' in read) return read
+    if (this.epoch !== epoch) return { lost: 'epoch' }
     let previous = 0
-    const frames = stored.map(({ sequence, body, headers }) => {
+    const frames = read.messages.map(({ sequence, body, headers }) => {
       const frame = this.#encode(sequence, previous, body, headers.get(PUBLISHER))
       previous = sequence
       return frame
@@ -339,10 +294,6 @@ export class Channel implements FrameChannel {
     if (covered >= this.#ring.floor) this.#ring.extendBack(offset, shown)
     return { frames: shown, covered }
   }
-}
-
-function shrinks(...heads: StreamHead[]): boolean {
-  return heads.some((head) => head.shrinks)
 }
 
 function pause(ms: number): Promise<void> {

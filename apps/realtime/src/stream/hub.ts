@@ -1,8 +1,10 @@
 import { CarillonError } from '@carillon/service'
 import { Channel, type ChannelHooks, type ChannelSpec, type Subscriber } from './channel.js'
+import { conclude, look } from './comparison.js'
 import type { EncodedFrame } from './encoded-frame.js'
 import type { LiveSource } from './live-source.js'
 import type { Position, ResetReason } from './recovery.js'
+import { resume } from './resume.js'
 
 /** The stream can't be asked at this moment; the client may try again shortly. */
 export class HubUnavailable extends CarillonError {
@@ -42,7 +44,6 @@ interface Entry {
 }
 
 const ATTACH_TIMEOUT_MS = 8_000
-const ATTACH_ROUNDS = 8
 const SETTLE_PAUSE_MS = 250
 const TICK_MS = 1_000
 
@@ -131,39 +132,9 @@ export class Hub implements AsyncDisposable {
     const { channel } = entry
     await entry.opened
     await this.#settling
-    const attachment = await this.#resume(channel, from)
+    const attachment = await resume(channel, from, () => this.#compare([channel]))
     const subscriber = join(attachment)
     if (subscriber !== undefined) channel.subscribers.add(subscriber)
-  }
-
-  async #resume(channel: Channel, from: Position | 'unknown' | undefined): Promise<Attachment> {
-    if (from === undefined) return start(channel, 'fresh')
-    if (from === 'unknown') return start(channel, 'reset', 'unknown')
-    const older: EncodedFrame[] = []
-    let offset = from.offset
-    let checked = false
-    for (let round = 0; round < ATTACH_ROUNDS; round++) {
-      if (from.epoch !== channel.epoch) return start(channel, 'reset', 'epoch')
-      if (offset > channel.position) {
-        // another node may have shown the client more than this one has seen
-        if (checked) return start(channel, 'reset', 'ahead')
-        checked = true
-        await this.#compare([channel])
-        continue
-      }
-      const recent = channel.recent(offset)
-      if (recent !== undefined) {
-        const frames = older.length === 0 ? recent : [...older, ...recent]
-        return { channel, epoch: channel.epoch, offset: from.offset, frames, outcome: 'recovered' }
-      }
-      const back = await channel.backfill(offset)
-      if ('lost' in back) return start(channel, 'reset', back.lost)
-      for (const frame of back.frames) {
-        if (frame.sequence > offset && frame.sequence <= back.covered) older.push(frame)
-      }
-      offset = Math.max(offset, back.covered)
-    }
-    return start(channel, 'reset', 'evicted')
   }
 
   #open(spec: ChannelSpec): Entry {
@@ -236,9 +207,9 @@ export class Hub implements AsyncDisposable {
 
   async #compare(channels: readonly Channel[]): Promise<void> {
     const head = await this.#source.head()
-    const looks = await Promise.all(channels.map((channel) => channel.look(head)))
+    const found = await Promise.all(channels.map((channel) => look(channel, head)))
     const after = await this.#source.head()
-    await Promise.all(looks.map((look, index) => look && (channels[index] as Channel).conclude(look, after)))
+    await Promise.all(found.map((one, index) => one && conclude(channels[index] as Channel, one, after)))
   }
 
   /** After a reconnection nothing is certain: compares every channel with the stream until that has succeeded. */
@@ -263,17 +234,6 @@ export class Hub implements AsyncDisposable {
         await new Promise((resolve) => setTimeout(resolve, SETTLE_PAUSE_MS))
       }
     }
-  }
-}
-
-function start(channel: Channel, outcome: 'fresh' | 'reset', reason?: ResetReason): Attachment {
-  return {
-    channel,
-    epoch: channel.epoch,
-    offset: channel.position,
-    frames: [],
-    outcome,
-    ...(reason === undefined ? {} : { reason }),
   }
 }
 
