@@ -1,47 +1,21 @@
 import { fileURLToPath } from 'node:url'
-import { type PresenceChanges, userId } from '@carillon/contracts'
+import { userId } from '@carillon/contracts'
 import { type Connection, openConnection } from '@carillon/jetstream'
 import { createOnline, openRedis } from '@carillon/redis'
 import { sha256 } from '@carillon/service'
 import { eventually, type TestScope, useNats, useNodeProcess, useRedis } from '@carillon/testkit'
-import fc from 'fast-check'
 import t from 'tap'
-import { createRoomPresence } from '../src/presence/create-room-presence.js'
-import type { PresenceRoom, RoomPresence } from '../src/presence/room-presence.js'
+import type { PresenceRoom } from '../src/presence/room-presence.js'
 import { applyLive, signToken, useNode } from './mesh.js'
+import { LEASE_MS, listed, observe, usePresence } from './presence-nodes.js'
 import { openSse } from './sse-client.js'
 
 const nats = await useNats(t)
 const redisServer = await useRedis(t)
-const LEASE_MS = 1_200
+const engines = { natsUrl: nats.url, redisUrl: redisServer.url }
 
 let rooms = 0
 const nextRoom = (): PresenceRoom => ({ tenant: 'acme', id: `ride-${++rooms}` })
-
-async function usePresence(
-  t: TestScope,
-  node: string,
-  options: { redis?: false; graceMs?: number } = {},
-): Promise<RoomPresence> {
-  const connection = await openConnection({ servers: nats.url, name: node })
-  const redis = await openRedis({ url: redisServer.url, name: node })
-  const presence = createRoomPresence(
-    { node, leaseMs: LEASE_MS, graceMs: options.graceMs ?? 500, tickMs: 20 },
-    {
-      connection,
-      ...(options.redis !== false && { redis }),
-      onFailure: (error) => {
-        throw error
-      },
-    },
-  )
-  t.teardown(async () => {
-    await presence[Symbol.asyncDispose]()
-    await redis.close()
-    await connection.close()
-  })
-  return presence
-}
 
 async function useConnection(t: TestScope): Promise<Connection> {
   const connection = await openConnection({ servers: nats.url, name: 'test' })
@@ -51,34 +25,8 @@ async function useConnection(t: TestScope): Promise<Connection> {
 
 const peopleOf = (ids: readonly string[]) => ids.map((id) => ({ tenant: 'acme', id }))
 
-interface Observer {
-  /** Each message, as `-left` and `+joined` clients. */
-  heard: string[][]
-  /** Who is there, for all that it heard. */
-  there: Map<string, string>
-  stop: () => void
-}
-
-function observe(presence: RoomPresence, room: PresenceRoom): Observer {
-  const observer: Observer = { heard: [], there: new Map(), stop: () => undefined }
-  observer.stop = presence.watch(room, ({ left, joined }: PresenceChanges) => {
-    observer.heard.push([
-      ...left.map(({ client }) => `-${client}`),
-      ...joined.map(({ client }) => `+${client}`),
-    ])
-    for (const { client } of left) observer.there.delete(client)
-    for (const { client, user } of joined) observer.there.set(client, user)
-  })
-  return observer
-}
-
-async function listed(presence: RoomPresence, room: PresenceRoom): Promise<string[]> {
-  const { members = [] } = await presence.members(room)
-  return members.map(({ user, client }) => `${client} ${user}`).sort()
-}
-
 t.test('who comes and goes on one node is heard on all, in few messages', async (t) => {
-  const [one, two] = [await usePresence(t, 'one'), await usePresence(t, 'two')]
+  const [one, two] = [await usePresence(t, engines, 'one'), await usePresence(t, engines, 'two')]
   const room = nextRoom()
   const [here, there] = [observe(one, room), observe(two, room)]
   const second = observe(two, room)
@@ -109,7 +57,10 @@ t.test('who comes and goes on one node is heard on all, in few messages', async 
 })
 
 t.test('who comes back to another node within the grace was never away', async (t) => {
-  const [one, two] = [await usePresence(t, 'one'), await usePresence(t, 'two', { graceMs: 60_000 })]
+  const [one, two] = [
+    await usePresence(t, engines, 'one'),
+    await usePresence(t, engines, 'two', { graceMs: 60_000 }),
+  ]
   const room = nextRoom()
   const seen = observe(one, room)
   one.joined(room, { user: 'anna', client: 'a1' })
@@ -128,7 +79,7 @@ t.test('who comes back to another node within the grace was never away', async (
 })
 
 t.test('what a killed process held is gone with its lease, and is told once', async (t) => {
-  const [one, two] = [await usePresence(t, 'one'), await usePresence(t, 'two')]
+  const [one, two] = [await usePresence(t, engines, 'one'), await usePresence(t, engines, 'two')]
   const room = nextRoom()
   const [seen, again] = [observe(one, room), observe(two, room)]
   one.joined(room, { user: 'dora', client: 'd1' })
@@ -190,7 +141,10 @@ t.test('whoever is connected is online, whatever the way, and no longer than tha
 })
 
 t.test('without Redis everybody is welcome and nobody known', async (t) => {
-  const [none, one] = [await usePresence(t, 'none', { redis: false }), await usePresence(t, 'one')]
+  const [none, one] = [
+    await usePresence(t, engines, 'none', { redis: false }),
+    await usePresence(t, engines, 'one'),
+  ]
   const room = nextRoom()
   none.connected({ tenant: 'acme', userId: 'anna' })
   none.joined(room, { user: 'anna', client: 'a1' })
@@ -205,52 +159,4 @@ t.test('without Redis everybody is welcome and nobody known', async (t) => {
   })
   none.left(room, 'a1', { orderly: true })
   none.gone({ tenant: 'acme', userId: 'anna' })
-})
-
-const USERS = ['anna', 'ben', 'cleo'] as const
-const step = fc.oneof(
-  { weight: 5, arbitrary: fc.record({ do: fc.constant('join' as const), user: fc.constantFrom(...USERS) }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('leave' as const), pick: fc.nat() }) },
-  { weight: 3, arbitrary: fc.record({ do: fc.constant('lose' as const), pick: fc.nat() }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('write' as const) }) },
-)
-const steps = fc.array(fc.tuple(step, fc.nat({ max: 1 })), { minLength: 1, maxLength: 30 })
-
-t.test('whoever listens ends with what whoever asks is told, whatever happened', async (t) => {
-  const nodes = [await usePresence(t, 'one', { graceMs: 60 }), await usePresence(t, 'two', { graceMs: 60 })]
-  const property = fc.asyncProperty(steps, async (script) => {
-    const room = nextRoom()
-    const seen = observe(nodes[0] as RoomPresence, room)
-    const held: { client: string; user: string; node: RoomPresence }[] = []
-    let clients = 0
-    for (const [what, at] of script) {
-      const node = nodes[at] as RoomPresence
-      if (what.do === 'write') await node.members(room)
-      if (what.do === 'join') {
-        const client = `${what.user}-${++clients}`
-        held.push({ client, user: what.user, node })
-        node.joined(room, { user: what.user, client })
-      }
-      if (what.do === 'leave' || what.do === 'lose') {
-        const [place] = held.splice(what.pick % Math.max(1, held.length), 1)
-        place?.node.left(room, place.client, { orderly: what.do === 'leave' })
-      }
-    }
-    const users = held.map(({ user }) => user).sort()
-    await eventually(async () => {
-      const now = await listed(nodes[1] as RoomPresence, room)
-      const heard = [...seen.there].map(([client, user]) => `${client} ${user}`).sort()
-      return (
-        now
-          .map((line) => line.split(' ')[1])
-          .sort()
-          .join() === users.join() && now.join() === heard.join()
-      )
-    })
-    seen.stop()
-    for (const { client, node } of held) node.left(room, client, { orderly: true })
-    const joins = seen.heard.flat().filter((told) => told.startsWith('+'))
-    return new Set(joins).size === joins.length
-  })
-  await fc.assert(property, { numRuns: 40, endOnFailure: true })
 })

@@ -116,7 +116,8 @@ export class Places {
   /** Redis has lost it, or others took this node for dead and have told (`tell`) that everybody left. */
   rewrite(tell: boolean): void {
     for (const place of this.#places.values()) {
-      if (place.shown === undefined) continue
+      // what is on its way may have been lost too; what isn't needs nothing else
+      if (this.#joins.has(place)) continue
       this.#rewrites.add(place)
       if (place.lost) this.#losses.add(place)
     }
