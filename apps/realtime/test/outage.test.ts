@@ -1,9 +1,11 @@
+import { STREAMS } from '@carillon/contracts'
+import { ask } from '@carillon/jetstream'
 import { eventually } from '@carillon/testkit'
 import { Centrifuge } from 'centrifuge'
 import t from 'tap'
 import WebSocket from 'ws'
 import { useForwarder } from './forwarder.js'
-import { createWriter, numberOf, personal, range, signToken, useLive, useNode } from './mesh.js'
+import { applyLive, createWriter, numberOf, personal, range, signToken, useLive, useNode } from './mesh.js'
 import { openSse } from './sse-client.js'
 
 t.test('when NATS was cut off and comes back, nobody misses, repeats or notices anything', async (t) => {
@@ -109,3 +111,34 @@ for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
     },
   )
 }
+
+t.test('a stream made anew under a running server is told as soon as it speaks', async (t) => {
+  const { nats, connection } = await useLive(t)
+  const node = await useNode(t, nats.url, { checkSeconds: 3_600, heartbeatSeconds: 1 })
+  const { write } = createWriter(t, connection)
+  const token = await signToken()
+  const stays = await openSse(t, node.url, { token })
+  const gone = await openSse(t, node.url, { token })
+  await eventually(() => stays.lastId !== '' && gone.lastId !== '')
+  await write(personal(), range(1, 20))
+  await eventually(() => stays.numbers().length === 20 && gone.numbers().length === 20)
+  gone.cut()
+  // the id moves on by the first look at the head; the next one is an hour away
+  await write(personal('other'), [1])
+  const before = stays.lastId
+  await eventually(() => stays.lastId !== before)
+  t.match(await ask(connection, `$JS.API.STREAM.DELETE.${STREAMS.live}`, {}), { success: true })
+  await applyLive(connection)
+  const began = performance.now()
+  await write(personal(), [21])
+  await eventually(() => stays.events.some(({ type }) => type === 'reset'))
+  const tookMs = performance.now() - began
+  t.ok(tookMs < 5_000, `told after ${Math.round(tookMs)} ms`)
+  t.match(JSON.parse(stays.events.find(({ type }) => type === 'reset')?.data ?? ''), { reason: 'epoch' })
+  await write(personal(), [22, 23])
+  await eventually(() => stays.numbers().includes(23))
+  t.same(stays.numbers().slice(-2), [22, 23])
+  const back = await openSse(t, node.url, { token, lastId: gone.lastId })
+  await eventually(() => back.events.some(({ type }) => type === 'reset'))
+  t.same(back.numbers(), [], 'an old place is not followed into the new stream')
+})

@@ -40,6 +40,8 @@ function sameParts(a: readonly Buffer[], b: readonly Buffer[]): boolean {
 const NOTHING: readonly Buffer[] = []
 /** Who leaves this much unread gets only the newest of what has no history. */
 const CONFLATE_ABOVE_BYTES = 256 * 1024
+/** Most keys that wait for one client. */
+const MAX_CONFLATED = 256
 
 /** The sending half of one connection, bounded by what the other side has not taken yet. */
 export class Output {
@@ -84,6 +86,10 @@ export class Output {
     }
     this.#conflated.delete(key)
     this.#conflated.set(key, bytes)
+    // keys are the publishers' choice: what was newest longest ago goes
+    if (this.#conflated.size > MAX_CONFLATED) {
+      this.#conflated.delete(this.#conflated.keys().next().value as string)
+    }
   }
 
   take(): readonly Buffer[] {
