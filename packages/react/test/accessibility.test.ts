@@ -89,6 +89,23 @@ t.test('everybody can use the components', async (t) => {
     t.equal(await page.evaluate('document.activeElement.role'), 'tab', 'it is not drawn into the list')
   })
 
+  await t.test('in a long list what has the focus is in view', async (t) => {
+    const page = await openSite(t, world, { query: 'many=300&page=300&parts=inbox' })
+    await page.locator('article').first().focus()
+    for (const key of ['End', 'ArrowUp', 'Home', 'PageDown']) {
+      await page.keyboard.press(key)
+      await eventually(() =>
+        page.evaluate<boolean>(`(() => {
+          const item = document.activeElement.getBoundingClientRect()
+          const panel = document.querySelector('[data-carillon=panel]').getBoundingClientRect()
+          return item.top >= panel.top - 1 && item.bottom <= panel.bottom + 1
+        })()`),
+      )
+      t.ok(true, key)
+    }
+    t.equal(await focused(page), 'n2')
+  })
+
   await t.test('the bell and its popover, and toasts, from the keyboard', async (t) => {
     const page = await openSite(t, world, { query: 'parts=bell toasts' })
     const bell = page.locator('[data-carillon=bell]')

@@ -33,19 +33,14 @@ export interface ItemProps extends Follow {
   renderItem?: ((props: RenderItem) => ReactNode) | undefined
 }
 
-export const Item = memo(function Item(props: ItemProps): ReactNode {
-  const { item, idPrefix, current, commands, renderItem } = props
+export function Item(props: ItemProps): ReactNode {
+  const { item, idPrefix, current, commands } = props
   const { part } = useParts()
   const article = useRef<HTMLElement>(null)
   const [snoozing, setSnoozing] = useState(false)
   useLostFocus(article, props.onLostFocus)
   const id = `${idPrefix}-${item.id}`
-  const ids = { title: `${id}-title`, body: `${id}-body`, time: `${id}-time` }
-  const tabIndex = current ? 0 : -1
   const unread = item.readAt === null
-  const read = () => {
-    if (unread) commands.read(item)
-  }
   const onKeyDown = (event: KeyboardEvent<HTMLElement>) => {
     if (isTyping(event) || event.ctrlKey || event.metaKey || event.altKey) return
     const run = keyOf(event, {
@@ -60,34 +55,69 @@ export const Item = memo(function Item(props: ItemProps): ReactNode {
     event.preventDefault()
     run()
   }
-  const ours = (
-    <>
-      <ItemContent {...props} ids={ids} tabIndex={tabIndex} onRead={read} />
-      <ItemTools {...{ item, commands, tabIndex, snoozing }} onSnoozing={setSnoozing} />
-    </>
-  )
+  const { title, body, time } = idsOf(id)
   return (
     <article
       {...part('item')}
       ref={article}
-      tabIndex={tabIndex}
+      tabIndex={current ? 0 : -1}
       data-id={item.id}
       data-unread={unread ? '' : undefined}
       data-fresh={props.fresh ? '' : undefined}
       data-lane={item.lane}
-      aria-labelledby={ids.title}
-      aria-describedby={`${ids.body} ${ids.time}`}
+      aria-labelledby={title}
+      aria-describedby={`${body} ${time}`}
       aria-posinset={props.position}
       aria-setsize={props.size}
       aria-keyshortcuts="Enter E R S Delete"
       onFocus={() => props.onCurrent(item.id)}
       onKeyDown={onKeyDown}
     >
-      <span {...part('mark')} aria-hidden="true" />
-      {renderItem ? renderItem({ item, commands, tabIndex, children: ours }) : ours}
+      <Inside
+        {...{ id, item, commands, snoozing }}
+        tabIndex={current ? 0 : -1}
+        now={props.now}
+        onSnoozing={setSnoozing}
+        renderItem={props.renderItem}
+        onOpen={props.onOpen}
+        onAction={props.onAction}
+        linkTarget={props.linkTarget}
+      />
     </article>
   )
+}
+
+interface InsideProps extends Follow, Pick<ItemProps, 'item' | 'now' | 'commands' | 'renderItem'> {
+  id: string
+  tabIndex: number
+  snoozing: boolean
+  onSnoozing(open: boolean): void
+}
+
+/** Stays as it is while places in the list change: a new notification moves them all. */
+const Inside = memo(function Inside(props: InsideProps): ReactNode {
+  const { id, item, tabIndex, commands, snoozing, onSnoozing, renderItem } = props
+  const { part } = useParts()
+  const read = () => {
+    if (item.readAt === null) commands.read(item)
+  }
+  const ours = (
+    <>
+      <ItemContent {...props} ids={idsOf(id)} onRead={read} />
+      <ItemTools {...{ item, commands, tabIndex, snoozing, onSnoozing }} />
+    </>
+  )
+  return (
+    <>
+      <span {...part('mark')} aria-hidden="true" />
+      {renderItem ? renderItem({ item, commands, tabIndex, children: ours }) : ours}
+    </>
+  )
 })
+
+function idsOf(id: string): { title: string; body: string; time: string } {
+  return { title: `${id}-title`, body: `${id}-body`, time: `${id}-time` }
+}
 
 /** Enter belongs to what has the focus itself; the other keys to the whole notification. */
 function keyOf(
