@@ -51,6 +51,11 @@ t.test('a room says who published, and what has no history stands beside it with
   await eventually(async () => /realtime_connections\{transport="poll"\} 1/.test(await node.metrics.render()))
   connection.publishCore(place, '{"x":3}', { [HEADERS.key]: 'car-7' })
   t.same((await waiting).events, [{ event: 'latest:ride-9', data: { data: { x: 3 }, key: 'car-7' } }])
+  const alone = 'channel=latest:ride-9'
+  const now = await poll(node, alone, headers)
+  t.equal(now.events.length, 2, 'the newest of each at first')
+  const quiet = await poll(node, `${alone}&last_event_id=${now.last_event_id}&wait=1`, headers)
+  t.same(quiet.events, [], 'and then only what is new')
 })
 
 t.test('who reads slowly gets only the newest of what has no history, and all of what has', async (t) => {

@@ -67,8 +67,7 @@ export class Poll implements Client, Subscriber, LatestSubscriber {
   }
 
   /**
-   * Answers with what was missed, or waits. Who brings no position is answered at once, so that it has one. `listen`
-   * joins the channels without history and gives the way out.
+   * Answers with what was missed, or waits. `listen` joins the channels without history and gives the way out.
    */
   begin(attachments: readonly Attachment[], listen: () => () => void): void {
     if (this.#closed) return
@@ -83,8 +82,7 @@ export class Poll implements Client, Subscriber, LatestSubscriber {
     const early = this.#early ?? []
     this.#early = undefined
     for (const run of early) run()
-    const fresh = attachments.some(({ outcome }) => outcome === 'fresh')
-    if (fresh || this.#full || this.#options.waitMs <= 0) this.#finish()
+    if (this.#full || this.#options.waitMs <= 0) this.#finish()
     else this.#cancels.push(this.#deps.connections.wheel.after(this.#options.waitMs, () => this.#finish()))
   }
 

@@ -27,7 +27,10 @@ export function onPoll(http: FastifyInstance, deps: EdgeDeps): void {
     const poll = new Poll(
       {
         holder: identity,
-        waitMs: Math.min(waitMs, Math.min(identity.expiresAtMs, wanted.endsAtMs) - deps.now()),
+        // who brings no position is given one at once; what was said last is not said at every turn
+        waitMs: wanted.fresh
+          ? 0
+          : Math.min(waitMs, Math.min(identity.expiresAtMs, wanted.endsAtMs) - deps.now()),
       },
       { hub: deps.hub, connections: deps.connections, onClosed: release },
     )
@@ -39,8 +42,7 @@ export function onPoll(http: FastifyInstance, deps: EdgeDeps): void {
       poll.close()
       throw error
     })
-    const newest = attachments.every(({ outcome }) => outcome === 'fresh')
-    poll.begin(attachments, () => listenTo(reader, poll, { newest, deps }))
+    poll.begin(attachments, () => listenTo(reader, poll, { newest: wanted.fresh, deps }))
     const answer = await poll.answer
     if (answer === undefined) throw new HttpProblem(403, 'DISMISSED', 'This user may not be connected.')
     return reply

@@ -14,6 +14,8 @@ export interface WantedChannels {
   stored: readonly { spec: ChannelSpec; from: Position | 'unknown' | undefined }[]
   /** Without. */
   latest: readonly { name: string; id: string }[]
+  /** The reader brings no position at all. */
+  fresh: boolean
   /** When somebody has to be asked again whether the reader may stay, milliseconds; infinite for not before the token ends. */
   endsAtMs: number
 }
@@ -54,7 +56,7 @@ export async function wantedChannels(
     // two of a connection's channels share a tag once in a million connections
     throw problem(400, 'CHANNELS_CLASH', 'These channels need two connections.')
   }
-  return { stored, latest, endsAtMs }
+  return { stored, fresh: cursor === undefined, latest, endsAtMs }
 }
 
 async function enter(identity: Identity, name: string, access: ChannelAccess): Promise<Grant> {
