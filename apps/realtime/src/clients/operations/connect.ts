@@ -54,7 +54,8 @@ export async function connect(caller: Caller, id: number, params: Params): Promi
 /** A new token for the same user. */
 export async function refresh(caller: Caller, id: number, params: Params): Promise<void> {
   const { deps, port } = caller
-  const identity = typeof params.token === 'string' ? await verified(caller, params.token) : undefined
+  const identity = typeof params.token === 'string' ? await renewed(caller, params.token) : undefined
+  if (port.ended) return
   if (identity === undefined || identity.userId !== caller.identity?.userId) {
     return port.disconnect(DISCONNECTS.invalidToken)
   }
@@ -81,12 +82,27 @@ async function authenticate(caller: Caller, token: unknown): Promise<Identity | 
     port.disconnect(DISCONNECTS.forced)
     return undefined
   }
-  if (caller.claimed === undefined && !deps.connections.claim(identity.userId)) {
-    port.disconnect(DISCONNECTS.connectionLimit)
+  // an earlier attempt on this connection may have been somebody else's
+  if (caller.claimed !== identity.userId) {
+    if (!deps.connections.claim(identity.userId)) {
+      port.disconnect(DISCONNECTS.connectionLimit)
+      return undefined
+    }
+    if (caller.claimed !== undefined) deps.connections.release(caller.claimed)
+    caller.claimed = identity.userId
+  }
+  return identity
+}
+
+/** Clients take an error for the last word here; sent away, they come back with another token. */
+async function renewed(caller: Caller, token: string): Promise<Identity | undefined> {
+  try {
+    return await verified(caller, token)
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error
+    caller.port.disconnect(DISCONNECTS.expired)
     return undefined
   }
-  caller.claimed = identity.userId
-  return identity
 }
 
 /** Undefined for a token that is no good. @throws Refusal when it has only expired */

@@ -1,11 +1,11 @@
 import { roomChannel } from '../../access/channels.js'
 import type { Grant } from '../../access/grant.js'
-import type { Identity } from '../../access/identity.js'
-import { ERRORS } from '../../protocol/codes.js'
+import { type Identity, TokenError } from '../../access/identity.js'
+import { ERRORS, UNSUBSCRIBES } from '../../protocol/codes.js'
 import { type Params, positionOf } from '../../protocol/commands.js'
 import type { SubscribeResult } from '../../protocol/replies.js'
 import { type Caller, type Joined, Refusal } from '../caller.js'
-import { place } from '../place.js'
+import { place, putOut } from '../place.js'
 import { subscribeResult } from './subscribe-result.js'
 
 const REJECT_UNRECOVERED = 2
@@ -32,10 +32,23 @@ export async function subscriptionRefresh(caller: Caller, id: number, params: Pa
   const joined = caller.joined.get(channelName(params))
   if (joined?.grant === undefined) throw new Refusal(ERRORS.permissionDenied)
   if (typeof params.token !== 'string' || params.token === '') throw new Refusal(ERRORS.badRequest)
-  const grant = await caller.deps.access.enter(caller.identity as Identity, joined.grant.name, params.token)
-  joined.grant = grant
+  const grant = await renewed(caller, joined, params.token)
   joined.watchEnd()
   caller.port.say({ id, sub_refresh: { expires: true, ttl: secondsLeft(caller, grant) } })
+}
+
+/** Clients take an error for the last word here; put out, they come back with another token. */
+async function renewed(caller: Caller, joined: Joined, token: string): Promise<Grant> {
+  const { name } = joined.grant as Grant
+  try {
+    joined.grant = await caller.deps.access.enter(caller.identity as Identity, name, token)
+    return joined.grant
+  } catch (error) {
+    if (error instanceof TokenError && error.code === 'TOKEN_EXPIRED') {
+      putOut(caller, joined, UNSUBSCRIBES.expired)
+    }
+    throw error
+  }
 }
 
 export function unsubscribe(caller: Caller, id: number, params: Params): void {
