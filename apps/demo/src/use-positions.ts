@@ -25,9 +25,9 @@ export function usePositions(): { own: Place; others: readonly Somebody[]; move(
   const [own, setOwn] = useState<Place>(() => ({ x: 20 + Math.random() * 60, y: 25 + Math.random() * 50 }))
   const [heard, setHeard] = useState<ReadonlyMap<string, Somebody & { at: number }>>(new Map())
   const { state, publish } = useChannel(MAP, {
-    onMessage({ data, from }) {
-      const { x, y, tab } = data as Partial<Place & { tab: string }>
-      if (typeof x !== 'number' || typeof y !== 'number' || typeof tab !== 'string' || tab === key) return
+    onMessage({ data, from, key: tab }) {
+      const { x, y } = data as Partial<Place>
+      if (typeof x !== 'number' || typeof y !== 'number' || tab === null || tab === key) return
       const somebody = { key: tab, user: from?.user ?? '', x, y, at: Date.now() }
       setHeard((before) => new Map(before).set(tab, somebody))
     },
@@ -37,7 +37,7 @@ export function usePositions(): { own: Place; others: readonly Somebody[]; move(
   const tell = useCallback(() => {
     waiting.current = undefined
     // the next one replaces what did not arrive
-    publish({ ...place.current, tab: key }, { key }).catch(() => undefined)
+    publish({ ...place.current }, { key }).catch(() => undefined)
   }, [publish, key])
   const move = useCallback(
     ({ x, y }: Place) => {
