@@ -13,13 +13,16 @@ export interface Engines {
   redisUrl: string
 }
 
+/** One node. After `flush` it hears what others tell. */
+export type PresenceNode = RoomPresence & { flush(): Promise<void> }
+
 /** The presence of one node, with connections of its own. */
 export async function usePresence(
   t: TestScope,
   engines: Engines,
   node: string,
   options: { redis?: false; graceMs?: number } = {},
-): Promise<RoomPresence> {
+): Promise<PresenceNode> {
   const connection = await openConnection({ servers: engines.natsUrl, name: node })
   const redis = await openRedis({ url: engines.redisUrl, name: node })
   const presence = createRoomPresence(
@@ -37,7 +40,7 @@ export async function usePresence(
     await redis.close()
     await connection.close()
   })
-  return presence
+  return Object.assign(presence, { flush: () => connection.flush() })
 }
 
 export interface Observer {

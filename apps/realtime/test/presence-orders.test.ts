@@ -41,6 +41,7 @@ async function play(
 ): Promise<Observer> {
   const room = { tenant: 'acme', id: `ride-${++rooms}` }
   const seen = observe(nodes[0], room)
+  await nodes[0].flush()
   const held: { client: string; user: string; node: RoomPresence }[] = []
   let clients = 0
   for (const [what, at] of script) {

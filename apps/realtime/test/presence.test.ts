@@ -63,6 +63,7 @@ t.test('who comes back to another node within the grace was never away', async (
   ]
   const room = nextRoom()
   const seen = observe(one, room)
+  await one.flush()
   one.joined(room, { user: 'anna', client: 'a1' })
   two.joined(room, { user: 'ben', client: 'b1' })
   await eventually(() => seen.there.size === 2)
@@ -82,6 +83,7 @@ t.test('what a killed process held is gone with its lease, and is told once', as
   const [one, two] = [await usePresence(t, engines, 'one'), await usePresence(t, engines, 'two')]
   const room = nextRoom()
   const [seen, again] = [observe(one, room), observe(two, room)]
+  await Promise.all([one.flush(), two.flush()])
   one.joined(room, { user: 'dora', client: 'd1' })
   await one.members(room)
   const victim = await useNodeProcess(t, {
