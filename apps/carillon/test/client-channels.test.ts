@@ -196,8 +196,8 @@ async function positions(t: Test, mesh: RunningMesh): Promise<void> {
       await eventually(() => shown() === 'car-1 3,car-2 2')
       t.pass('the newest of each key')
       await own.publish({ x: 9 }, { key: 'car-2' })
-      await eventually(() => shown() === 'car-1 3,car-2 9')
-      t.pass('a client says its own')
+      await eventually(() => shown() === '@bob/car-2 9,car-1 3,car-2 2')
+      t.pass('a client says its own, and replaces nothing of others')
       await t.rejects(seen.history(), { name: 'CarillonError' })
     })
   }

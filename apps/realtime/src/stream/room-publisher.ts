@@ -6,14 +6,14 @@ import {
   latestSubject,
   type PublicationInfo,
 } from '@carillon/contracts'
-import type { Connection, WindowPublisher } from '@carillon/jetstream'
+import { type Connection, PublishError, type WindowPublisher } from '@carillon/jetstream'
 import { encodePublisher, MAX_PUBLICATION_BYTES } from '@carillon/rooms'
 import { CarillonError } from '@carillon/service'
 
 export interface RoomPublication {
   data: object
   from: PublicationInfo
-  /** Of a `latest` channel; the publisher's own when absent: everybody's newest. */
+  /** Of a `latest` channel: what of the publisher's own it replaces; all of it when absent. */
   key?: string
   /** Names this publication: stored once, however often it is tried. */
   messageId?: string
@@ -48,7 +48,7 @@ export class PublicationTooLarge extends CarillonError {
 
 export function createRoomPublisher(connection: Connection, frames: WindowPublisher): RoomPublisher {
   return {
-    async publish(tenant, { kind, id }, { data, from, key = from.user, messageId }) {
+    async publish(tenant, { kind, id }, { data, from, key = '', messageId }) {
       const body = JSON.stringify(data)
       if (Buffer.byteLength(body) > MAX_PUBLICATION_BYTES || key.length > MAX_KEY_LENGTH)
         throw new PublicationTooLarge()
@@ -56,9 +56,11 @@ export function createRoomPublisher(connection: Connection, frames: WindowPublis
       const headers: Record<string, string> =
         publisher === undefined ? {} : { [HEADERS.publisher]: publisher }
       if (kind === 'latest') {
+        // what waits for the connection to come back would be old by then
+        if (!connection.connected) throw new PublishError('UNAVAILABLE', 'The mesh is not reachable.')
         connection.publishCore(latestSubject(tenant, id), body, {
           ...headers,
-          [HEADERS.key]: encodeURIComponent(key),
+          [HEADERS.key]: ownKey(from.user, key),
         })
         return undefined
       }
@@ -70,4 +72,16 @@ export function createRoomPublisher(connection: Connection, frames: WindowPublis
       })
     },
   }
+}
+
+/** A client replaces only what it said itself, never what a server or somebody else put under the same key. */
+function ownKey(user: string, key: string): string {
+  const owner = `@${encodeURIComponent(user)}`
+  return key === '' ? owner : `${owner}/${encodeURIComponent(key)}`
+}
+
+/** Servers give printable ASCII, which stands as it is, so that a key is the same whoever publishes; else escaped. */
+function headerOfKey(key: string): string {
+  // by way of bytes: half a surrogate pair can't be escaped
+  return /^[\x21-\x7e]+$/.test(key) ? key : encodeURIComponent(Buffer.from(key).toString())
 }
