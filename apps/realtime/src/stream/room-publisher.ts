@@ -76,12 +76,11 @@ export function createRoomPublisher(connection: Connection, frames: WindowPublis
 
 /** A client replaces only what it said itself, never what a server or somebody else put under the same key. */
 function ownKey(user: string, key: string): string {
-  const owner = `@${encodeURIComponent(user)}`
-  return key === '' ? owner : `${owner}/${encodeURIComponent(key)}`
+  const owner = `@${escaped(user)}`
+  return key === '' ? owner : `${owner}/${escaped(key)}`
 }
 
-/** Servers give printable ASCII, which stands as it is, so that a key is the same whoever publishes; else escaped. */
-function headerOfKey(key: string): string {
-  // by way of bytes: half a surrogate pair can't be escaped
-  return /^[\x21-\x7e]+$/.test(key) ? key : encodeURIComponent(Buffer.from(key).toString())
+/** As servers write keys: printable ASCII. By way of bytes, since half a surrogate pair can't be escaped. */
+function escaped(text: string): string {
+  return encodeURIComponent(Buffer.from(text).toString())
 }
