@@ -11,7 +11,7 @@ export interface PresenceOptions {
   graceMs?: number
   /** What happens meanwhile is written and told at once. Default 250. */
   tickMs?: number
-  /** Called with who came to a room and who left it, at most once a tick and room. Must not throw. */
+  /** Called with who came to a room and who left it, once a tick and room, and sooner when connections are lost. Must not throw. */
   onChanges: (room: PresenceRoom, changes: PlaceChanges) => void
   /** Called when something other than an absent Redis failed. Must not throw. */
   onFailure: (error: unknown) => void

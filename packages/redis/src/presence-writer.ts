@@ -9,6 +9,8 @@ export interface WriterOptions {
   keepMs: number
   /** Called with what others are to be told of a write, and how many places the room has then. Must not throw. */
   onWritten: (room: string, changes: PlaceChanges, total: number) => void
+  /** Called before places are given up to other nodes, which may tell of their end at once. Must not throw. */
+  onLosing: () => void
   /** Milliseconds that never go back. */
   now: () => number
 }
@@ -91,6 +93,7 @@ export class RoomWriter {
           ops += 1 + joins.length + leaves.length + losses.length + goodbyes.length
           calls.push({ places, write })
         }
+        if (calls.some(({ write }) => write.losses.length > 0)) this.#options.onLosing()
         await this.#send(calls).catch((error) => {
           at = begin
           throw error

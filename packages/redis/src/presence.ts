@@ -54,6 +54,8 @@ class SharedPresence implements Presence {
       node,
       keepMs,
       now,
+      // that somebody came must be told before another node can tell that they went
+      onLosing: () => this.#untold.tell(),
       onWritten: (room, changes, total) => {
         const before = total - changes.joined.length + changes.left.length
         if (Math.max(total, before) <= MOST_LISTED) this.#tellLater(room, changes)
