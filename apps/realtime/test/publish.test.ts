@@ -1,3 +1,5 @@
+import { HEADERS } from '@carillon/contracts'
+import { subscribeCore } from '@carillon/jetstream'
 import { eventually } from '@carillon/testkit'
 import t from 'tap'
 import { answerRules, signToken, useLive, useNode } from './mesh.js'
@@ -52,4 +54,31 @@ t.test('who listens by SSE speaks over HTTP', async (t) => {
   })
   t.equal((await say(ROOM, { data: { text: 'let in by a token' }, token }, ben)).status, 200)
   t.same((await refused({ data: { text: 'x' } }, token))[0], 401, 'which is no token to sign in with')
+})
+
+t.test('a key is its publisher's own, and long or odd names keep nobody from speaking', async (t) => {
+  const { nats, connection } = await useLive(t)
+  const node = await useNode(t, nats.url)
+  answerRules(t, connection, [])
+  const keys: (string | undefined)[] = []
+  subscribeCore(connection, 'live.acme.latest.ride-9', (message) => keys.push(message.header(HEADERS.key)))
+  await connection.flush()
+  const say = async (user: string, channel: string, key?: string) => {
+    const token = await signToken({ user, channels: { [channel]: ['publish'] } })
+    const response = await fetch(`${node.url}/v1/me/channels/${channel}/publish`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ data: { x: 1 }, key }),
+    })
+    return response.status
+  }
+  const long = 'x'.repeat(200)
+  for (const key of ['car:7/a%', 'Zo\u00eb', '\ud800', undefined])
+    t.equal(await say('anna', 'latest:ride-9', key), 200)
+  t.equal(await say(long, 'latest:ride-9'), 200)
+  t.equal(await say('\ud800', 'latest:ride-9'), 200)
+  t.equal(await say(long, 'room:ride-9'), 200)
+  t.equal(await say('anna', 'latest:ride-9', long), 400, 'a key that is given has 128 characters')
+  await eventually(() => keys.length === 6)
+  t.same(keys, ['@anna/car%3A7%2Fa%25', '@anna/Zo%C3%AB', '@anna/%EF%BF%BD', '@anna', `@${long}`, '@%EF%BF%BD'])
 })
