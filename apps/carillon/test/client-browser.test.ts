@@ -22,8 +22,12 @@ t.test('the client in Chromium', async (t) => {
   const world = { browser, mesh, site, network: await useNetwork(t, mesh) }
   for (const mode of ['worker', 'elected'] as const) {
     await t.test(`two tabs (${mode}) share one connection and what they show`, (t) => twoTabs(t, world, mode))
+    await t.test(`signing out (${mode}) is for all tabs`, (t) => signOut(t, world, mode))
   }
   await t.test('a tab that holds the connection and is killed hands over', (t) => handOver(t, world))
+  await t.test('a tab that is killed with the shared worker leaves no gap to the others', (t) =>
+    killedBeside(t, world),
+  )
   await t.test('a browser that says it is offline', (t) => offline(t, world))
 })
 
@@ -100,6 +104,72 @@ async function twoTabs(t: Test, world: World, mode: Mode): Promise<void> {
   t.pass('which ends with the last that wants it')
 }
 
+/** What the client keeps in the browser. */
+const kept = (page: Page) =>
+  page.evaluate<string[]>(`new Promise((resolve, reject) => {
+    const opening = indexedDB.open('carillon', 1)
+    opening.onerror = () => reject(opening.error)
+    opening.onsuccess = () => {
+      const keys = opening.result.transaction('kept').objectStore('kept').getAllKeys()
+      keys.onsuccess = () => { opening.result.close(); resolve(keys.result) }
+    }
+  })`)
+
+async function signOut(t: Test, world: World, mode: Mode): Promise<void> {
+  const { user, ring } = await newPerson(world.mesh)
+  const context = await useContext(t, world)
+  const first = await openTab(context, world, user, mode)
+  const second = await openTab(context, world, user, mode)
+  await ready(first)
+  await ready(second)
+  await ring('secret')
+  await eventually(async () => (await bodies(second)).length === 1)
+  await eventually(async () => (await kept(first)).length > 0)
+  await second.evaluate('client.signOut()')
+  for (const page of [first, second]) {
+    await page.waitForFunction("client.state === 'signed-out'")
+    await eventually(async () => (await bodies(page)).length === 0)
+  }
+  await eventually(async () => (await kept(first)).length === 0)
+  t.pass('nothing is shown and nothing is kept')
+  await first.evaluate('client.connect()')
+  await ready(first)
+  t.same(await bodies(first), ['secret'], 'until somebody signs in')
+  await t.rejects(first.evaluate("client.registerWebPush({ publicKey: 'x' })"), {
+    message: /no service worker at \/carillon-sw.js/,
+  })
+}
+
+async function crash(context: BrowserContext, page: Page): Promise<void> {
+  const devTools = await context.newCDPSession(page)
+  const crashed = page.waitForEvent('crash')
+  // the answer never comes
+  void devTools.send('Page.crash').catch(() => undefined)
+  await crashed
+}
+
+async function killedBeside(t: Test, world: World): Promise<void> {
+  const { mesh, network } = world
+  const { user, ring } = await newPerson(mesh)
+  const context = await useContext(t, world)
+  const first = await openTab(context, world, user, 'worker')
+  await ready(first)
+  const second = await openTab(context, world, user, 'worker')
+  await ready(second)
+  await ring('one')
+  await eventually(async () => (await arrived(second)).length === 1)
+  // the worker runs in the process of the tab that made it
+  await Promise.all([crash(context, first), ring('two'), ring('three')])
+  await eventually(async () => (await arrived(second)).length >= 3, { timeoutMs: 30_000 })
+  t.same((await arrived(second)).sort(), ['one', 'three', 'two'], 'nothing is lost or doubled')
+  await eventually(async () => (await unread(second)) === 3)
+  t.equal(network.open, 1)
+  t.notOk(await isHost(second), 'in another worker')
+  await second.evaluate('client.disconnect()')
+  await eventually(() => network.open === 0)
+  t.pass('and what the killed one wanted is no longer wanted')
+}
+
 async function handOver(t: Test, world: World): Promise<void> {
   const { mesh, network } = world
   const { user, ring } = await newPerson(mesh)
@@ -128,9 +198,7 @@ async function handOver(t: Test, world: World): Promise<void> {
     await eventually(async () => (await messages(page)).length === 1 && (await arrived(page)).length === 1)
   }
 
-  const devTools = await context.newCDPSession(first)
-  const crashed = first.waitForEvent('crash')
-  const killing = devTools.send('Page.crash').catch(() => undefined)
+  const killing = crash(context, first)
   const saying = (async () => {
     for (const n of [2, 3, 4, 5]) await say(n)
   })()
@@ -138,7 +206,7 @@ async function handOver(t: Test, world: World): Promise<void> {
     for (const text of ['two', 'three', 'four']) await ring(text)
   })()
   const marking = second.evaluate('client.inbox.read([client.inbox.getSnapshot().items[0].id])')
-  await Promise.all([crashed, saying, ringing, marking])
+  await Promise.all([killing, saying, ringing, marking])
   for (const page of others) {
     await eventually(async () => (await arrived(page)).length >= 4 && (await messages(page)).length >= 5, {
       timeoutMs: 30_000,
@@ -150,7 +218,14 @@ async function handOver(t: Test, world: World): Promise<void> {
   t.equal((await inboxAtServer(mesh, user)).unread, 3)
   await eventually(() => network.open === 1)
   t.pass('one connection again')
-  await Promise.race([killing, crashed])
+
+  await Promise.all([crash(context, second), say(6), ring('five')])
+  await say(7)
+  await eventually(async () => (await arrived(third)).length >= 5 && (await messages(third)).length >= 7, {
+    timeoutMs: 30_000,
+  })
+  t.equal((await arrived(third)).length, 5)
+  t.same(await messages(third), [1, 2, 3, 4, 5, 6, 7], 'and again, to the last')
 }
 
 async function offline(t: Test, world: World): Promise<void> {

@@ -70,14 +70,8 @@ function findPlace(tab: Tab, options: CarillonOptions, moved: (place: Place) => 
   if (!shares) return ownPlace(tab, hostOptions)
   const elect = () => electedPlace(tab, hostOptions, group)
   if (!fitsWorker(options)) return elect()
-  try {
-    return workerPlace(tab, { url, transports, pageSize, group, keeps: storage !== undefined }, () =>
-      moved(elect()),
-    )
-  } catch {
-    // a page of another origin than its scripts may not
-    return elect()
-  }
+  const wishes = { url, transports, pageSize, group, keeps: storage !== undefined }
+  return workerPlace(tab, wishes, () => moved(elect()))
 }
 
 function canShare(): boolean {

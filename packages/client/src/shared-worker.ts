@@ -1,7 +1,7 @@
 import { Host } from './host/host.js'
 import { createMemory, NO_MEMORY } from './memory.js'
 import { createDatabaseStorage } from './storage.js'
-import { lockNames, whenGone } from './tabs/elected-place.js'
+import { hold, lockNames, whenGone } from './tabs/elected-place.js'
 import { serveTab } from './tabs/wire.js'
 import type { ToWorker, WorkerOptions } from './tabs/worker-place.js'
 
@@ -12,6 +12,9 @@ interface SharedScope {
 
 /** Runs in the worker that all tabs of a person share: one host for them. */
 function serveTabs(scope: SharedScope): void {
+  const lock = `carillon.worker.${crypto.randomUUID()}`
+  const forEver = new AbortController().signal
+  const held = new Promise<void>((resolve) => hold(lock, forEver, resolve))
   let host: Host | undefined
   const hostFor = (options: WorkerOptions): Host => {
     const storage = options.keeps ? createDatabaseStorage() : undefined
@@ -25,20 +28,24 @@ function serveTabs(scope: SharedScope): void {
       fetch: (input, init) => fetch(input, init),
       now: Date.now,
       memory: storage === undefined ? NO_MEMORY : createMemory(storage, options.group),
-      takesOver: false,
+      takesOver: options.takesOver,
     })
   }
   scope.onconnect = ({ ports: [port] }) => {
     if (port === undefined) return
     let take: ReturnType<typeof serveTab> | undefined
-    port.onmessage = ({ data }: MessageEvent<ToWorker>) => {
-      if (data.kind === 'said') return take?.(data.message)
+    port.onmessage = async ({ data }: MessageEvent<ToWorker>) => {
+      // else a tab could have the lock that says whether this worker lives
+      await held
+      if (data.kind === 'said') {
+        take?.(data.message)
+        return
+      }
       host ??= hostFor(data.options)
       const here = host
-      take = serveTab(here, data.tab, (message) => port.postMessage(message))
-      whenGone(lockNames(data.options.group).tab(data.tab), new AbortController().signal, () =>
-        here.detach(data.tab),
-      )
+      const { tab } = data
+      take = serveTab(here, tab, (message) => port.postMessage(message), lock)
+      whenGone(lockNames(data.options.group).tab(tab), forEver, () => here.detach(tab))
     }
   }
 }

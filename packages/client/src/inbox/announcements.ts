@@ -19,6 +19,11 @@ export class Announcements {
     if (this.#above === undefined || above > this.#above) this.#above = above
   }
 
+  /** True until the newest page was read. */
+  get waits(): boolean {
+    return this.#above !== undefined
+  }
+
   /** A frame was heard; `before` and `now` is what was and is known of its notification. */
   heard(frame: Frame, before: InboxItem | undefined, now: InboxItem | undefined): void {
     if (now === undefined || !isNew(now)) return

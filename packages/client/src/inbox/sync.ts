@@ -13,6 +13,7 @@ import { missing, view } from './view.js'
 const COUNT_AFTER_MS = 250
 /** Notifications of a page that is open for weeks: more than these are let go of, the oldest first. */
 const MAX_KNOWN = 2_000
+const MAX_PAGE = 100
 
 export interface InboxSyncDeps {
   remote: RemoteInbox
@@ -178,7 +179,9 @@ export class InboxSync {
   /** Does what the model lacks, while frames are heard. */
   #tend(): void {
     if (!this.#live || this.#stopped) return
-    for (const filter of this.#filters) {
+    const filters = new Set(this.#filters)
+    if (this.#announcements.waits) filters.add('all')
+    for (const filter of filters) {
       if (this.#model.until[filter] === undefined) void this.#quietly(filter, undefined)
       else {
         const gap = missing(this.#model, filter)
@@ -210,7 +213,7 @@ export class InboxSync {
   async #read(filter: InboxFilter, before: string | undefined): Promise<void> {
     const { heard, sessionAt } = this.#model
     try {
-      const page = await this.#deps.remote.page({ filter, before, limit: this.#deps.pageSize })
+      const page = await this.#deps.remote.page({ filter, before, limit: this.#limit(filter, before) })
       this.#failures = 0
       this.#failed.delete(filter)
       this.#error = null
@@ -224,6 +227,13 @@ export class InboxSync {
       this.#error = problemOf(error)
       throw error
     }
+  }
+
+  /** What is shown already is read again in one page, so that nobody's list shrinks while they look at it. */
+  #limit(filter: InboxFilter, before: string | undefined): number {
+    const { pageSize } = this.#deps
+    if (before !== undefined) return pageSize
+    return Math.min(MAX_PAGE, Math.max(pageSize, view(this.#model, filter).items.length))
   }
 
   async #askCount(): Promise<void> {

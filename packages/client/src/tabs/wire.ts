@@ -10,7 +10,8 @@ export type TabMessage =
   | { kind: 'bye' }
 /** From a host to a tab. */
 export type HostMessage =
-  | { kind: 'welcome' }
+  /** `lock`: held as long as the host lives, where that is not known otherwise. */
+  | { kind: 'welcome'; lock?: string }
   | { kind: 'event'; event: HostEvent }
   | { kind: 'result'; id: number; value?: unknown; failure?: Failure }
 
@@ -61,12 +62,13 @@ export function serveTab(
   host: Host,
   tab: string,
   post: (message: HostMessage) => void,
+  lock?: string,
 ): (message: TabMessage) => void {
   let port: HostPort | undefined
   return (message) => {
     switch (message.kind) {
       case 'hello':
-        post({ kind: 'welcome' })
+        post({ kind: 'welcome', ...(lock === undefined ? {} : { lock }) })
         port = host.attach(tab, message.hello, (event) => post({ kind: 'event', event }))
         return
       case 'call':
