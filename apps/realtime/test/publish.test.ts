@@ -56,7 +56,7 @@ t.test('who listens by SSE speaks over HTTP', async (t) => {
   t.same((await refused({ data: { text: 'x' } }, token))[0], 401, 'which is no token to sign in with')
 })
 
-t.test('a key is its publisher's own, and long or odd names keep nobody from speaking', async (t) => {
+t.test('a key belongs to its publisher, and long or odd names keep nobody from speaking', async (t) => {
   const { nats, connection } = await useLive(t)
   const node = await useNode(t, nats.url)
   answerRules(t, connection, [])
@@ -80,5 +80,12 @@ t.test('a key is its publisher's own, and long or odd names keep nobody from spe
   t.equal(await say(long, 'room:ride-9'), 200)
   t.equal(await say('anna', 'latest:ride-9', long), 400, 'a key that is given has 128 characters')
   await eventually(() => keys.length === 6)
-  t.same(keys, ['@anna/car%3A7%2Fa%25', '@anna/Zo%C3%AB', '@anna/%EF%BF%BD', '@anna', `@${long}`, '@%EF%BF%BD'])
+  t.same(keys, [
+    '@anna/car%3A7%2Fa%25',
+    '@anna/Zo%C3%AB',
+    '@anna/%EF%BF%BD',
+    '@anna',
+    `@${long}`,
+    '@%EF%BF%BD',
+  ])
 })
