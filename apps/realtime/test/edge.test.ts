@@ -5,11 +5,22 @@ import { EventSource } from 'eventsource'
 import t from 'tap'
 import WebSocket from 'ws'
 import { useForwarder } from './forwarder.js'
-import { createWriter, numberOf, personal, range, room, signToken, useLive, useNode } from './mesh.js'
+import {
+  answerRules,
+  createWriter,
+  numberOf,
+  personal,
+  range,
+  room,
+  signToken,
+  useLive,
+  useNode,
+} from './mesh.js'
 import { openSse, type SseClient } from './sse-client.js'
 
 t.test('nobody gets in without a token that is good for what they ask', async (t) => {
-  const { nats } = await useLive(t)
+  const { nats, connection } = await useLive(t)
+  answerRules(t, connection, [])
   const node = await useNode(t, nats.url, { allowedOrigins: ['https://app.example'] })
   const good = await signToken({ rooms: ['a'] })
   const none = `${Buffer.from('{"alg":"none"}').toString('base64url')}.${good.split('.')[1]}.`
