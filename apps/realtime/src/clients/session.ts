@@ -35,6 +35,8 @@ export interface SessionKind {
   deps: SessionDeps
 }
 
+/** From this code on clients don't come back by themselves. */
+const FOR_GOOD = 3_500
 const MAX_QUEUED_COMMANDS = 256
 /** Calls to other processes that one client may have under way; they overtake each other. */
 const MAX_CALLS = 8
@@ -59,6 +61,8 @@ export class Session implements Client, Subscriber, LatestSubscriber, CommandPor
   #heard = true
   #cancelExpiry: () => void
   #ended = false
+  /** It was told not to come back, so its places in rooms wait for nobody. */
+  #staysAway = false
   #closed = false
 
   /**
@@ -179,6 +183,7 @@ export class Session implements Client, Subscriber, LatestSubscriber, CommandPor
   disconnect(disconnect: Disconnect): void {
     if (this.#ended) return
     this.#ended = true
+    this.#staysAway = disconnect.code >= FOR_GOOD
     this.#kind.deps.onDisconnect(this.transport, disconnect)
     this.#output.end(farewell(this.wire, disconnect))
     this.#linger()
@@ -188,7 +193,7 @@ export class Session implements Client, Subscriber, LatestSubscriber, CommandPor
   close(how: { orderly: boolean }): void {
     if (this.#closed) return
     // who was sent away has not said goodbye, even if its answer looks like one
-    const orderly = how.orderly && !this.#ended
+    const orderly = this.#ended ? this.#staysAway : how.orderly
     this.#closed = true
     this.#ended = true
     this.#cancelExpiry()
