@@ -67,7 +67,11 @@ export function answerQuestions(
   })
   return {
     async drain() {
-      if (!subscription.isClosed()) subscription.unsubscribe()
+      if (!subscription.isClosed()) {
+        // what the server sent here before it heard of this is answered too; cut off, there is nothing on its way
+        if (connection.connected) await subscription.drain()
+        else subscription.unsubscribe()
+      }
       await Promise.all(underWay)
     },
   }

@@ -2,7 +2,9 @@ import { readFile } from 'node:fs/promises'
 import { useNats } from '@carillon/testkit'
 import t from 'tap'
 import {
+  answerQuestions,
   applyTopology,
+  ask,
   type Connection,
   consume,
   createPublisher,
@@ -117,6 +119,34 @@ t.test('a role is refused what is not its own, at once and by name', async (t) =
   subscribeCore(spy, 'live.>', (message) => heard.push(message.text()))
   await eventually(() => errors.length > 0)
   t.match(errors[0], /permissions violation/i)
+})
+
+t.test('realtime asks, the gateway answers, and nobody else hears or answers a question', async (t) => {
+  const denied: string[] = []
+  const roles = ['gateway', 'realtime', 'dispatcher', 'delivery-push'] as const
+  const [gateway, realtime, ...others] = await Promise.all(
+    roles.map((role) => as(role, (message) => denied.push(`${role}: ${message}`))),
+  )
+  if (!gateway || !realtime) throw new Error('not connected')
+  const options = { queue: 'gateway', onFailure: (error: unknown) => t.error(error) }
+  const asks = ['inbox', 'channel-rules', 'standing'] as const
+  for (const what of asks) answerQuestions(gateway, `ask.${what}.*`, options, () => 'the gateway')
+  answerQuestions(realtime, 'ask.session.0a1b', options, () => 'the node')
+  await Promise.all([gateway.flush(), realtime.flush()])
+  for (const what of asks) t.equal(await ask(realtime, `ask.${what}.acme`, {}), 'the gateway')
+  t.equal(await ask(realtime, 'ask.session.0a1b', {}), 'the node')
+  t.same(denied, [])
+
+  for (const other of [realtime, ...others]) {
+    for (const what of asks) answerQuestions(other, `ask.${what}.acme`, options, () => 'somebody else')
+  }
+  await eventually(() => denied.length === 3 * asks.length)
+  t.ok(denied.every((message) => /permissions violation for subscription/i.test(message)))
+  for (const what of asks) t.equal(await ask(realtime, `ask.${what}.acme`, {}), 'the gateway')
+  for (const other of [gateway, ...others]) {
+    for (const subject of ['ask.inbox.acme', 'ask.session.0a1b', 'ask.channel.acme.ride'])
+      await t.rejects(ask(other, subject, {}), { code: 'DENIED' }, `${other.name} ${subject}`)
+  }
 })
 
 t.test('wrong credentials are an error with a name, not a wait for ever', async (t) => {

@@ -1,0 +1,35 @@
+import t from 'tap'
+import { answerQuestions, ask } from '../src/index.js'
+import { connectTo, startNats } from './support.js'
+
+const QUESTIONS = 2_000
+
+t.test('who stops answering answers what had reached it, and others get the rest', async (t) => {
+  const nats = await startNats(t)
+  const asker = await connectTo(t, nats.url)
+  const [first, second] = await Promise.all(
+    ['first', 'second'].map(async (name) => {
+      const connection = await connectTo(t, nats.url)
+      const options = { queue: 'q', onFailure: (error: unknown) => t.error(error) }
+      const answering = answerQuestions(connection, 'ask.inbox.*', options, () => name)
+      await connection.flush()
+      return answering
+    }),
+  )
+  const answers: Promise<unknown>[] = []
+  for (let n = 0; n < QUESTIONS; n++) {
+    answers.push(ask(asker, 'ask.inbox.acme', { n }, { timeoutMs: 2_000 }))
+    if (n % 100 === 0) await asker.flush()
+    if (n === QUESTIONS / 2) void first?.drain()
+  }
+  const outcomes = await Promise.allSettled(answers)
+  t.same(
+    outcomes
+      .filter(({ status }) => status === 'rejected')
+      .map((outcome) => String((outcome as PromiseRejectedResult).reason)),
+    [],
+  )
+  await first?.drain()
+  await second?.drain()
+  await t.rejects(ask(asker, 'ask.inbox.acme', {}), { code: 'UNAVAILABLE' }, 'at once, for nobody is left')
+})
