@@ -4,12 +4,15 @@ import { useFolder } from '@carillon/testkit'
 import t from 'tap'
 import { PROJECT, runCli } from './support.js'
 
-t.test('workflow test plays every test of the repository without a mesh, in about a second', async (t) => {
+/** About half a second alone; other tests run beside this one. A mesh could not even start within it. */
+const WITHIN_MS = 3_000
+
+t.test('workflow test plays every test of the repository without a mesh, within a moment', async (t) => {
   const all = await runCli(t, ['workflow', 'test'])
   t.equal(all.code, 0, all.stdout)
   t.match(all.stdout, /✓ workflows\/rides\/whole-ride\.test\.yaml 7 decisions\n/)
   const ms = Number(/(\d+) passed in (\d+) ms/.exec(all.stdout)?.[2])
-  t.ok(ms < 1_000, `${ms} ms besides the start of the process`)
+  t.ok(ms < WITHIN_MS, `${ms} ms besides the start of the process`)
 })
 
 t.test('a difference fails with its place, and is taken over on request', async (t) => {
