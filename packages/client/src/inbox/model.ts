@@ -24,6 +24,8 @@ export interface InboxModel {
   readonly heard: number
   /** `heard` at the beginning of this session. */
   readonly sessionAt: number
+  /** `heard` when something was let go of: pages from before may bring it back as it was. */
+  readonly trimmedAt: number
   /** How far down each filter is loaded in this session: an id, or null for to the end. */
   readonly until: Readonly<Partial<Record<InboxFilter, string | null>>>
   /** Marks that the server has not confirmed, oldest first. */
@@ -38,6 +40,7 @@ export const EMPTY_INBOX: InboxModel = {
   known: new Map(),
   heard: 0,
   sessionAt: 0,
+  trimmedAt: 0,
   until: {},
   pending: [],
   unknownUnread: 0,
@@ -71,6 +74,9 @@ export function hear(model: InboxModel, frame: Frame): InboxModel {
   if (frame.type === 'delivery.updated') return model
   const before = model.known.get(frame.id)
   const heard = model.heard + 1
+  if (before === undefined && isLetGo(model, frame.id)) {
+    return { ...model, heard, trimmedAt: heard, counted: false }
+  }
   const after = before?.removed === true ? undefined : changed(before, frame, heard)
   if (after === undefined) return model
   const known = new Map(model.known).set(frame.id, after)
@@ -108,9 +114,9 @@ function revisionOf({ item, marks }: Known): number {
   return item?.revision ?? marks.revision ?? -1
 }
 
-/** Merges a page. One that was asked for before frames were lost is no good: the same model comes back. */
+/** Merges a page. One that was asked for before frames were lost or let go of is no good: the same model comes back. */
 export function turn(model: InboxModel, request: PageRequest, page: InboxPage): InboxModel {
-  if (request.sessionAt !== model.sessionAt) return model
+  if (request.sessionAt !== model.sessionAt || request.heard < model.trimmedAt) return model
   const { filter, before } = request
   const heard = model.heard + 1
   const rows = new Map(page.notifications.map((item) => [item.id, item]))
@@ -146,7 +152,7 @@ function reach(until: InboxModel['until'], request: PageRequest, last: string | 
  * longer loaded, under any filter.
  */
 export function trim(model: InboxModel, most: number): InboxModel {
-  if (model.known.size <= most) return model
+  if (model.known.size <= most || Object.keys(model.until).length === 0) return model
   const newest = [...model.known].sort(([a], [b]) => (a < b ? 1 : -1))
   const kept = new Map(newest.slice(0, most))
   const lowest = newest[most - 1]?.[0] ?? ''
@@ -157,7 +163,21 @@ export function trim(model: InboxModel, most: number): InboxModel {
     const now = until[filter]
     if (typeof now !== 'string' || now < lowest) until[filter] = lowest
   }
-  return { ...model, known: kept, until, unknownUnread: model.unknownUnread + unread }
+  const heard = model.heard + 1
+  return {
+    ...model,
+    known: kept,
+    heard,
+    trimmedAt: heard,
+    until,
+    unknownUnread: model.unknownUnread + unread,
+  }
+}
+
+/** After something was let go of, nothing is kept of what lies below all that is loaded. */
+function isLetGo({ trimmedAt, sessionAt, until }: InboxModel, id: string): boolean {
+  const lowest = Object.values(until)
+  return trimmedAt > sessionAt && lowest.length > 0 && lowest.every((one) => one !== null && id < one)
 }
 
 /** Takes in the server's count; it is only exact when nothing happened since it was asked for. */
