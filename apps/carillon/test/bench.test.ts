@@ -34,3 +34,18 @@ t.test('one-time codes arrive while a broadcast rings, and each wait is told', a
   const told = rows.find(({ name }) => name === 'broadcast: 1,000 told')
   t.ok((told?.cpuMicrosPerUnit ?? 0) > 0, 'the worker delivers meanwhile')
 })
+
+t.test('everybody who was cut off is back, by either transport, with each message once', async (t) => {
+  const json = join(await useFolder(t), 'realtime.json')
+  const args = ['bench', 'realtime', '--rows', 'storm', '--clients', '100', '--json', json]
+  const { code, stderr } = await runCli(t, args)
+  t.equal(code, 0, stderr)
+  const rows = JSON.parse(await readFile(json, 'utf8')) as BenchRow[]
+  const back = rows.filter(({ name }) => name.includes('100 dropped, 100 back'))
+  t.equal(back.length, 2)
+  for (const { name, value } of back) t.ok(Number.isFinite(value) && value > 0, `${name}: ${value}`)
+  t.same(
+    rows.filter(({ unit }) => unit === 'faults').map(({ value }) => value),
+    [0, 0],
+  )
+})

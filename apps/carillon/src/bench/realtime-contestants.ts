@@ -7,6 +7,7 @@ import type { Memory } from './realtime-cost.js'
 import { type DialectName, TENANT } from './realtime-dialects.js'
 import { ROOM, startNchan } from './realtime-nchan.js'
 import type { PeerName } from './realtime-peer-names.js'
+import type { PeerQuestion } from './realtime-peers.js'
 import type { ServerQuestion } from './realtime-server.js'
 
 /** A server that is measured, in a process of its own. */
@@ -69,14 +70,14 @@ export async function startOurs(
 /** A server in Node that is none of ours. */
 export async function startPeer(peer: PeerName): Promise<Contestant> {
   const child = startChild('realtime-peers')
-  const { port } = await child.ask<{ port: number }>({ ask: 'start', peer })
+  const { port } = await child.ask<{ port: number }>({ ask: 'start', peer } satisfies PeerQuestion)
   return {
     name: peer,
     dialect: peer === 'ws' ? 'websocket' : 'socket.io',
     port,
     tokenKey: '',
     room: ROOM,
-    say: async (texts) => void (await child.ask({ ask: 'say', texts })),
+    say: async (texts) => void (await child.ask({ ask: 'say', texts } satisfies PeerQuestion)),
     ...measured(child),
   }
 }
