@@ -19,6 +19,9 @@ export interface StandingDeps {
 /** How long somebody who was sent away is refused without asking again. */
 const REFUSED_MS = 30_000
 const MAX_REFUSED = 10_000
+/** How long somebody without a connection is let in without asking again: as often are those looked at who have one. */
+const ASKED_MS = 5_000
+const MAX_ASKED = 10_000
 
 /**
  * Who may not be connected any more, though their token is still good: suspended users, and everybody of a suspended
@@ -27,6 +30,7 @@ const MAX_REFUSED = 10_000
 export class Standing {
   readonly #deps: StandingDeps
   readonly #refused = new Map<string, number>()
+  readonly #asked = new Map<string, number>()
 
   constructor(deps: StandingDeps) {
     this.#deps = deps
@@ -41,20 +45,31 @@ export class Standing {
     return false
   }
 
-  /** Those of the holders who may stay no longer. @throws ApiError nobody answers: then they stay */
+  /** Whether somebody who need not hold a connection may go on. While nobody answers, everybody may. */
+  async stands(holder: Holder): Promise<boolean> {
+    const { userId } = holder
+    if (this.refuses(userId)) return false
+    if ((this.#asked.get(userId) ?? 0) > this.#deps.now()) return true
+    const fallen = await this.fallen([holder])
+    remember(this.#asked, { userId, until: this.#deps.now() + ASKED_MS, most: MAX_ASKED })
+    return !fallen.has(userId)
+  }
+
+  /** Those of the holders who may stay no longer. The people of tenants that nobody answers for stay. */
   async fallen(holders: readonly Holder[]): Promise<ReadonlySet<string>> {
     const byTenant = new Map<string, Set<string>>()
     for (const { tenant, userId } of holders) {
       const users = byTenant.get(tenant) ?? new Set()
       byTenant.set(tenant, users.add(userId))
     }
-    const answers = await Promise.all(
+    const answers = await Promise.allSettled(
       [...byTenant].flatMap(([tenant, users]) =>
         chunks([...users], MAX_STANDING_USERS).map((chunk) => this.#ask(tenant, chunk)),
       ),
     )
-    const fallen = new Set(answers.flat())
-    for (const userId of fallen) this.#refuse(userId)
+    const fallen = new Set(answers.flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : [])))
+    const until = this.#deps.now() + REFUSED_MS
+    for (const userId of fallen) remember(this.#refused, { userId, until, most: MAX_REFUSED })
     return fallen
   }
 
@@ -64,12 +79,16 @@ export class Standing {
     })) as Partial<StandingAnswer>
     return Array.isArray(answer?.fallen) ? answer.fallen : []
   }
+}
 
-  #refuse(userId: string): void {
-    this.#refused.delete(userId)
-    this.#refused.set(userId, this.#deps.now() + REFUSED_MS)
-    if (this.#refused.size > MAX_REFUSED) this.#refused.delete(this.#refused.keys().next().value as string)
-  }
+/** Who was remembered first is forgotten first. */
+function remember(
+  users: Map<string, number>,
+  { userId, until, most }: { userId: string; until: number; most: number },
+): void {
+  users.delete(userId)
+  users.set(userId, until)
+  if (users.size > most) users.delete(users.keys().next().value as string)
 }
 
 function chunks<T>(all: readonly T[], size: number): T[][] {

@@ -39,8 +39,6 @@ export class Patrol {
       for (const client of clients) {
         if (client.holder !== undefined && fallen.has(client.holder.userId)) client.dismiss()
       }
-    } catch {
-      // nobody could say: whoever is connected stays until somebody can
     } finally {
       this.#looking = false
     }

@@ -89,7 +89,8 @@ async function signedIn(request: FastifyRequest, deps: EdgeDeps): Promise<Identi
   if (identity === undefined) {
     throw new HttpProblem(401, 'TOKEN_MISSING', 'Send a user token in Authorization or the cookie.')
   }
-  if (deps.standing.refuses(identity.userId)) {
+  // the patrol looks at holders of connections only
+  if (!(await deps.standing.stands(identity))) {
     throw new HttpProblem(403, 'SUSPENDED', 'This user may not be connected.')
   }
   return identity
