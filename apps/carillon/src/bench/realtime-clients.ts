@@ -50,6 +50,8 @@ export interface Judged {
 }
 
 const OPENING_AT_A_TIME = 100
+/** For all of them. */
+const OPEN_TIMEOUT_MS = 180_000
 const RECONNECT_MIN_MS = 500
 const RECONNECT_MAX_MS = 20_000
 /** Clients of one loopback address: there are about 28,000 ports for each, and closed ones rest for a minute. */
@@ -151,7 +153,11 @@ async function each(work: (client: BenchClient) => Promise<void>, atATime: numbe
 async function open(plan: ClientsPlan): Promise<Opened> {
   clients = Array.from({ length: plan.count }, (_, index) => new BenchClient(plan, plan.from + index))
   const began = performance.now()
-  await each((client) => client.open(), OPENING_AT_A_TIME)
+  const opening = each((client) => client.open(), OPENING_AT_A_TIME)
+  const late = sleep(OPEN_TIMEOUT_MS, undefined, { ref: false }).then(() => {
+    throw new Error(`${plan.dialect}: not all clients could connect.`)
+  })
+  await Promise.race([opening, late])
   return { ms: performance.now() - began, refused }
 }
 

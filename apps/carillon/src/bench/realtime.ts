@@ -73,7 +73,7 @@ async function fanOut(stage: Stage): Promise<BenchRow[]> {
           const alone = servers.map((server) =>
             server.dialect === 'carillon-sse' ? { ...server, own: false } : server,
           )
-          return benchFanOut([...alone, both], clients)
+          return await benchFanOut([...alone, both], clients)
         }),
       )),
     )
