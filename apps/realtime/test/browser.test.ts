@@ -1,18 +1,6 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import {
-  defaultCacheRoot,
-  EngineUnavailable,
-  fetchDebian,
-  freePort,
-  launch,
-  libraryFolders,
-  selfIdentity,
-} from '@carillon/engines'
-import { eventually, type SkippableScope, type TestScope, useChromium, useRedis } from '@carillon/testkit'
+import { eventually, type TestScope, useChromium, useNginx, useRedis } from '@carillon/testkit'
 import t from 'tap'
 import { useForwarder } from './forwarder.js'
 import { createWriter, personal, range, signToken, useLive, useNode } from './mesh.js'
@@ -106,55 +94,6 @@ function useHoardingProxy(t: TestScope, target: string, options: { deaf: boolean
     outgoing.on('close', () => passed.destroy())
     incoming.pipe(passed)
   })
-}
-
-/** nginx as it comes: it buffers what it passes on unless an answer says otherwise. */
-async function useNginx(t: SkippableScope, target: string): Promise<string | undefined> {
-  let root: string
-  try {
-    root = await fetchDebian({
-      name: 'nchan',
-      packages: ['nginx-core', 'libnginx-mod-nchan'],
-      suite: 'own',
-      dependencies: 'missing',
-      cacheRoot: defaultCacheRoot(),
-      remedy: 'Only Debian and Ubuntu have it in their archive.',
-    })
-  } catch (error) {
-    if (!(error instanceof EngineUnavailable)) throw error
-    t.pass('behind nginx', { skip: error.message })
-    return undefined
-  }
-  const folder = await mkdtemp(join(tmpdir(), 'carillon-nginx-'))
-  t.teardown(() => rm(folder, { recursive: true, force: true }))
-  const port = await freePort()
-  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
-    .map((name) => `${name}_temp_path ${folder}/${name};`)
-    .join(' ')
-  const file = join(folder, 'nginx.conf')
-  await writeFile(
-    file,
-    `daemon off; pid ${folder}/nginx.pid; error_log stderr notice; worker_processes 1; user root;
-events { worker_connections 256; }
-http {
-  access_log off; ${temporary}
-  server {
-    listen 127.0.0.1:${port};
-    location / { proxy_pass ${target}; proxy_set_header Host $http_host; }
-  }
-}
-`,
-  )
-  const nginx = await launch({
-    engine: 'nginx',
-    command: [join(root, 'usr/sbin/nginx'), '-p', folder, '-e', 'stderr', '-c', file],
-    env: { ...process.env, LD_LIBRARY_PATH: (await libraryFolders(root)).join(':') },
-    identity: await selfIdentity('SIGTERM'),
-    ready: /start worker process \d/,
-    stopSignal: 'SIGTERM',
-  })
-  t.teardown(() => nginx.stop())
-  return `http://127.0.0.1:${port}`
 }
 
 t.test('in a browser', async (t) => {
