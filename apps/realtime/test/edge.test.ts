@@ -266,3 +266,29 @@ t.test('an HTTP/1.0 proxy gets a stream that it can pass on', async (t) => {
   )
   t.equal(live, 200)
 })
+
+t.test('a listed page can read why it was refused, and a foreign one reads nothing', async (t) => {
+  const { nats } = await useLive(t)
+  const node = await useNode(t, nats.url, { allowedOrigins: ['https://app.example'] })
+  const post = (body: unknown) => ({ method: 'POST', body: JSON.stringify(body) })
+  const cases: [string, number, RequestInit?][] = [
+    ['/v1/sse', 401],
+    ['/v1/poll', 401],
+    ['/v1/connection/sse', 400],
+    ['/v1/connection/http_stream', 400, { method: 'POST', body: '' }],
+    ['/v1/emulation', 400, post({})],
+    ['/v1/emulation', 404, post({ node: 'gone', session: 'x', data: '{}' })],
+    ['/v1/me/channels/room:a/publish', 400, post({})],
+    ['/v1/me/channels/room:a/publish', 401, post({ data: {} })],
+  ]
+  for (const [path, status, init] of cases) {
+    const answer = async (origin: string) => {
+      const headers = { origin, 'content-type': 'application/json' }
+      const response = await fetch(`${node.url}${path}`, { ...init, headers })
+      await response.arrayBuffer()
+      return [response.status, response.headers.get('access-control-allow-origin')]
+    }
+    t.same(await answer('https://app.example'), [status, 'https://app.example'], `${path} ${status}`)
+    t.equal((await answer('https://evil.example'))[1], null)
+  }
+})
