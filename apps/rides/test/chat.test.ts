@@ -1,6 +1,6 @@
 import { eventually } from '@carillon/testkit'
 import t from 'tap'
-import { ORDER, useAcceptedRide, useRides } from './support.js'
+import { DRIVER, ORDER, useAcceptedRide, useRides } from './support.js'
 
 interface Written {
   id: string
@@ -124,6 +124,14 @@ t.test('rider and driver write to each other', async (t) => {
     t.match(shown, [{ by: 'ada', number: 23 }])
     const foreign = await ada('PUT', `/rides/${other}/read`, { upTo: byNumber(1) })
     t.match(foreign.body, { status: 404, code: 'MESSAGE_UNKNOWN' })
+  })
+
+  await t.test('markers of people of any name are told to the room', async (t) => {
+    const [zoe, other] = ['Zoë 7', (await call('POST', '/rides', { ...ORDER, customerId: 'Zoë 7' })).body.id]
+    await call('POST', `/rides/${other}/accept`, DRIVER)
+    const { id: upTo } = (await write(mira, 'Hello', 'z-1', other)).body as Written
+    t.same((await (await person(zoe))('PUT', `/rides/${other}/read`, { upTo })).body, { changed: true })
+    await eventually(() => edge.said.some(({ data }) => data.type === 'read' && data.by === zoe))
   })
 
   await t.test('a conversation is nobody else’s, and nothing before a driver is there', async (t) => {

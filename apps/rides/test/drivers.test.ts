@@ -81,7 +81,7 @@ t.test('drivers come, move and go', async (t) => {
     const frames = shown()
     t.match(frames.at(-1), {
       channel: `latest:ride-${ride}`,
-      key: 'mira',
+      key: 'driver',
       data: { driver: 'mira', heading: 90, speed: 8, lon: PLACE.lon },
     })
     const order = frames.map(({ data }) => Date.parse(data.at as string))
@@ -100,6 +100,19 @@ t.test('drivers come, move and go', async (t) => {
       ['dana'],
       'nor is she free',
     )
+  })
+
+  await t.test('a driver of any name is seen, and hides nobody else', async (t) => {
+    const [zoe, other] = ['Zoë 7', (await call('POST', '/rides', ORDER)).body.id as string]
+    const driver = await person(zoe)
+    await driver('PUT', `/drivers/${encodeURIComponent(zoe)}/online`, { city: 'vienna' })
+    await call('POST', `/rides/${other}/accept`, { ...DRIVER, id: zoe })
+    await Promise.all([moved(driver, encodeURIComponent(zoe), north(10)), moved(mira, 'mira', north(1_695))])
+    await eventually(() => shown().some(({ data }) => data.driver === zoe))
+    await eventually(() => shown().some(({ data }) => data.lat === north(1_695).lat))
+    await call('POST', `/rides/${other}/arrive`)
+    await call('POST', `/rides/${other}/complete`)
+    await pool.query('DELETE FROM rides.drivers WHERE id = $1', [zoe])
   })
 
   await t.test('what comes late is dropped, and a leap is marked', async (t) => {
@@ -135,14 +148,15 @@ t.test('drivers come, move and go', async (t) => {
     await eventually(() => shown().length > seen, { timeoutMs: 3_000 })
     await call('POST', `/rides/${ride}/arrive`)
     t.equal((await call('POST', `/rides/${ride}/complete`)).status, 200)
-    const atTheEnd = shown().length
+    const ofRide = () => shown().filter(({ channel }) => channel === `latest:ride-${ride}`).length
+    const atTheEnd = ofRide()
     t.match((await moved(mira, 'mira', north(50_200))).body, { taken: true })
     // another ride's positions go the same way, so they have overtaken nothing
     const next = await useAcceptedRide(call)
     await eventually(() => edge.said.some(({ channel }) => channel === `latest:ride-${next}`))
     over = true
     await storming
-    t.equal(shown().filter(({ channel }) => channel === `latest:ride-${ride}`).length, atTheEnd)
+    t.equal(ofRide(), atTheEnd)
   })
 
   await t.test('only the last position is kept, seconds old, and none of who went', async (t) => {

@@ -89,6 +89,8 @@ function answerOf(edge: Edge, method: string, url: string, body: unknown): [numb
     if (publications.some(({ data }) => edge.refused.has(data.type))) {
       return [400, { code: 'CHANNEL_DATA_INVALID', detail: 'One of them is not taken.' }]
     }
+    const keys = publications.flatMap(({ key, idempotencyKey }) => [key ?? 'k', idempotencyKey ?? 'k'])
+    if (keys.some((key) => !KEY.test(key))) return [400, { code: 'VALIDATION', detail: 'This is no key.' }]
     edge.said.push(...publications)
     return [200, { publications: publications.map(() => ({})) }]
   }
@@ -100,6 +102,9 @@ function answerOf(edge: Edge, method: string, url: string, body: unknown): [numb
   }
   return [202, {}]
 }
+
+/** What the edge takes as a key; keys travel in headers. */
+const KEY = /^[\x21-\x7e]{1,128}$/
 
 type Method = 'GET' | 'POST' | 'PUT' | 'DELETE'
 

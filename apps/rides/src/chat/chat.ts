@@ -69,7 +69,7 @@ export async function writeMessage(
 export async function markRead(pool: pg.Pool, act: Act & { upTo: string }): Promise<ReadMarker | undefined> {
   const { rideId, user, now, upTo } = act
   return inTransaction(pool, async (client) => {
-    const { ride } = allowed(await holdRide(client, rideId), act)
+    const { ride, rights } = allowed(await holdRide(client, rideId), act)
     const marker = await advanceMarker(client, { rideId, by: user, upTo, at: new Date(now) })
     if (marker === null) {
       throw new HttpProblem(404, 'MESSAGE_UNKNOWN', 'The ride has no such message.', { field: 'upTo' })
@@ -79,7 +79,8 @@ export async function markRead(pool: pg.Pool, act: Act & { upTo: string }): Prom
       channel: roomOf(rideId),
       data: readFrame(marker),
       from: user,
-      idempotencyKey: `${upTo}.read.${user}`,
+      // not the user's name: not every name can be a key
+      idempotencyKey: `${upTo}.read.${rights.role}`,
     })
     await enqueueEvent(client, rideId, messagesRead(ride, marker))
     return marker

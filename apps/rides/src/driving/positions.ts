@@ -30,6 +30,8 @@ export interface PositionsDeps {
   now(): number
 }
 
+/** A ride has one driver. Their name would be no key where it has a space or an umlaut. */
+const KEY = 'driver'
 /** How long a driver's rides are taken from memory. */
 const STATE_MS = 1_000
 const SAVE_EVERY_MS = 5_000
@@ -116,7 +118,7 @@ export function createPositions({ pool, feed, events, now }: PositionsDeps): Pos
       events.positionTaken(step.jump ? 'jumped' : 'moved')
       const data = locationFrame(driver, position, step.jump)
       for (const ride of rides) {
-        if (!hidden.has(ride)) feed.push({ channel: latestOf(ride), key: driver, data })
+        if (!hidden.has(ride)) feed.push({ channel: latestOf(ride), key: KEY, data })
       }
       return step
     },
