@@ -20,6 +20,7 @@ import { createPresencePushes } from './presence/pushes.js'
 import type { RoomPresence } from './presence/room-presence.js'
 import { createWires } from './protocol/wires.js'
 import type { EdgeDeps } from './routes/edge-deps.js'
+import { answerAcrossOrigins } from './routes/handshake.js'
 import { onEmulation } from './routes/on-emulation.js'
 import { onHttpStream } from './routes/on-http-stream.js'
 import { onPoll } from './routes/on-poll.js'
@@ -144,6 +145,7 @@ export async function start(config: RealtimeConfig, deps: RealtimeDeps): Promise
       onAttached: events.attached,
     },
   }
+  answerAcrossOrigins(http, edge.allowedOrigins)
   onSse(http, { rotateMs: config.rotateSeconds * 1_000 }, edge)
   onPoll(http, edge)
   onTicket(http, edge)

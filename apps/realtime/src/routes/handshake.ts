@@ -1,5 +1,5 @@
 import { HttpProblem } from '@carillon/service'
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { type Identity, TokenError, type TokenVerifier } from '../access/identity.js'
 import type { Client, Connections } from '../clients/connections.js'
 import type { RealtimeEvents } from '../events.js'
@@ -25,8 +25,17 @@ export function corsHeaders(
   return {
     'access-control-allow-origin': origin,
     'access-control-allow-credentials': 'true',
+    'access-control-expose-headers': 'retry-after',
     vary: 'origin',
   }
+}
+
+/** Lets listed origins read all answers: of a refusal without these headers a page learns nothing. */
+export function answerAcrossOrigins(http: FastifyInstance, allowed: ReadonlySet<string>): void {
+  http.addHook('onRequest', (request, reply, done) => {
+    reply.headers(corsHeaders(request, allowed))
+    done()
+  })
 }
 
 /** Answers the preflight of fetch-based clients. */

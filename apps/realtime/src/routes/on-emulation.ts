@@ -5,7 +5,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { isRecord } from '../protocol/commands.js'
 import type { EmulatedMessage } from '../protocol/protobuf.js'
 import { MAX_INBOUND_BYTES, type ProtocolDeps } from './edge-deps.js'
-import { answerPreflight, checkOrigin, corsHeaders } from './handshake.js'
+import { answerPreflight, checkOrigin } from './handshake.js'
 import { bodyOf, isBinary, takeBodiesAsTheyAre } from './on-http-stream.js'
 
 const PATH = '/v1/emulation'
@@ -34,7 +34,7 @@ export async function onEmulation(
       const message = readMessage(request, deps)
       if (message.node === node) deps.sessions.get(message.session)?.receive(message.data)
       else await forward(connection, message)
-      return reply.code(204).headers(corsHeaders(request, deps.allowedOrigins)).send()
+      return reply.code(204).send()
     })
   })
   return answerQuestions(

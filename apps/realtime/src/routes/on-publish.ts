@@ -7,7 +7,7 @@ import { Budgets } from '../clients/budgets.js'
 import type { RoomPublisher } from '../stream/room-publisher.js'
 import { channelProblem } from './channel-problem.js'
 import type { EdgeDeps } from './edge-deps.js'
-import { answerPreflight, checkOrigin, corsHeaders, identify } from './handshake.js'
+import { answerPreflight, checkOrigin, identify } from './handshake.js'
 
 const PATH = '/v1/me/channels/:channel/publish'
 const Body = Type.Object(
@@ -44,10 +44,7 @@ export function onPublish(http: FastifyInstance, publisher: RoomPublisher, deps:
         })
       }
       const offset = await say(identity, request, publisher, deps)
-      return reply
-        .code(200)
-        .headers(corsHeaders(request, deps.allowedOrigins))
-        .send(offset === undefined ? {} : { offset })
+      return reply.code(200).send(offset === undefined ? {} : { offset })
     },
   )
 }
