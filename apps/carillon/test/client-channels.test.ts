@@ -17,6 +17,7 @@ const MEMBER = ['subscribe', 'publish']
 t.test('channels of the client', async (t) => {
   const mesh = await useMesh(t)
   await t.test('a conversation', (t) => conversation(t, mesh))
+  await t.test('a word at once', (t) => atOnce(t, mesh))
   await t.test('a room over a connection that is cut', (t) => cutRoom(t, mesh))
   await t.test('who may not', (t) => refusedRooms(t, mesh))
   await t.test('who may not, over SSE', (t) => refusedOverSse(t, mesh))
@@ -88,6 +89,14 @@ async function conversation(t: Test, mesh: RunningMesh): Promise<void> {
   again.leave()
   await eventually(() => !users(hers).includes('bob'))
   t.pass('who goes is seen to go')
+}
+
+async function atOnce(t: Test, mesh: RunningMesh): Promise<void> {
+  const name = room()
+  const channel = useMember(t, mesh, 'ada', name).channel(name)
+  await channel.publish({ text: 'first' })
+  await eventually(() => channel.getSnapshot().messages.length === 1)
+  t.equal(channel.getSnapshot().state, 'joined', 'what is said while joining waits for it')
 }
 
 async function cutRoom(t: Test, mesh: RunningMesh): Promise<void> {

@@ -12,6 +12,8 @@ const MAX_RECONNECT_MS = 20_000
 /** Ends that mean: nobody is signed in. */
 const UNAUTHORIZED = 1
 const INVALID_TOKEN = 3500
+/** How long what is said in a channel waits until it is joined. */
+const JOIN_TIMEOUT_MS = 5_000
 
 /** WebSocket, or what replaces it where networks block it, in the Centrifugo client protocol. */
 export function createCentrifugeLink(options: LinkOptions, tokens: Tokens, events: LinkEvents): Link {
@@ -31,9 +33,13 @@ export function createCentrifugeLink(options: LinkOptions, tokens: Tokens, event
   const rooms = new Map<string, { subscription: Subscription; close: () => void }>()
   let epoch = ''
   let offset = 0
+  let wasConnected = false
 
   centrifuge.on('connecting', () => events.state('connecting', null))
-  centrifuge.on('connected', () => events.state('connected', null))
+  centrifuge.on('connected', () => {
+    wasConnected = true
+    events.state('connected', null)
+  })
   centrifuge.on('error', () => {
     if (centrifuge.state === 'connecting') events.state('offline', null)
   })
@@ -94,6 +100,9 @@ export function createCentrifugeLink(options: LinkOptions, tokens: Tokens, event
     async publish(name, data) {
       const room = rooms.get(name)
       if (room === undefined) throw new CarillonError('LEFT', 'The channel was left.')
+      // what is just beginning is waited for; after a loss nobody can tell for how long
+      const beginning = centrifuge.state === 'connected' || !wasConnected
+      if (beginning) await room.subscription.ready(JOIN_TIMEOUT_MS).catch(() => undefined)
       if (room.subscription.state !== 'subscribed') {
         throw new CarillonError('OFFLINE', 'The channel is not joined at the moment.')
       }
