@@ -11,7 +11,9 @@ export async function addDocuments(scope: FastifyInstance, publicUrl: string): P
       info: {
         title: 'Carillon',
         version: '1',
-        description: 'One event in, every bell rings. Errors are RFC 9457 problems with a stable `code`.',
+        description:
+          'One event in, every bell rings. Errors are RFC 9457 problems with a stable `code`. What browsers listen ' +
+          'to (SSE, long-poll, WebSocket) is told in docs/guides/realtime.md.',
         license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
       },
       servers: [{ url: publicUrl }],
@@ -31,7 +33,8 @@ export async function addDocuments(scope: FastifyInstance, publicUrl: string): P
         ...(access.user === true ? [{ userToken: [] }] : []),
         ...(access.anonymous === true ? [{}] : []),
       ]
-      const scopes = access.scopes === undefined ? '' : `Scopes: ${[...access.scopes, 'admin'].join(', ')}.`
+      const scopes =
+        access.scopes === undefined ? '' : `Scopes: ${[...new Set([...access.scopes, 'admin'])].join(', ')}.`
       const described = (schema as { description?: string } | undefined)?.description ?? ''
       return { schema: { ...schema, security, description: `${described} ${scopes}`.trim() }, url }
     },

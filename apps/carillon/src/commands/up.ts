@@ -67,12 +67,13 @@ function welcome(mesh: { url: string; curl: string; workflowFile: string }, seco
   ${pc.bold('Carillon is up')} ${pc.dim(`after ${seconds.toFixed(1)} s`)}
 
   ${pc.cyan(pc.bold(mesh.url))}   the dev inbox: press Ring, and every bell rings
+  ${pc.cyan(`${mesh.url}/dev/app`)}   bell, inbox, toasts and a room in an app
   ${pc.cyan(`${mesh.url}/docs`)}   the HTTP API
 
   Ring from a terminal:
   ${mesh.curl}
 
-  Save ${pc.bold(mesh.workflowFile)} and the next ring reads differently. ${pc.dim('npm run demo')} plays a whole ride.
-  ${pc.dim('Ctrl-C stops everything; the next start finds its data again.')}
+  Save ${pc.bold(mesh.workflowFile)} and the next ring reads differently.
+  ${pc.dim('Ctrl-C stops everything; the next start finds its data again. Then npm run demo plays a whole ride.')}
 `
 }
