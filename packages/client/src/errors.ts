@@ -1,3 +1,5 @@
+import type { Problem } from './api.js'
+
 /**
  * `OFFLINE`: could not be sent. `UNKNOWN_OUTCOME`: sent, and the connection was lost before the answer. `QUEUE_FULL`: 500
  * marks wait already. `NOT_AVAILABLE`: not with this transport. `LEFT`: the channel was left. `DISPOSED`: after `dispose`.
@@ -37,4 +39,10 @@ export class UnauthorizedError extends Error {
 /** True for errors that mean: nobody is signed in. Also for one of another copy of this package. */
 export function isUnauthorized(error: unknown): error is Error {
   return (error as { name?: unknown } | null)?.name === 'UnauthorizedError'
+}
+
+/** What went wrong, as snapshots show it. */
+export function problemOf(error: unknown): Problem {
+  const { message } = error as Error
+  return { code: error instanceof CarillonError ? error.code : 'UNAUTHORIZED', message }
 }

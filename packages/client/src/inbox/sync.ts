@@ -1,7 +1,7 @@
 import type { Frame, InboxItem } from '@carillon/contracts'
 import type { InboxFilter, InboxSnapshot, Problem } from '../api.js'
 import { backoffMs, createAlarm } from '../backoff.js'
-import { CarillonError } from '../errors.js'
+import { CarillonError, problemOf } from '../errors.js'
 import { Announcements } from './announcements.js'
 import { MarkQueue } from './mark-queue.js'
 import type { Mark, PendingMark } from './marks.js'
@@ -14,6 +14,7 @@ const COUNT_AFTER_MS = 250
 /** Notifications of a page that is open for weeks: more than these are let go of, the oldest first. */
 const MAX_KNOWN = 2_000
 const MAX_PAGE = 100
+const RELOAD_SPREAD_MS = 1_000
 
 export interface InboxSyncDeps {
   remote: RemoteInbox
@@ -36,6 +37,7 @@ export class InboxSync {
   readonly #announcements: Announcements
   readonly #count = createAlarm(() => void this.#askCount())
   readonly #again = createAlarm(() => {
+    this.#calm = false
     this.#failed.clear()
     this.#tend()
   })
@@ -43,6 +45,7 @@ export class InboxSync {
   #error: Problem | null = null
   #failures = 0
   #live = false
+  #calm = false
   #stopped = false
 
   constructor(deps: InboxSyncDeps) {
@@ -65,13 +68,8 @@ export class InboxSync {
     const { items, unread, hasMore } = view(this.#model, filter)
     const loaded = this.#model.until[filter] !== undefined
     const loadingMore = this.#loading.has(`${filter} more`)
-    const status = this.#failed.has(filter)
-      ? 'failed'
-      : loaded
-        ? 'ready'
-        : this.#filters.has(filter)
-          ? 'loading'
-          : 'idle'
+    const pending = this.#filters.has(filter) ? 'loading' : 'idle'
+    const status = this.#failed.has(filter) ? 'failed' : loaded ? 'ready' : pending
     return { status, items, unread, hasMore, loadingMore, error: this.#error }
   }
 
@@ -114,7 +112,13 @@ export class InboxSync {
     this.#live = true
     this.#failures = 0
     this.#failed.clear()
-    if (!recovered) this.#change(lose(this.#model))
+    if (!recovered) {
+      // a restart of the stream is told to everybody at once: who has something to show does not ask at once
+      this.#calm = Object.keys(this.#model.until).length > 0
+      this.#again.clear()
+      if (this.#calm) this.#again.set(Math.random() * RELOAD_SPREAD_MS)
+      this.#change(lose(this.#model))
+    }
     this.#queue.retry()
     this.#tend()
   }
@@ -178,7 +182,7 @@ export class InboxSync {
 
   /** Does what the model lacks, while frames are heard. */
   #tend(): void {
-    if (!this.#live || this.#stopped) return
+    if (!this.#live || this.#stopped || this.#calm) return
     const filters = new Set(this.#filters)
     if (this.#announcements.waits) filters.add('all')
     for (const filter of filters) {
@@ -249,10 +253,4 @@ export class InboxSync {
     }
     this.#tend()
   }
-}
-
-/** What went wrong, as snapshots show it. */
-export function problemOf(error: unknown): Problem {
-  const { message } = error as Error
-  return { code: error instanceof CarillonError ? error.code : 'UNAUTHORIZED', message }
 }
