@@ -9,6 +9,7 @@ import {
 import { type CompiledRule, grantsOf, permissionsOf, type RuleBook } from '@carillon/rooms'
 import { AccessError, type Grant } from './grant.js'
 import type { ChannelToken, Identity } from './identity.js'
+import { createSilences } from './silences.js'
 
 export interface AccessDeps {
   rules: RuleBook
@@ -64,18 +65,21 @@ export function createChannelAccess(deps: AccessDeps): ChannelAccess {
     }
   }
 
+  const silent = createSilences(deps.now)
   const asked = async (
     identity: Identity,
     name: ParsedName,
     question: AuthoriseQuestion,
   ): Promise<AuthoriseAnswer> => {
-    let answer: unknown
+    const subject = authoriseSubject(identity.tenant, name.namespace)
+    const asker = `${subject} ${identity.userId}`
+    if (silent.has(asker)) throw unanswered(name)
     try {
-      answer = await deps.ask(authoriseSubject(identity.tenant, name.namespace), question)
+      return readAnswer(await deps.ask(subject, question))
     } catch (cause) {
-      throw new AccessError('UNAVAILABLE', `Nobody could say who may be in ${name.name}.`, { cause })
+      if ((cause as { code?: unknown }).code === 'TIMEOUT') silent.add(asker)
+      throw unanswered(name, cause)
     }
-    return readAnswer(answer)
   }
 
   const byToken = async (identity: Identity, name: ParsedName, token: string): Promise<Partial<Grant>> => {
@@ -144,6 +148,10 @@ function parsed(channel: string): ParsedName {
   const name = parseChannelName(channel)
   if (name === undefined) throw new AccessError('CHANNEL_UNKNOWN', 'There is no such channel.')
   return { ...name, name: channel }
+}
+
+function unanswered(name: ParsedName, cause?: unknown): AccessError {
+  return new AccessError('UNAVAILABLE', `Nobody could say who may be in ${name.name}.`, { cause })
 }
 
 function denied(name: ParsedName): AccessError {

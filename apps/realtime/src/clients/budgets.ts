@@ -2,7 +2,8 @@ import { TokenBucket } from './admission.js'
 
 /** Publications and questions of one client: a position five times a second and somebody who types fast. */
 const PER_SECOND = 50
-const BURST = 200
+/** Who comes back to 128 channels asks for the history of each, and who is there. */
+const BURST = 400
 const MAX_USERS = 10_000
 
 /** What one client may still publish and ask for. */

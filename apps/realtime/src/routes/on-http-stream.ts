@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { HttpProblem } from '@carillon/service'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Session, type SessionKind } from '../clients/session.js'
+import type { Wire } from '../protocol/wires.js'
 import { MAX_INBOUND_BYTES, type ProtocolDeps, sessionKind } from './edge-deps.js'
 import { admit, answerPreflight, checkOrigin, corsHeaders, identify } from './handshake.js'
 import { streamHead } from './stream-head.js'
@@ -36,11 +37,13 @@ export async function onHttpStream(http: FastifyInstance, deps: ProtocolDeps): P
       return open(request, reply, { kind, type, commands: bodyOf(request), deps })
     })
     scope.get(SSE, { schema: hidden }, (request, reply) => {
-      const { cf_connect: commands } = request.query as Record<string, unknown>
+      const { cf_connect: text } = request.query as Record<string, unknown>
+      const commands = Buffer.from(typeof text === 'string' ? text : '')
+      checkConnect(stream.sse.wire, commands)
       return open(request, reply, {
         kind: stream.sse,
         type: 'text/event-stream; charset=utf-8',
-        commands: Buffer.from(typeof commands === 'string' ? commands : ''),
+        commands,
         deps,
       })
     })
@@ -65,6 +68,19 @@ export function isBinary(request: FastifyRequest): boolean {
   return request.headers['content-type']?.startsWith(BINARY_TYPE) === true
 }
 
+/**
+ * Any page can make a browser fetch an address with our cookie and without saying where it comes from: then nothing may
+ * follow from it but a stream that the page can't read. @throws HttpProblem 400
+ */
+function checkConnect(wire: Wire, text: Buffer): void {
+  const [command, more] = wire.commands(text) ?? []
+  if (command?.kind !== 'call' || command.method !== 'connect' || more !== undefined) throw noConnect()
+}
+
+function noConnect(): HttpProblem {
+  return new HttpProblem(400, 'COMMANDS_MISSING', 'The connect command of the client protocol is missing.')
+}
+
 interface Opening {
   kind: SessionKind
   type: string
@@ -79,9 +95,7 @@ async function open(
 ): Promise<FastifyReply> {
   checkOrigin(request, deps.allowedOrigins)
   const identity = await identify(request, deps.verifier)
-  if (commands.length === 0 || commands.length > MAX_INBOUND_BYTES) {
-    throw new HttpProblem(400, 'COMMANDS_MISSING', 'The connect command of the client protocol is missing.')
-  }
+  if (commands.length === 0 || commands.length > MAX_INBOUND_BYTES) throw noConnect()
   admit(kind.wire.transport, deps)
   const { socket } = request.raw
   if (socket.destroyed) return reply

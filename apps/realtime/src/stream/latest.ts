@@ -17,6 +17,8 @@ export interface LatestChannel extends FrameChannel {
 
 /** Most keys of a channel that who comes later is shown at once. */
 const MAX_KEYS = 256
+/** And most bytes of them: publishers choose the keys, and all of it goes into one answer. */
+const MAX_BYTES = 1_000_000
 /** A newest message older than this says nothing of now. */
 const KEPT_MS = 60_000
 
@@ -27,6 +29,7 @@ class Latest implements LatestChannel {
   readonly subscribers = new Set<LatestSubscriber>()
   readonly #newest = new Map<string, { frame: EncodedFrame; at: number }>()
   readonly #now: () => number
+  #bytes = 0
 
   constructor(name: string, now: () => number) {
     this.name = name
@@ -35,8 +38,8 @@ class Latest implements LatestChannel {
 
   /** The newest message of each key, oldest first. */
   newest(): EncodedFrame[] {
-    const oldest = this.#now() - KEPT_MS
-    return [...this.#newest.values()].filter(({ at }) => at >= oldest).map(({ frame }) => frame)
+    this.#forgetOld()
+    return [...this.#newest.values()].map(({ frame }) => frame)
   }
 
   onMessage(message: CoreMessage): void {
@@ -50,10 +53,30 @@ class Latest implements LatestChannel {
       info: publisherInfo(message.header(HEADERS.publisher)),
       ...(key === '' ? {} : { key }),
     })
-    this.#newest.delete(key)
+    this.#keep(key, frame)
+    const waitsAs = `${this.name} ${key}`
+    for (const subscriber of this.subscribers) subscriber.deliverLatest(waitsAs, frame)
+  }
+
+  #keep(key: string, frame: EncodedFrame): void {
+    this.#forget(key)
     this.#newest.set(key, { frame, at: this.#now() })
-    if (this.#newest.size > MAX_KEYS) this.#newest.delete(this.#newest.keys().next().value as string)
-    for (const subscriber of this.subscribers) subscriber.deliverLatest(`${this.name} ${key}`, frame)
+    this.#bytes += frame.bytes
+    this.#forgetOld()
+  }
+
+  /** Oldest first, until what is left is young and small enough. */
+  #forgetOld(): void {
+    const oldest = this.#now() - KEPT_MS
+    for (const [key, { at }] of this.#newest) {
+      if (at >= oldest && this.#newest.size <= MAX_KEYS && this.#bytes <= MAX_BYTES) return
+      this.#forget(key)
+    }
+  }
+
+  #forget(key: string): void {
+    this.#bytes -= this.#newest.get(key)?.frame.bytes ?? 0
+    this.#newest.delete(key)
   }
 }
 

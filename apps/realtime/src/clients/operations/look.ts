@@ -4,10 +4,12 @@ import type { Params } from '../../protocol/commands.js'
 import { readHistory } from '../../stream/history.js'
 import { clientInfo } from '../../stream/publisher-info.js'
 import { type Caller, Refusal } from '../caller.js'
+import { spend } from './spend.js'
 import { channelName } from './subscribe.js'
 
 /** Who is in a room. Above 200 only their number is known, which `presence_stats` gives. */
 export async function presence(caller: Caller, id: number, params: Params): Promise<void> {
+  spend(caller)
   const { members } = await caller.deps.presence.members(roomOf(caller, params))
   if (members === undefined) throw new Refusal(ERRORS.limitExceeded)
   const listed = members.map((member) => [member.client, clientInfo(member)])
@@ -16,12 +18,14 @@ export async function presence(caller: Caller, id: number, params: Params): Prom
 
 /** How many are in a room. */
 export async function presenceStats(caller: Caller, id: number, params: Params): Promise<void> {
+  spend(caller)
   const { clients, users } = await caller.deps.presence.stats(roomOf(caller, params))
   caller.port.say({ id, presence_stats: { num_clients: clients, num_users: users } })
 }
 
 /** What was said in a channel. */
 export async function history(caller: Caller, id: number, params: Params): Promise<void> {
+  spend(caller)
   const joined = caller.joined.get(channelName(params))
   if (joined === undefined) throw new Refusal(ERRORS.permissionDenied)
   if (joined.channel === undefined) throw new Refusal(ERRORS.notAvailable)

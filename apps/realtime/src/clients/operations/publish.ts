@@ -1,8 +1,8 @@
 import type { Identity } from '../../access/identity.js'
 import { ERRORS } from '../../protocol/codes.js'
 import { isRecord, type Params } from '../../protocol/commands.js'
-import { createBudget } from '../budgets.js'
 import { type Caller, Refusal } from '../caller.js'
+import { spend } from './spend.js'
 import { channelName } from './subscribe.js'
 
 /** Says something in a channel. */
@@ -26,10 +26,4 @@ export async function publish(caller: Caller, id: number, params: Params): Promi
     ...(typeof key === 'string' && key !== '' ? { key } : {}),
   })
   caller.port.say({ id, publish: {} })
-}
-
-/** Takes one from the client's budget. @throws Refusal when it is used up for now */
-export function spend(caller: Caller): void {
-  caller.budget ??= createBudget(caller.deps.now)
-  if (!caller.budget.take()) throw new Refusal(ERRORS.tooManyRequests)
 }

@@ -3,7 +3,7 @@ import { ERRORS } from '../../protocol/codes.js'
 import type { Params } from '../../protocol/commands.js'
 import { RawJson } from '../../protocol/raw-json.js'
 import { type Caller, Refusal } from '../caller.js'
-import { spend } from './publish.js'
+import { spend } from './spend.js'
 
 /** An operation on the caller's own inbox. */
 export async function rpc(caller: Caller, id: number, params: Params): Promise<void> {

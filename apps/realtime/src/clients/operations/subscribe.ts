@@ -6,6 +6,7 @@ import { type Params, positionOf } from '../../protocol/commands.js'
 import type { SubscribeResult } from '../../protocol/replies.js'
 import { type Caller, type Joined, Refusal } from '../caller.js'
 import { place, putOut } from '../place.js'
+import { spend } from './spend.js'
 import { subscribeResult } from './subscribe-result.js'
 
 const REJECT_UNRECOVERED = 2
@@ -20,6 +21,7 @@ export async function subscribe(caller: Caller, id: number, params: Params): Pro
   if (caller.joined.size >= options.maxChannels) throw new Refusal(ERRORS.limitExceeded)
   // other kinds of subscription and server-side filters change what arrives: better refused than ignored
   if (params.type || params.tf !== undefined) throw new Refusal(ERRORS.notAvailable)
+  spend(caller)
   const token = typeof params.token === 'string' && params.token !== '' ? params.token : undefined
   const grant = await deps.access.enter(caller.identity as Identity, name, token)
   if (port.ended) return
