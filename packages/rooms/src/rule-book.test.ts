@@ -43,6 +43,36 @@ t.test('reads the rules of a tenant once in ten seconds, and compiles only what 
   t.equal(asked, 4, 'forgotten, and another tenant')
 })
 
+t.test(
+  'what was read before a change is forgotten with it, and counts from when it was asked for',
+  async (t) => {
+    let now = 0
+    const readings: ((rules: ChannelRule[]) => void)[] = []
+    const book = createRuleBook({
+      compiler: createRuleCompiler(),
+      now: () => now,
+      read: () => new Promise((resolve) => readings.push(resolve)),
+    })
+    const before = book.ruleOf('acme', 'ride')
+    book.forget('acme')
+    const after = book.ruleOf('acme', 'ride')
+    t.equal(readings.length, 2, 'asked anew')
+    readings[1]?.([rule('ride', { authorise: true })])
+    t.equal((await after).rule.authorise, true)
+    readings[0]?.([rule('ride')])
+    t.equal((await before).rule.authorise, false)
+    t.equal((await book.ruleOf('acme', 'ride')).rule.authorise, true, 'the older answer came last')
+
+    const slow = book.ruleOf('globex', 'ride')
+    now = 9_000
+    readings[2]?.([rule('ride')])
+    await slow
+    now = 10_000
+    void book.ruleOf('globex', 'ride')
+    t.equal(readings.length, 4, 'ten seconds after it was asked for, not after it came')
+  },
+)
+
 t.test('keeps rules in force for five minutes while they can not be read, and no longer', async (t) => {
   let now = 0
   let away = false

@@ -44,16 +44,19 @@ export function createRuleBook(deps: RuleBookDeps): RuleBook {
   const pages = new Map<string, Page>()
   const underWay = new Map<string, Promise<Page>>()
 
-  const readPage = async (tenant: string): Promise<Page> => {
+  /** `isNewest`: no rule was changed here since it was asked for. */
+  const readPage = async (tenant: string, isNewest: () => boolean): Promise<Page> => {
     const before = pages.get(tenant)
+    const readAt = now()
     try {
       const found = await read(tenant)
-      const page: Page = { readAt: now(), until: now() + KEPT_MS, rules: new Map() }
+      const page: Page = { readAt, until: readAt + KEPT_MS, rules: new Map() }
       for (const given of found) {
         const text = JSON.stringify(given)
         const known = before?.rules.get(given.namespace)
         page.rules.set(given.namespace, known?.text === text ? known : { text, given, compiled: undefined })
       }
+      if (!isNewest()) return page
       pages.delete(tenant)
       if (pages.size >= MAX_TENANTS) pages.delete(pages.keys().next().value as string)
       pages.set(tenant, page)
@@ -68,7 +71,10 @@ export function createRuleBook(deps: RuleBookDeps): RuleBook {
   const pageOf = (tenant: string): Promise<Page> => {
     const running = underWay.get(tenant)
     if (running !== undefined) return running
-    const reading = readPage(tenant).finally(() => underWay.delete(tenant))
+    const isNewest = (): boolean => underWay.get(tenant) === reading
+    const reading: Promise<Page> = readPage(tenant, isNewest).finally(() => {
+      if (isNewest()) underWay.delete(tenant)
+    })
     underWay.set(tenant, reading)
     return reading
   }
@@ -83,6 +89,7 @@ export function createRuleBook(deps: RuleBookDeps): RuleBook {
       return entry.compiled
     },
     forget(tenant) {
+      underWay.delete(tenant)
       const page = pages.get(tenant)
       if (page !== undefined) page.until = 0
     },
