@@ -11,12 +11,12 @@ ALTER TABLE runs
   -- counts the changes of the marks
   ADD COLUMN revision integer NOT NULL DEFAULT 0;
 
-DROP INDEX runs_inbox, runs_unread, runs_archived;
-CREATE INDEX runs_inbox ON runs (tenant_id, user_id, id)
+-- runs_inbox, runs_unread and runs_archived stay beside these: roles of the version before read their lists by them
+CREATE INDEX runs_shown ON runs (tenant_id, user_id, id)
   WHERE in_inbox AND removed_at IS NULL AND archived_at IS NULL AND snoozed_until IS NULL;
-CREATE INDEX runs_unread ON runs (tenant_id, user_id, id)
+CREATE INDEX runs_shown_unread ON runs (tenant_id, user_id, id)
   WHERE in_inbox AND removed_at IS NULL AND archived_at IS NULL AND snoozed_until IS NULL AND read_at IS NULL;
-CREATE INDEX runs_archived ON runs (tenant_id, user_id, id)
+CREATE INDEX runs_shown_archived ON runs (tenant_id, user_id, id)
   WHERE in_inbox AND removed_at IS NULL AND archived_at IS NOT NULL;
 CREATE INDEX runs_snoozed ON runs (tenant_id, user_id, id)
   WHERE in_inbox AND removed_at IS NULL AND snoozed_until IS NOT NULL;

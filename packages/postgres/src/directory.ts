@@ -165,8 +165,16 @@ export async function listUsers(
   return rows
 }
 
-/** Deletes a user with devices, subscriptions and preferences; what was sent stays in the history. */
+/**
+ * Deletes a user with devices, subscriptions and preferences; what was sent stays in the history, and what was put off
+ * no longer than the rest of it.
+ */
 export async function deleteUser(tx: Tx, user: { tenant: string; id: string }): Promise<boolean> {
+  await tx.query({
+    text: `UPDATE runs SET snoozed_until = NULL, revision = revision + 1
+      WHERE tenant_id = $1 AND user_id = $2 AND in_inbox AND removed_at IS NULL AND snoozed_until IS NOT NULL`,
+    values: [user.tenant, user.id],
+  })
   await tx.query({
     text: 'DELETE FROM preferences WHERE tenant_id = $1 AND user_id = $2',
     values: [user.tenant, user.id],

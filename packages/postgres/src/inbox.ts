@@ -27,7 +27,7 @@ export const INBOX_ROW = `id, workflow_key AS workflow, category, lane, content 
 /** What people still have, wherever it is put away. */
 export const IN_INBOX = 'in_inbox AND removed_at IS NULL'
 
-// the predicates of runs_inbox, runs_unread, runs_archived and runs_snoozed: only then are those indexes used
+// the predicates of runs_shown, runs_shown_unread, runs_shown_archived and runs_snoozed: only then are those indexes used
 const SHOWN = `${IN_INBOX} AND archived_at IS NULL AND snoozed_until IS NULL`
 const FILTERS: Readonly<Record<InboxFilter, string>> = {
   all: SHOWN,

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { eventually } from '@carillon/testkit'
 import t from 'tap'
 import {
+  deleteUser,
   INBOX_FILTERS,
   inboxPage,
   inboxPageStatement,
@@ -102,6 +103,19 @@ t.test('the unread count reads an index and no rows', async (t) => {
   )
   t.equal(await request.inTenant(tenant, (tx) => unreadCount(tx, { tenant, userId })), unread.length)
   t.equal(await request.inTenant(tenant, (tx) => unreadCount(tx, { tenant, userId, atMost: 99 })), 99)
+})
+
+t.test('roles of the version before find their lists through indexes while both run', async (t) => {
+  const shown = 'in_inbox AND archived_at IS NULL'
+  const lists = [shown, `${shown} AND read_at IS NULL`, 'in_inbox AND archived_at IS NOT NULL']
+  for (const list of lists) {
+    const { buffers, nodes } = await explain({
+      text: `SELECT id, content FROM runs WHERE tenant_id = $1 AND user_id = $2 AND id < $3 AND ${list} ORDER BY id DESC LIMIT 20`,
+      values: [tenant, userId, 'ffffffff-ffff-ffff-ffff-ffffffffffff'],
+    })
+    t.ok(buffers <= 60, `${list}: ${buffers} buffers`)
+    t.notOk(nodes.some(scansTable), 'scans no table')
+  }
 })
 
 t.test('what is due is found through an index, and looking for it costs next to nothing', async (t) => {
@@ -246,6 +260,23 @@ t.test('what is removed is in no list, stays in the history, and can not be chan
     t.same(await snoozeInbox(tx, { ...whose, ids, until: new Date(Date.now() + 60_000) }), [])
     t.equal((await tx.query({ text: 'SELECT FROM runs WHERE id = $1', values: ids })).rowCount, 1)
   })
+})
+
+t.test('what somebody put off who is deleted comes back no more and keeps nothing', async (t) => {
+  const me = userOf(15)
+  const putOff = async () =>
+    (
+      await superuser.query({
+        text: 'SELECT FROM runs WHERE user_id = $1 AND snoozed_until IS NOT NULL',
+        values: [me],
+      })
+    ).rowCount
+  const before = await putOff()
+  t.ok(before > 40)
+  await request.inTenant('globex', (tx) => deleteUser(tx, { tenant: 'globex', id: me }))
+  t.equal(await putOff(), before, "another tenant's user is another")
+  await request.inTenant(tenant, (tx) => deleteUser(tx, { tenant, id: me }))
+  t.equal(await putOff(), 0)
 })
 
 t.test('upkeep keeps what is put off, and what came back as long as a new one', async (t) => {
