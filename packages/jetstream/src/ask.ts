@@ -1,6 +1,7 @@
 import type { Msg } from '@nats-io/transport-node'
 import { request } from './api.js'
 import { type Connection, wireOf } from './connection.js'
+import { ApiError } from './errors.js'
 
 export interface AskOptions {
   /** How long an answer may take. Default 3,000. */
@@ -9,7 +10,7 @@ export interface AskOptions {
 
 /**
  * Asks whoever answers on a subject; JSON both ways. The answer comes from another process: parse it, don't believe it.
- * @throws ApiError `UNAVAILABLE` when nobody answers there, `TIMEOUT`, `DENIED`
+ * @throws ApiError `UNAVAILABLE` when nobody answers there or the connection is away, `TIMEOUT`, `DENIED`
  */
 export async function ask(
   connection: Connection,
@@ -17,6 +18,8 @@ export async function ask(
   question: unknown,
   options: AskOptions = {},
 ): Promise<unknown> {
+  // sent when the connection is back, it would be answered to nobody, and done though it was refused
+  if (!connection.connected) throw new ApiError('UNAVAILABLE', 'The connection to NATS is away.')
   const message = await request(
     wireOf(connection),
     subject,

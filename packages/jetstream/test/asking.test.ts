@@ -1,6 +1,6 @@
 import t from 'tap'
 import { answerQuestions, ask } from '../src/index.js'
-import { connectTo, startNats } from './support.js'
+import { connectTo, eventually, startNats } from './support.js'
 
 const QUESTIONS = 2_000
 
@@ -32,4 +32,25 @@ t.test('who stops answering answers what had reached it, and others get the rest
   await first?.drain()
   await second?.drain()
   await t.rejects(ask(asker, 'ask.inbox.acme', {}), { code: 'UNAVAILABLE' }, 'at once, for nobody is left')
+})
+
+t.test('what is asked while the connection is away fails at once, and is not asked later', async (t) => {
+  const nats = await startNats(t)
+  const heard: unknown[] = []
+  const answerer = await connectTo(t, nats.url)
+  const asker = await connectTo(t, nats.url)
+  answerQuestions(answerer, 'ask.inbox.*', { onFailure: (error) => t.error(error) }, (question) =>
+    heard.push(question),
+  )
+  await answerer.flush()
+  await nats.kill()
+  await eventually(() => !asker.connected)
+  const begun = performance.now()
+  await t.rejects(ask(asker, 'ask.inbox.acme', 'too late'), { code: 'UNAVAILABLE' })
+  t.ok(performance.now() - begun < 1_000)
+  await nats.restart()
+  await eventually(() => asker.connected && answerer.connected)
+  await Promise.all([asker.flush(), answerer.flush()])
+  await ask(asker, 'ask.inbox.acme', 'in time')
+  t.same(heard, ['in time'])
 })
