@@ -26,7 +26,7 @@ async function useRaw(t: TestScope, url: string, token: string) {
   const send = (...commands: object[]) => socket.send(commands.map((each) => JSON.stringify(each)).join('\n'))
   send({ id: 1, connect: { token } })
   await eventually(() => said.length === 1)
-  return { said, send }
+  return { said, send, socket }
 }
 
 t.test('nobody asks or comes and goes without end', async (t) => {
@@ -120,4 +120,26 @@ t.test('an address opens a stream and gives no other command', async (t) => {
   t.equal(await open(connect, { id: 2, rpc: { method: 'inbox.read-all' } }), 400)
   t.equal(await open({ id: 2, rpc: { method: 'inbox.read-all' } }), 400)
   t.equal(await open(connect, connect), 400)
+})
+
+t.test('what is nested without end is refused as a mistake of the client', async (t) => {
+  const { nats, connection } = await useLive(t)
+  const node = await useNode(t, nats.url)
+  answerRules(t, connection, [])
+  answerQuestions(connection, 'ask.inbox.acme', { onFailure: (error) => t.error(error) }, () => ({
+    ok: true,
+    data: {},
+  }))
+  const { said, socket } = await useRaw(t, node.url, await signToken({ channels: { 'room:a': ['publish'] } }))
+  const deep = `${'{"a":'.repeat(10_000)}1${'}'.repeat(10_000)}`
+  socket.send(`{"id":2,"rpc":{"method":"inbox.unread","data":${deep}}}`)
+  socket.send(`{"id":3,"publish":{"channel":"room:a","data":${deep}}}`)
+  socket.send(`{"id":4,"rpc":{"method":"inbox.unread"}}`)
+  await eventually(() => said.length === 4)
+  const reply = (id: number) => said.find((each) => each.id === id)
+  t.match(reply(2), { error: { code: 107 } })
+  t.match(reply(3), { error: { code: 422 } })
+  t.match(reply(4), { rpc: { data: {} } })
+  const response = await fetch(`${node.url}/v1/connection/sse?cf_connect=${'['.repeat(8_000)}`)
+  t.equal(response.status, 400)
 })
