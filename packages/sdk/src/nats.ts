@@ -89,7 +89,9 @@ function createNatsClient(connection: NatsConnection, js: JetStreamClient, optio
     },
     async [Symbol.asyncDispose]() {
       await Promise.all([...answering].map((one) => one.stop()))
-      if (!connection.isClosed()) await connection.drain()
+      if (connection.isClosed()) return
+      // a broker that is away takes no leave: left open, the connection would look for it for ever
+      await connection.drain().catch(() => connection.close())
     },
   }
 }

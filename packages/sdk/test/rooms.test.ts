@@ -208,3 +208,22 @@ t.test('closing answers what was asked before', async (t) => {
   await Promise.all([stopped, closed])
   await answering[Symbol.asyncDispose]()
 })
+
+t.test('it answers again once NATS is back, and does not wait for it to close', async (t) => {
+  const server = await useNats(t)
+  const client = await service(server.url)
+  client.answerChannels({ namespace: 'ride' }, () => ({ allow: true }))
+  await server.kill('SIGKILL')
+  await server.restart()
+  const asker = await connect({ servers: server.url })
+  const subject = authoriseSubject('acme', 'ride')
+  await eventually(async () => {
+    const answer = await asker.request(subject, JSON.stringify(question), { timeout: 500 })
+    return answer.json<{ allow: boolean }>().allow
+  })
+  await asker.close()
+  await server.kill('SIGKILL')
+  const closed = client[Symbol.asyncDispose]().then(() => true)
+  const late = new Promise<false>((resolve) => setTimeout(() => resolve(false), 5_000).unref())
+  t.ok(await Promise.race([closed, late]))
+})
