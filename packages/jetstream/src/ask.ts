@@ -1,7 +1,11 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Msg } from '@nats-io/transport-node'
 import { request } from './api.js'
 import { type Connection, wireOf } from './connection.js'
 import { ApiError } from './errors.js'
+
+/** How long a server may take to say that no more questions are on their way. */
+const LAST_MS = 2_000
 
 export interface AskOptions {
   /** How long an answer may take. Default 3,000. */
@@ -72,7 +76,8 @@ export function answerQuestions(
     async drain() {
       if (!subscription.isClosed()) {
         // what the server sent here before it heard of this is answered too; cut off, there is nothing on its way
-        if (connection.connected) await subscription.drain()
+        if (connection.connected)
+          await Promise.race([subscription.drain(), sleep(LAST_MS, undefined, { ref: false })])
         else subscription.unsubscribe()
       }
       await Promise.all(underWay)

@@ -54,3 +54,20 @@ t.test('what is asked while the connection is away fails at once, and is not ask
   await ask(asker, 'ask.inbox.acme', 'in time')
   t.same(heard, ['in time'])
 })
+
+t.test('a server that hangs does not keep answering from ending', async (t) => {
+  const nats = await startNats(t)
+  const connection = await connectTo(t, nats.url)
+  const answering = answerQuestions(
+    connection,
+    'ask.inbox.*',
+    { onFailure: (error) => t.error(error) },
+    () => 'x',
+  )
+  await connection.flush()
+  process.kill(nats.pid, 'SIGSTOP')
+  const begun = performance.now()
+  await Promise.race([answering.drain(), new Promise((resolve) => setTimeout(resolve, 6_000))])
+  t.ok(performance.now() - begun < 5_000)
+  process.kill(nats.pid, 'SIGCONT')
+})
