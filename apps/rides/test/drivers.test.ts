@@ -110,6 +110,7 @@ t.test('drivers come, move and go', async (t) => {
     await Promise.all([moved(driver, encodeURIComponent(zoe), north(10)), moved(mira, 'mira', north(1_695))])
     await eventually(() => shown().some(({ data }) => data.driver === zoe))
     await eventually(() => shown().some(({ data }) => data.lat === north(1_695).lat))
+    t.pass('both are shown')
     await call('POST', `/rides/${other}/arrive`)
     await call('POST', `/rides/${other}/complete`)
     await pool.query('DELETE FROM rides.drivers WHERE id = $1', [zoe])
