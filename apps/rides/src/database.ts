@@ -1,4 +1,4 @@
-import type pg from 'pg'
+import pg from 'pg'
 
 /** Runs `work` in one transaction; a connection that failed is thrown away. */
 export async function inTransaction<T>(
@@ -20,3 +20,8 @@ export async function inTransaction<T>(
 
 /** Locks of the whole database that processes of this service take turns with. */
 export const LOCKS = { tables: 7_264_001, relay: 7_264_002 } as const
+
+/** True for a lock that was not to be had within `lock_timeout`. */
+export function gaveUpWaiting(error: unknown): error is pg.DatabaseError {
+  return error instanceof pg.DatabaseError && error.code === '55P03'
+}

@@ -1,6 +1,7 @@
 import { createHealth, createHttpServer, createLogger, createMetrics } from '@carillon/service'
 import { eventually } from '@carillon/testkit'
 import t from 'tap'
+import { LOCKS } from '../src/database.js'
 import { start } from '../src/index.js'
 import { DRIVER, ORDER, useAcceptedRide, useRides } from './support.js'
 
@@ -154,6 +155,18 @@ t.test('what the key may not say holds its own ride up and no other', async (t) 
   const types = edge.published.filter(({ data }) => data.rideId === first).map(({ type }) => type)
   t.strictSame(types.slice(2), ['rides.message.sent.v1', 'rides.ride.arrived.v1', 'rides.ride.completed.v1'])
   t.match(edge.said, [{ channel: `room:ride-${first}`, data: { type: 'message', text: 'Here' } }])
+})
+
+t.test('a process that hangs in its turn keeps nobody waiting for long', async (t) => {
+  const { edge, call, pool } = await useRides(t)
+  await pool.query('SELECT pg_advisory_lock($1)', [LOCKS.relay])
+  const late = new Promise<void>((resolve) => setTimeout(resolve, 10_000).unref())
+  const answer = await Promise.race([call('POST', '/rides', ORDER), late])
+  t.match(answer, { status: 503, body: { code: 'CARILLON_UNAVAILABLE' } })
+  t.equal(edge.published.length, 0)
+  await pool.query('SELECT pg_advisory_unlock($1)', [LOCKS.relay])
+  t.equal((await call('POST', '/rides', ORDER)).status, 201)
+  t.equal(edge.published.length, 2, 'what was kept goes out with the next one')
 })
 
 t.test('processes relay in turns, and what was not crossed off comes again under its id', async (t) => {

@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import { LOCKS } from '../database.js'
+import { gaveUpWaiting, LOCKS } from '../database.js'
 import type { RidesEvents } from '../events.js'
 import { type OutboxRow, removeRows, setAside, waitingRows } from './outbox-store.js'
 import { type Outlet, publishWave } from './publish-wave.js'
@@ -30,6 +30,8 @@ export interface RelayDeps {
 
 const BATCH = 200
 const EVERY_MS = 5_000
+/** Whoever hangs in its turn holds the others up for so long, and what they have waits. */
+const TURN_MS = 3_000
 
 export function startRelay(deps: RelayDeps): Relay {
   const { events } = deps
@@ -83,7 +85,9 @@ interface Kept {
 async function relayAll(deps: RelayDeps): Promise<Kept> {
   const client = await deps.pool.connect()
   try {
+    await client.query(`SET lock_timeout = ${TURN_MS}`)
     await client.query('SELECT pg_advisory_lock($1)', [LOCKS.relay])
+    await client.query('RESET lock_timeout')
     const kept = await relayWaiting(client, deps)
     await client.query('SELECT pg_advisory_unlock($1)', [LOCKS.relay])
     client.release()
@@ -91,6 +95,7 @@ async function relayAll(deps: RelayDeps): Promise<Kept> {
   } catch (error) {
     // ends the session and with it the lock
     client.release(true)
+    if (gaveUpWaiting(error)) return { away: error, held: new Map() }
     throw error
   }
 }
