@@ -139,6 +139,7 @@ async function refusedRooms(t: Test, mesh: RunningMesh): Promise<void> {
   await eventually(() => channel.getSnapshot().state === 'refused')
   t.match(channel.getSnapshot().error, { code: 'CHANNEL_DENIED', message: String })
   t.equal(client.state, 'connected', 'the rest goes on')
+  await t.rejects(channel.publish({ text: 'x' }), { code: 'NOT_JOINED' })
   channel.leave()
 
   let asked = 0
@@ -208,6 +209,15 @@ async function positions(t: Test, mesh: RunningMesh): Promise<void> {
       await eventually(() => shown() === '@bob/car-2 9,car-1 3,car-2 2')
       t.pass('a client says its own, and replaces nothing of others')
       await t.rejects(seen.history(), { name: 'CarillonError' })
+
+      const { user } = await newPerson(mesh)
+      const guest = useClient(t, mesh, { user })
+      guest.connect()
+      const token = async () =>
+        (await mesh.carillon.channelToken(user, name, { permissions: ['subscribe', 'publish'] })).token
+      await guest.channel(name, { token }).publish({ x: 7 }, { key: 'car-3' })
+      await eventually(() => shown().includes(`@${user}/car-3 7`))
+      t.pass('also with a token for the channel alone')
     })
   }
 }

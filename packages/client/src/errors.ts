@@ -2,7 +2,8 @@ import type { Problem } from './api.js'
 
 /**
  * `OFFLINE`: could not be sent. `UNKNOWN_OUTCOME`: sent, and the connection was lost before the answer. `QUEUE_FULL`: 500
- * marks wait already. `NOT_AVAILABLE`: not with this transport. `LEFT`: the channel was left. `DISPOSED`: after `dispose`.
+ * marks wait already. `NOT_AVAILABLE`: not with this transport. `LEFT`: the channel was left. `NOT_JOINED`: it was refused,
+ * see its `error`. `DISPOSED`: after `dispose`.
  */
 export type ClientErrorCode =
   | 'OFFLINE'
@@ -10,6 +11,7 @@ export type ClientErrorCode =
   | 'QUEUE_FULL'
   | 'NOT_AVAILABLE'
   | 'LEFT'
+  | 'NOT_JOINED'
   | 'DISPOSED'
 
 /** Why an operation did not work. `code` is one of `ClientErrorCode`, or the server's. */

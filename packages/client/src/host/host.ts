@@ -143,7 +143,12 @@ export class Host {
   async #publish(name: string, data: object, key: string | null): Promise<void> {
     if (key === null && this.#options.transports !== 'sse') return this.#link.publish(name, data)
     const path = `/v1/me/channels/${encodeURIComponent(name)}/publish`
-    await this.#http.call('POST', path, { data, ...(key === null ? {} : { key }) })
+    const token = await this.#rooms.tokenOf(name)
+    await this.#http.call('POST', path, {
+      data,
+      ...(key === null ? {} : { key }),
+      ...(token === undefined ? {} : { token }),
+    })
   }
 
   #signOut(): void {

@@ -7,6 +7,9 @@ interface Room {
   state: ChannelState
   /** Of all tabs. */
   handles: number
+  /** The channel's own token, as it was given last; undefined without one. */
+  token: string | undefined
+  askToken: (() => Promise<string>) | undefined
 }
 
 interface Guest {
@@ -54,9 +57,21 @@ export class Rooms {
       room.handles += 1
       return
     }
-    this.#rooms.set(name, { state, handles: 1 })
-    const token = hasToken ? () => this.#desk.ask(name, tab) : undefined
-    this.#link.join(name, { token, since: state.position })
+    const entered: Room = { state, handles: 1, token: undefined, askToken: undefined }
+    if (hasToken) {
+      entered.askToken = async () => {
+        entered.token = await this.#desk.ask(name, tab)
+        return entered.token
+      }
+    }
+    this.#rooms.set(name, entered)
+    this.#link.join(name, { token: entered.askToken, since: state.position })
+  }
+
+  /** The channel's own token, asked for when there was none yet; undefined for a channel without. */
+  async tokenOf(name: string): Promise<string | undefined> {
+    const room = this.#rooms.get(name)
+    return room?.token ?? room?.askToken?.()
   }
 
   leave(tab: string, name: string): void {

@@ -103,7 +103,9 @@ export function createCentrifugeLink(options: LinkOptions, tokens: Tokens, event
       // what is just beginning is waited for; after a loss nobody can tell for how long
       const beginning = centrifuge.state === 'connected' || !wasConnected
       if (beginning) await room.subscription.ready(JOIN_TIMEOUT_MS).catch(() => undefined)
-      if (room.subscription.state !== 'subscribed') {
+      const { state } = room.subscription
+      if (state === 'unsubscribed') throw new CarillonError('NOT_JOINED', 'The channel was refused.')
+      if (state !== 'subscribed') {
         throw new CarillonError('OFFLINE', 'The channel is not joined at the moment.')
       }
       await room.subscription.publish(data).catch((error: unknown) => {
