@@ -1,5 +1,10 @@
 import { readFile } from 'node:fs/promises'
-import { CHANNEL_PERMISSIONS, type ChannelPermission, type ChannelRule } from '@carillon/contracts'
+import {
+  CHANNEL_PERMISSIONS,
+  type ChannelPermission,
+  type ChannelRule,
+  parseChannelName,
+} from '@carillon/contracts'
 import pc from 'picocolors'
 import type { CommandContext } from '../cli.js'
 import { reachEdge } from '../mesh/reach.js'
@@ -49,6 +54,7 @@ export async function publishTo(
   context: CommandContext,
 ): Promise<number> {
   const { channel, data, ...options } = args
+  checkChannel(channel)
   const given = parseObject(data === '-' ? await readText('-') : data, 'The data')
   await using carillon = await reachEdge(context, SOURCE)
   const { offset } = await carillon.publishTo(channel, given, options)
@@ -62,6 +68,7 @@ export async function showHistory(
   context: CommandContext,
 ): Promise<number> {
   const { channel, ...options } = args
+  checkChannel(channel)
   await using carillon = await reachEdge(context, SOURCE)
   const { publications } = await carillon.channelHistory(channel, options)
   for (const publication of publications) process.stdout.write(`${JSON.stringify(publication)}\n`)
@@ -76,6 +83,15 @@ function lineOf({ namespace, authorise, allow, joins, schema }: ChannelRule): st
     schema === null ? 'any object' : 'typed',
   ]
   return `${namespace.padEnd(16)} ${words.join(' · ')}`
+}
+
+/** @throws CommandError */
+function checkChannel(name: string): void {
+  if (parseChannelName(name) !== undefined) return
+  throw new CommandError(`${name} names no channel.`, {
+    remedy: 'It is room:<id> or latest:<id>; an id has 1 to 64 of a-z, 0-9 and -.',
+    exitCode: EXIT.usage,
+  })
 }
 
 function permissionsIn(text: string): ChannelPermission[] {

@@ -22,9 +22,18 @@ export class CommandError extends Error {
 
 /** One line of what went wrong and one of what to do, for people. */
 export function describeFailure(error: unknown): string {
-  const remedy = (error as { remedy?: unknown } | null)?.remedy
+  const remedy = remedyOf(error)
   const problem = pc.red(`✗ ${messageOf(error)}`)
   return typeof remedy === 'string' && remedy !== '' ? `${problem}\n  ${remedy}` : problem
+}
+
+/** The SDK's errors are known by their fields: loading it for every command takes longer than most of them. */
+function remedyOf(error: unknown): unknown {
+  const { remedy, name, status, code } = (error ?? {}) as Record<string, unknown>
+  if (name !== 'CarillonClientError') return remedy
+  if (status === 401) return 'Set CARILLON_API_KEY to a key of this mesh, or unset it where npm start runs.'
+  if (code === 'UNREACHABLE') return 'Look at CARILLON_URL, or unset it to reach the mesh that runs here.'
+  return undefined
 }
 
 export function exitCodeOf(error: unknown): number {
