@@ -35,6 +35,7 @@ export class RedisConnection implements AsyncDisposable {
   readonly #onStatus: NonNullable<RedisOptions['onStatus']>
   #restUntil = 0
   #up = false
+  #connects = 0
   #lastError: Error | undefined
   #closed = false
 
@@ -64,6 +65,11 @@ export class RedisConnection implements AsyncDisposable {
   /** True when a command would be tried now. */
   get up(): boolean {
     return this.#up && Date.now() >= this.#restUntil
+  }
+
+  /** How often it has connected: another time may be another server, or one that has forgotten its last writes. */
+  get connects(): number {
+    return this.#connects
   }
 
   /** Runs commands. @throws RedisError `UNAVAILABLE`, at once when Redis is known to be away */
@@ -104,8 +110,10 @@ export class RedisConnection implements AsyncDisposable {
   #setUp(up: boolean): void {
     if (this.#up === up) return
     this.#up = up
-    if (up) this.#onStatus({ kind: 'up' })
-    else
+    if (up) {
+      this.#connects++
+      this.#onStatus({ kind: 'up' })
+    } else
       this.#onStatus(
         this.#lastError === undefined ? { kind: 'down' } : { kind: 'down', error: this.#lastError },
       )

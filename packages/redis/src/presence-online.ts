@@ -49,6 +49,8 @@ export class Connected {
   readonly #keepMs: number
   readonly #counts = new Map<string, number>()
   #changed = new Set<string>()
+  /** Redis may hold others than these. */
+  #doubted = false
 
   constructor(node: string, keepMs: number) {
     this.#key = onlineKey(node)
@@ -56,7 +58,7 @@ export class Connected {
   }
 
   get pending(): boolean {
-    return this.#changed.size > 0
+    return this.#doubted || this.#changed.size > 0
   }
 
   add(tenant: string, user: string): void {
@@ -78,26 +80,31 @@ export class Connected {
     this.#changed.add(name)
   }
 
-  /** Redis has lost it. */
+  /** Redis has lost it, or has forgotten changes of it: all of it is written again, and nothing else stays. */
   rewrite(): void {
+    this.#doubted = true
     for (const name of this.#counts.keys()) this.#changed.add(name)
   }
 
   /** Writes what has changed, `NAMES_A_CALL` at a time. @throws RedisError `UNAVAILABLE` */
   async write(redis: RedisConnection): Promise<void> {
-    while (this.#changed.size > 0) {
+    while (this.pending) {
+      const doubted = this.#doubted
       const some = [...this.#changed].slice(0, NAMES_A_CALL)
+      this.#doubted = false
       for (const name of some) this.#changed.delete(name)
       const here = some.filter((name) => this.#counts.has(name))
       const gone = some.filter((name) => !this.#counts.has(name))
       try {
         await redis.run((client) => {
           const pipeline = client.pipeline()
+          if (doubted) pipeline.del(this.#key)
           if (here.length > 0) pipeline.sadd(this.#key, ...here).pexpire(this.#key, this.#keepMs)
           if (gone.length > 0) pipeline.srem(this.#key, ...gone)
           return allOf(pipeline.exec())
         })
       } catch (error) {
+        this.#doubted ||= doubted
         for (const name of some) this.#changed.add(name)
         throw error
       }

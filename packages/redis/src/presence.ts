@@ -33,6 +33,8 @@ class SharedPresence implements Presence {
   #lost: { room: string; client: string; until: number }[] = []
   /** The lease was not renewed since Redis was last seen away. */
   #away = true
+  /** Connections to Redis until all who are online were last written. */
+  #connects: number
   #tick: NodeJS.Timeout | undefined
   #hurry: NodeJS.Timeout | undefined
   #working: Promise<void> = Promise.resolve()
@@ -44,6 +46,7 @@ class SharedPresence implements Presence {
     const node = `${options.node}.${randomBytes(6).toString('base64url')}`
     const keepMs = leaseMs * KEEP_LEASES
     this.#redis = redis
+    this.#connects = redis.connects
     this.#graceMs = graceMs
     this.#tickMs = tickMs
     this.#now = now
@@ -168,9 +171,13 @@ class SharedPresence implements Presence {
   /** Not in the row of writes: a lease must not end because there is much to write. @throws RedisError */
   #renewLease(): Promise<void> {
     const renew = async (): Promise<void> => {
+      const { connects } = this.#redis
       try {
         await this.#lease.renew()
         this.#away = false
+        // a copy that took over may know as online who has gone, for as long as this node lives
+        if (connects !== this.#connects) this.#connected.rewrite()
+        this.#connects = connects
       } catch (error) {
         this.#away = true
         throw error

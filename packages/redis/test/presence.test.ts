@@ -290,6 +290,24 @@ t.test('a thousand people are asked for in one go', async (t) => {
   t.comment(`online? of ${asked} people, two nodes: ${ms.toFixed(2)} ms`)
 })
 
+t.test('a copy that takes over without the last writes keeps nobody online who has gone', async (t) => {
+  const [one, two] = [await useNode(t, 'one'), await useNode(t, 'two')]
+  const online = createOnline(two.redis)
+  const there = async () => [...(await online.online(peopleOf(['anna', 'ben', 'cem'])))].sort()
+  for (const user of ['anna', 'ben']) one.presence.connected('acme', user)
+  await eventually(async () => (await there()).length === 2)
+  const admin = await openRedis({ url: server.url })
+  t.teardown(() => admin.close())
+  const [key = ''] = await admin.client.keys('pres:{nodes}:online:one*')
+  one.presence.gone('acme', 'ben')
+  one.presence.connected('acme', 'cem')
+  await eventually(async () => (await there()).join() === 'anna,cem')
+  // what the copy has not heard of yet
+  await admin.client.multi().sadd(key, 'acme/ben').srem(key, 'acme/cem').exec()
+  await admin.client.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
+  await eventually(async () => (await there()).join() === 'anna,cem', { timeoutMs: 5 * LEASE_MS })
+})
+
 t.test('everything in Redis ends by itself', async (t) => {
   const [one, two] = [await useNode(t, 'one'), await useNode(t, 'two')]
   const room = nextRoom()
