@@ -1,6 +1,6 @@
 import { authoriseSubject, HEADERS } from '@carillon/contracts'
 import { answerQuestions } from '@carillon/jetstream'
-import { eventually, type TestScope } from '@carillon/testkit'
+import { eventually, type TestScope, useRedis } from '@carillon/testkit'
 import { Centrifuge } from 'centrifuge'
 import t from 'tap'
 import WebSocket from 'ws'
@@ -142,4 +142,31 @@ t.test('what is nested without end is refused as a mistake of the client', async
   t.match(reply(4), { rpc: { data: {} } })
   const response = await fetch(`${node.url}/v1/connection/sse?cf_connect=${'['.repeat(8_000)}`)
   t.equal(response.status, 400)
+})
+
+t.test('who comes to as many channels as there may be, and looks around in each, is served', async (t) => {
+  const { nats, connection } = await useLive(t)
+  const redis = await useRedis(t)
+  const node = await useNode(t, nats.url, {}, redis.url)
+  answerRules(t, connection, [])
+  const client = new Centrifuge(address(node.url), {
+    websocket: WebSocket,
+    token: await signToken({ channels: { 'room:*': ['subscribe', 'history', 'presence'] } }),
+  })
+  t.teardown(() => client.disconnect())
+  const connecting: number[] = []
+  client.on('connecting', ({ code }) => connecting.push(code))
+  const looks: Promise<unknown>[] = []
+  for (let n = 0; n < 127; n++) {
+    const subscription = client.newSubscription(`room:r-${n}`)
+    subscription.on('subscribed', () =>
+      looks.push(subscription.history({ limit: 1 }), subscription.presence()),
+    )
+    subscription.subscribe()
+  }
+  client.connect()
+  await eventually(() => looks.length === 254 || connecting.length > 1)
+  const failed = (await Promise.allSettled(looks)).filter(({ status }) => status === 'rejected')
+  t.same(failed, [])
+  t.same(connecting, [0])
 })

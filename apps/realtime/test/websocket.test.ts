@@ -231,7 +231,7 @@ t.test('connections that can not go on are ended with the code that says what to
   binary.socket.send(Buffer.from([1, 2, 3]))
   await eventually(() => binary.closeCode === 3501)
   const large = await openRaw(t, node.url)
-  large.socket.send(JSON.stringify({ id: 1, connect: { token: 'x'.repeat(70_000) } }))
+  large.socket.send(JSON.stringify({ id: 1, connect: { token: 'x'.repeat(140_000) } }))
   await eventually(() => large.closeCode === 1009)
 
   const expired = await openRaw(t, node.url)

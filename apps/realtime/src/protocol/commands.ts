@@ -25,8 +25,8 @@ export type Command =
   /** A well-formed command with a method that the protocol doesn't know. */
   | { kind: 'unknown'; id: number }
 
-/** Most commands that one message may carry. */
-export const MAX_COMMANDS = 64
+/** Most commands that one message may carry: clients subscribe to all their channels in one. */
+export const MAX_COMMANDS = 256
 
 /** True for a JSON object. */
 export function isRecord(value: unknown): value is Record<string, unknown> {

@@ -48,8 +48,8 @@ export interface ProtocolLimits {
   node: string
 }
 
-/** Largest message of a client. */
-export const MAX_INBOUND_BYTES = 64 * 1024
+/** Largest message of a client: a token for each of its channels. */
+export const MAX_INBOUND_BYTES = 128 * 1024
 
 /** What all sessions on one wire share. */
 export function sessionKind(wire: Wire, deps: ProtocolDeps): SessionKind {
