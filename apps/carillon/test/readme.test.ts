@@ -113,6 +113,8 @@ async function documents(): Promise<string[]> {
     ...(await below('apps', isReadme)),
     ...(await below('packages', isReadme)),
     ...(await below('tools', isReadme)),
+    ...(await below('deploy', isReadme)),
+    ...(await below('nats', isReadme)),
   ]
 }
 
