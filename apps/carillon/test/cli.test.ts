@@ -106,7 +106,7 @@ t.test('the configuration is shown without its secrets', async (t) => {
   })
   t.equal(code, 0)
   t.notMatch(stdout, secret)
-  t.match(stdout, 'retainDays: 7')
+  t.match(stdout, 'CARILLON_RETAIN_DAYS: 7', 'under the names that set it')
   for (const role of ROLE_NAMES) t.match(stdout, new RegExp(`^${role}$`, 'm'))
 })
 

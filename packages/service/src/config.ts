@@ -176,7 +176,8 @@ export function maskConfig<T extends TObject>(
   for (const [key, property] of Object.entries(schema.properties as Record<string, TSchema>)) {
     const value = (config as Record<string, unknown>)[key]
     if (value === undefined) continue
-    shown[key] = keyOptions(property).secret === true ? '••••' : maskUrl(value)
+    const { env = key, secret } = keyOptions(property)
+    shown[env] = secret === true ? '••••' : maskUrl(value)
   }
   return shown
 }
