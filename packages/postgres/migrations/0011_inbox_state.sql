@@ -23,4 +23,16 @@ CREATE INDEX runs_snoozed ON runs (tenant_id, user_id, id)
 -- what comes back next
 CREATE INDEX runs_return ON runs (snoozed_until) WHERE snoozed_until IS NOT NULL;
 
+-- roles of the version before count no changes; clients would hold what they mark for no newer than what they have
+CREATE FUNCTION count_revision() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  NEW.revision := OLD.revision + 1;
+  RETURN NEW;
+END
+$$;
+CREATE TRIGGER runs_revision BEFORE UPDATE OF seen_at, read_at, archived_at ON runs FOR EACH ROW
+  WHEN (NEW.revision = OLD.revision
+    AND (NEW.seen_at, NEW.read_at, NEW.archived_at) IS DISTINCT FROM (OLD.seen_at, OLD.read_at, OLD.archived_at))
+  EXECUTE FUNCTION count_revision();
+
 GRANT UPDATE (snoozed_until, removed_at, revision) ON runs TO carillon_request;

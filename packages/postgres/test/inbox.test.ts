@@ -262,6 +262,25 @@ t.test('what is removed is in no list, stays in the history, and can not be chan
   })
 })
 
+t.test('what roles of the version before mark is newer, too, and counted once', async (t) => {
+  const whose = { tenant, userId: userOf(16), atMs: Date.now() }
+  await request.inTenant(tenant, async (tx) => {
+    const [row] = await inboxPage(tx, { ...whose, limit: 1, filter: 'unread' })
+    const ids = [row?.id ?? '']
+    const marked = async (set: string) =>
+      (
+        await tx.query<{ revision: number }>({
+          text: `UPDATE runs SET ${set} WHERE id = ANY ($1) RETURNING revision`,
+          values: [ids],
+        })
+      ).rows[0]?.revision
+    t.equal(await marked('read_at = now(), seen_at = now()'), 1)
+    t.equal(await marked('read_at = now()'), 1, 'nothing new')
+    t.match(await markInbox(tx, { ...whose, ids, mark: 'read', set: false }), [{ revision: 2 }])
+    t.equal(await marked('archived_at = now()'), 3)
+  })
+})
+
 t.test('what somebody put off who is deleted comes back no more and keeps nothing', async (t) => {
   const me = userOf(15)
   const putOff = async () =>
