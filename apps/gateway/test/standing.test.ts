@@ -8,8 +8,8 @@ t.test('realtime learns who may not be connected any more', async (t) => {
   const edge = await useEdge(t)
   const admin = await edge.key('acme', 'admin')
   const id = (name: string, tenant = 'acme') => userId(sha256, tenant, name)
-  await edge.call(admin, 'PUT /v1/users/ada', {})
-  await edge.call(admin, 'PUT /v1/users/ben', { status: 'suspended' })
+  t.equal((await edge.call(admin, 'PUT /v1/users/ada', {})).status, 201)
+  t.equal((await edge.call(admin, 'PUT /v1/users/ben', { status: 'suspended' })).status, 201)
   const fallen = async (tenant: string, users: string[]) =>
     ((await ask(edge.connection, askSubject('standing', tenant), { users })) as StandingAnswer).fallen
   t.same(await fallen('acme', [id('ada'), id('ben'), id('nobody stored yet')]), [id('ben')])
