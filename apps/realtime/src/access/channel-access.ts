@@ -28,6 +28,11 @@ export interface ChannelAccess {
    */
   enter(identity: Identity, name: string, token?: string): Promise<Grant>
   /**
+   * What a token for the channel lets do there, be it only publishing.
+   * @throws AccessError, TokenError
+   */
+  granted(identity: Identity, name: string, token: string): Promise<Grant>
+  /**
    * Whether a user may publish this; `grant` is what they came in with, if they are in.
    * @throws AccessError also `CHANNEL_DATA_INVALID`
    */
@@ -106,7 +111,14 @@ export function createChannelAccess(deps: AccessDeps): ChannelAccess {
     }
   }
 
+  const tokenGrant = async (identity: Identity, channel: string, token: string): Promise<Grant> => {
+    const name = parsed(channel)
+    const { permissions = NONE, info, endsAtMs } = await byToken(identity, name, token)
+    return { ...name, permissions, joins: false, info, endsAtMs }
+  }
+
   return {
+    granted: tokenGrant,
     async enter(identity, channel, token) {
       const name = parsed(channel)
       const claimed = granted(identity, channel)

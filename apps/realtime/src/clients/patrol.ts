@@ -18,6 +18,8 @@ export class Patrol {
   readonly #deps: PatrolDeps
   readonly #timer: NodeJS.Timeout
   #walk: IterableIterator<Client> | undefined
+  /** How many are still to be looked at on this walk. */
+  #left = 0
   #looking = false
 
   constructor(deps: PatrolDeps) {
@@ -44,18 +46,22 @@ export class Patrol {
     }
   }
 
-  /** The next clients on the walk; at its end it begins again with the next look. */
+  /**
+   * The next clients on the walk. It ends after as many as there were at its beginning, so that those who keep coming
+   * don't keep it from the oldest; then it begins again with the next look.
+   */
   #next(count: number): Client[] {
-    this.#walk ??= this.#deps.clients()
-    const clients: Client[] = []
-    while (clients.length < count) {
-      const { value, done } = this.#walk.next()
-      if (done === true) {
-        this.#walk = undefined
-        break
-      }
-      clients.push(value)
+    if (this.#walk === undefined) {
+      this.#walk = this.#deps.clients()
+      this.#left = this.#deps.count()
     }
+    const clients: Client[] = []
+    for (; clients.length < count && this.#left > 0; this.#left--) {
+      const { value, done } = this.#walk.next()
+      if (done === true) this.#left = 0
+      else clients.push(value)
+    }
+    if (this.#left <= 0) this.#walk = undefined
     return clients
   }
 }

@@ -58,7 +58,7 @@ async function say(
   const { channel } = request.params
   const { data, key, token, idempotencyKey } = request.body
   try {
-    const known = token === undefined ? undefined : await access.enter(identity, channel, token)
+    const known = token === undefined ? undefined : await access.granted(identity, channel, token)
     const grant = await access.mayPublish(identity, channel, data, known)
     return await publisher.publish(identity.tenant, grant, {
       data,

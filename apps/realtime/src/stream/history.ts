@@ -12,13 +12,16 @@ const MAX_PUBLICATIONS = 300
 export async function readHistory(channel: Channel, params: Params): Promise<HistoryResult | undefined> {
   const limit = wanted(params.limit)
   const since = isRecord(params.since) ? readPosition(params.since) : undefined
-  if (since !== undefined && since.epoch !== '' && since.epoch !== channel.epoch) return undefined
+  const { epoch } = channel
+  if (since !== undefined && since.epoch !== '' && since.epoch !== epoch) return undefined
   const reverse = params.reverse === true
   const frames = limit === 0 ? [] : await channel.kept(reverse ? 0 : (since?.offset ?? 0))
+  // what was read belongs to one of two runs, and nobody can say to which
+  if (channel.epoch !== epoch) return undefined
   const chosen = choose(frames, { limit, reverse, since: since?.offset })
   return {
     publications: chosen.map((frame) => frame.publication),
-    epoch: channel.epoch,
+    epoch,
     offset: channel.position,
   }
 }
