@@ -1,6 +1,9 @@
 import type { PlaceChanges, PresenceMember } from './presence-places.js'
 
-/** Changes of rooms that were not told yet: who came and went in between is told of neither way. */
+/**
+ * Changes of rooms that were not told yet. Who came and went in between is told to have left, never to have come:
+ * whoever asked for the list meanwhile has seen them there.
+ */
 export class UntoldChanges {
   readonly #tell: (room: string, changes: PlaceChanges) => void
   #rooms = new Map<string, { joined: Map<string, PresenceMember>; left: PresenceMember[] }>()
@@ -19,7 +22,10 @@ export class UntoldChanges {
       untold = { joined: new Map(), left: [] }
       this.#rooms.set(room, untold)
     }
-    for (const member of left) if (!untold.joined.delete(member.client)) untold.left.push(member)
+    for (const member of left) {
+      untold.joined.delete(member.client)
+      untold.left.push(member)
+    }
     for (const member of joined) untold.joined.set(member.client, member)
   }
 

@@ -105,6 +105,18 @@ t.test('who comes and goes within a tick is told of neither way', async (t) => {
   t.same(await clientsOf(one, room), ['cleo/c1'])
 })
 
+t.test('who was listed and goes within the tick of their coming is told to have left', async (t) => {
+  const one = await useNode(t, 'one')
+  const room = nextRoom()
+  one.presence.join(room, { user: 'anna', client: 'a1' })
+  // reading writes at once; telling waits for the tick
+  t.same(await clientsOf(one, room), ['anna/a1'])
+  one.presence.leave(room, 'a1')
+  t.same(await clientsOf(one, room), [])
+  await eventually(() => one.told.includes(`${room.id}-a1`))
+  t.equal(one.told.at(-1), `${room.id}-a1`)
+})
+
 t.test('who comes back within the grace, anywhere, neither left nor joined', async (t) => {
   const [one, two] = [await useNode(t, 'one'), await useNode(t, 'two')]
   const room = nextRoom()

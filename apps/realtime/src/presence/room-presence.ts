@@ -29,8 +29,8 @@ export interface RoomMembers extends RoomStats {
  * takes that place silently: nobody is told of a leave or a join, and the place keeps the `client` that others know.
  * So who looks for people compares `user`. What a killed node held is gone when its lease ends.
  *
- * Joins and leaves are hints: at most once, in no order between nodes, none above 200 connections in the room. Who
- * must know asks `members`.
+ * Joins and leaves are hints: at most once, in no order between nodes, a leave perhaps without its join (who came and
+ * went at once), none above 200 connections in the room. Who must know asks `members`.
  */
 export interface RoomPresence extends AsyncDisposable {
   /** A connection of this user begins. Once per connection, with one `gone` for it. */

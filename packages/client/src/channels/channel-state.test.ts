@@ -99,3 +99,21 @@ t.test('members come and go; more than 200 are only counted', (t) => {
   t.match(refused.shown, { state: 'refused', members: [], error: { code: 'CHANNEL_DENIED' } })
   t.end()
 })
+
+t.test('who left is counted off once, and somebody unknown only among those who are not named', (t) => {
+  const [ada, bob]: Member[] = [
+    { client: '1', user: 'ada', info: null },
+    { client: '2', user: 'bob', info: null },
+  ]
+  const gone = (client: string): ChannelEvent => ({ type: 'went', client })
+  const shown = (...events: ChannelEvent[]) => {
+    const { members, memberCount } = all([joined('e', 0), ...events]).shown
+    return [members.map(({ user }) => user).join(), memberCount]
+  }
+  const both: ChannelEvent = { type: 'members', members: [ada, bob] as Member[], count: 2 }
+  t.same(shown(both, gone('2')), ['ada', 1])
+  t.same(shown(both, gone('2'), gone('2')), ['ada', 1], 'told twice')
+  t.same(shown(both, gone('3')), ['ada,bob', 2], 'came and went at once')
+  t.same(shown({ type: 'members', members: [], count: 300 }, gone('3')), ['', 299], 'only counted')
+  t.end()
+})

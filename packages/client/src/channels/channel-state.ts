@@ -61,10 +61,7 @@ export function happen(state: ChannelState, event: ChannelEvent): ChannelState {
     case 'came':
       return came(state, event.member)
     case 'went':
-      return show({
-        members: shown.members.filter(({ client }) => client !== event.client),
-        memberCount: Math.max(0, shown.memberCount - 1),
-      })
+      return went(state, event.client)
     case 'refused':
       return show({ state: 'refused', error: event.problem, members: [], memberCount: 0 })
   }
@@ -88,4 +85,12 @@ function came({ shown, position }: ChannelState, member: Member): ChannelState {
   if (known) return { shown, position }
   const members = [...shown.members, member].slice(0, MAX_MEMBERS)
   return { shown: { ...shown, members, memberCount: shown.memberCount + 1 }, position }
+}
+
+/** Somebody who came and went at once is told to have left only; those above the list are counted, not named. */
+function went({ shown, position }: ChannelState, client: string): ChannelState {
+  const members = shown.members.filter((member) => member.client !== client)
+  const counted = members.length < shown.members.length || shown.memberCount > shown.members.length
+  if (!counted) return { shown, position }
+  return { shown: { ...shown, members, memberCount: shown.memberCount - 1 }, position }
 }
