@@ -70,7 +70,7 @@ const usersOf = (lines: readonly string[]): string =>
     .sort()
     .join()
 
-t.test('whoever listens ends with what whoever asks is told, whatever happened', async () => {
+t.test('whoever listens ends with what whoever asks is told, whatever happened', async (t) => {
   const property = fc.asyncProperty(scriptOf(happening), async (script) => {
     const seen = await play(script, (lines, users, { there }) => {
       const heard = [...there].map(([client, user]) => `${client} ${user}`).sort()
@@ -80,9 +80,10 @@ t.test('whoever listens ends with what whoever asks is told, whatever happened',
     return new Set(joins).size === joins.length
   })
   await fc.assert(property, { numRuns: 40, endOnFailure: true })
+  t.pass('in 40 random stories')
 })
 
-t.test('whoever asks is told who is there, however often Redis is emptied', async () => {
+t.test('whoever asks is told who is there, however often Redis is emptied', async (t) => {
   const property = fc.asyncProperty(
     scriptOf(fc.oneof({ weight: 9, arbitrary: happening }, { weight: 1, arbitrary: emptied })),
     async (script) => {
@@ -90,4 +91,5 @@ t.test('whoever asks is told who is there, however often Redis is emptied', asyn
     },
   )
   await fc.assert(property, { numRuns: 25, endOnFailure: true })
+  t.pass('in 25 random stories')
 })
