@@ -26,7 +26,9 @@ t.test('every workflow that comes with the repository can be published', async (
     t.same(result.ok ? [] : result.problems, [], file)
     if (!result.ok) continue
     t.equal(result.definition.key, basename(file, '.yaml'), `${file} is named by its key`)
-    t.ok(result.definition.locales?.de !== undefined, `${file} speaks German`)
+    // one that only cancels has nothing to say
+    const { content, locales } = result.definition
+    t.ok(content === undefined || locales?.de !== undefined, `${file} speaks German`)
     keys.add(result.definition.key)
   }
   t.equal(keys.size, files.length, 'no key twice')

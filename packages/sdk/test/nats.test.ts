@@ -41,6 +41,9 @@ t.test('publishes in the binary binding, says when NATS is away, and recovers', 
   })
   await server.restart()
   await eventually(() => publisher.publish({ ...event, id: 'r2.paid' }))
-  const last = await manager.streams.getMessage(STREAMS.events, { last_by_subj: subject })
+  // the reader's connection comes back in its own time
+  const last = await eventually(() => manager.streams.getMessage(STREAMS.events, { last_by_subj: subject }), {
+    timeoutMs: 20_000,
+  })
   t.equal(last?.header.get('ce-id'), 'r2.paid')
 })
