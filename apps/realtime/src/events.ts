@@ -1,7 +1,7 @@
 import type { Logger, Metrics } from '@carillon/service'
 import type { Transport } from './clients/connections.js'
 import type { Disconnect } from './protocol/codes.js'
-import type { ChannelHooks } from './stream/channel.js'
+import type { ChannelHooks } from './stream/channel-spec.js'
 import type { Attachment } from './stream/hub.js'
 
 /** One function per thing that happens: its counter, and a log line where somebody would look for one. */

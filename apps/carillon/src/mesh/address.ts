@@ -22,11 +22,14 @@ export async function holdPort(file: string, wanted: number | undefined): Promis
 }
 
 async function holdWanted(wanted: number): Promise<HeldPort> {
-  const held = await hold(wanted).catch(() => undefined)
-  if (held !== undefined) return held
-  throw new CommandError(`Port ${wanted} is taken.`, {
-    remedy: 'Name another one with --port, or leave it out: a free one is found.',
-  })
+  try {
+    return await hold(wanted)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
+    throw new CommandError(`Port ${wanted} is taken.`, {
+      remedy: 'Name another one with --port, or leave it out: a free one is found.',
+    })
+  }
 }
 
 async function holdLastOrFree(file: string): Promise<HeldPort> {

@@ -1,6 +1,6 @@
 import { frameSubject, liveSubject } from '@carillon/contracts'
 import { sha256 } from '@carillon/service'
-import type { ChannelSpec } from '../stream/channel.js'
+import type { ChannelSpec } from '../stream/channel-spec.js'
 import { tagOf } from '../stream/cursor.js'
 
 /** The name of everybody's own channel. */

@@ -4,7 +4,7 @@ import type { ChannelAccess } from '../access/channel-access.js'
 import { PERSONAL, personalChannel, roomChannel } from '../access/channels.js'
 import { AccessError, type Grant } from '../access/grant.js'
 import { type Identity, TokenError } from '../access/identity.js'
-import type { ChannelSpec } from '../stream/channel.js'
+import type { ChannelSpec } from '../stream/channel-spec.js'
 import { type Cursor, decodeCursor, MAX_CURSOR_CHANNELS } from '../stream/cursor.js'
 import type { Position } from '../stream/recovery.js'
 

@@ -1,6 +1,7 @@
 import { HEADERS } from '@carillon/contracts'
 import type { CoreMessage, CoreSubscription } from '@carillon/jetstream'
 import { type Backfill, Backfills, MAX_READ, readAfter } from './backfills.js'
+import type { ChannelHooks, ChannelLimits, ChannelSpec } from './channel-spec.js'
 import type { Comparable } from './comparison.js'
 import { EncodedFrame, type FrameChannel, frameText } from './encoded-frame.js'
 import type { LiveSource } from './live-source.js'
@@ -14,26 +15,6 @@ export interface Subscriber {
   deliver(channel: Channel, frame: EncodedFrame): void
   /** What the subscriber has is not continued: it must fetch the state again. `channel.position` is the new start. */
   reset(channel: Channel, reason: ResetReason): void
-}
-
-export interface ChannelSpec {
-  /** As clients call it. */
-  name: string
-  tag: string
-  storedSubject: string
-  liveSubject: string
-}
-
-export interface ChannelLimits {
-  ringFrames: number
-  ringBytes: number
-}
-
-export interface ChannelHooks {
-  onDelivered(frames: number, subscribers: number): void
-  onGap(spec: ChannelSpec): void
-  onReset(spec: ChannelSpec, reason: ResetReason, subscribers: number): void
-  onRefused(spec: ChannelSpec, sequence: number): void
 }
 
 /** Reads without progress before a gap counts as lost: a replica may lag for a moment. */

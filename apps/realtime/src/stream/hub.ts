@@ -1,5 +1,6 @@
 import { CarillonError } from '@carillon/service'
-import { Channel, type ChannelHooks, type ChannelSpec, type Subscriber } from './channel.js'
+import { Channel, type Subscriber } from './channel.js'
+import type { ChannelHooks, ChannelSpec } from './channel-spec.js'
 import { conclude, look } from './comparison.js'
 import type { EncodedFrame } from './encoded-frame.js'
 import type { LiveSource } from './live-source.js'
