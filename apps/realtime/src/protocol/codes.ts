@@ -1,7 +1,6 @@
 /** Error codes of the client protocol (Centrifugo's numbers, so that its documentation explains ours). */
 export const ERRORS = {
   internal: { code: 100, message: 'internal server error', temporary: true },
-  unauthorized: { code: 101, message: 'unauthorized' },
   unknownChannel: { code: 102, message: 'unknown channel' },
   permissionDenied: { code: 103, message: 'permission denied' },
   methodNotFound: { code: 104, message: 'method not found' },
@@ -24,7 +23,6 @@ export interface ProtocolError {
 /** Disconnect codes: below 3500 clients come back by themselves, from 3500 on they stay away. */
 export const DISCONNECTS = {
   shutdown: { code: 3001, reason: 'shutdown' },
-  serverError: { code: 3004, reason: 'internal server error' },
   expired: { code: 3005, reason: 'connection expired' },
   slow: { code: 3008, reason: 'slow' },
   insufficientState: { code: 3010, reason: 'insufficient state' },
