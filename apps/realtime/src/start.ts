@@ -8,6 +8,7 @@ import type { FastifyInstance } from 'fastify'
 import { type ChannelAccess, createChannelAccess } from './access/channel-access.js'
 import { TokenVerifier } from './access/identity.js'
 import { Standing } from './access/standing.js'
+import { Budgets } from './clients/budgets.js'
 import { Connections, TRANSPORTS } from './clients/connections.js'
 import { createInboxCalls } from './clients/inbox-calls.js'
 import { Flusher } from './clients/output.js'
@@ -23,6 +24,7 @@ import type { EdgeDeps } from './routes/edge-deps.js'
 import { answerAcrossOrigins } from './routes/handshake.js'
 import { onEmulation } from './routes/on-emulation.js'
 import { onHttpStream } from './routes/on-http-stream.js'
+import { onLook } from './routes/on-look.js'
 import { onPoll } from './routes/on-poll.js'
 import { onPublish } from './routes/on-publish.js'
 import { onSse } from './routes/on-sse.js'
@@ -48,6 +50,8 @@ export interface RealtimeDeps {
 }
 
 const RECOVERY_CONCURRENCY = 64
+/** Reads of rooms for who is not in them: so many at a time, apart from those that bring clients back. */
+const LOOK_CONCURRENCY = 16
 const RING_FRAMES = 128
 const RING_BYTES = 64 * 1024
 const FIRST_CHECK_MS = 1_000
@@ -114,6 +118,7 @@ export async function start(config: RealtimeConfig, deps: RealtimeDeps): Promise
     standing,
     presence,
     events,
+    budgets: new Budgets(now),
     allowedOrigins: new Set(config.allowedOrigins),
     maxQueuedBytes: config.maxQueuedBytes,
     now,
@@ -150,6 +155,7 @@ export async function start(config: RealtimeConfig, deps: RealtimeDeps): Promise
   onPoll(http, edge)
   onTicket(http, edge)
   onPublish(http, publisher, edge)
+  onLook(http, createLiveSource(connection, recoveryConnection, { concurrency: LOOK_CONCURRENCY }), edge)
   await onWebSocket(http, protocol)
   await onHttpStream(http, protocol)
   const emulation = await onEmulation(http, connection, protocol)

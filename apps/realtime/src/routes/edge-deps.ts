@@ -2,6 +2,7 @@ import type { Tickets } from '@carillon/redis'
 import type { ChannelAccess } from '../access/channel-access.js'
 import type { TokenVerifier } from '../access/identity.js'
 import type { Standing } from '../access/standing.js'
+import type { Budgets } from '../clients/budgets.js'
 import type { CommandDeps } from '../clients/caller.js'
 import type { Connections } from '../clients/connections.js'
 import type { SessionKind } from '../clients/session.js'
@@ -23,6 +24,8 @@ export interface EdgeDeps {
   standing: Standing
   presence: RoomPresence
   events: RealtimeEvents
+  /** Of who publishes and asks without a connection. */
+  budgets: Budgets
   allowedOrigins: ReadonlySet<string>
   maxQueuedBytes: number
   now: () => number

@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto'
-import { HttpProblem, sha256 } from '@carillon/service'
+import { sha256 } from '@carillon/service'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { type Static, Type } from 'typebox'
 import type { Identity } from '../access/identity.js'
-import { Budgets } from '../clients/budgets.js'
 import type { RoomPublisher } from '../stream/room-publisher.js'
 import { channelProblem } from './channel-problem.js'
 import type { EdgeDeps } from './edge-deps.js'
-import { answerPreflight, checkOrigin, identify } from './handshake.js'
+import { answerPreflight } from './handshake.js'
+import { letAsk } from './visitor.js'
 
 const PATH = '/v1/me/channels/:channel/publish'
 const Body = Type.Object(
@@ -25,7 +25,6 @@ const Params = Type.Object({ channel: Type.String({ maxLength: 128 }) })
 
 /** `POST /v1/me/channels/:channel/publish`: for who listens by SSE or poll and therefore can't speak there. */
 export function onPublish(http: FastifyInstance, publisher: RoomPublisher, deps: EdgeDeps): void {
-  const budgets = new Budgets(deps.now)
   http.options(PATH, { schema: { hide: true } as object }, (request, reply) =>
     answerPreflight(request, reply, deps.allowedOrigins, 'POST'),
   )
@@ -36,13 +35,7 @@ export function onPublish(http: FastifyInstance, publisher: RoomPublisher, deps:
       bodyLimit: 64 * 1024,
     },
     async (request, reply) => {
-      checkOrigin(request, deps.allowedOrigins)
-      const identity = await signedIn(request, deps)
-      if (!budgets.of(identity.userId).take()) {
-        throw new HttpProblem(429, 'TOO_MANY_PUBLICATIONS', 'Too many publications at this moment.', {
-          headers: { 'retry-after': '1' },
-        })
-      }
+      const identity = await letAsk(request, deps)
       const offset = await say(identity, request, publisher, deps)
       return reply.code(200).send(offset === undefined ? {} : { offset })
     },
@@ -79,16 +72,4 @@ async function say(
 function messageIdOf(identity: Identity, channel: string, key: string): string {
   const name = JSON.stringify([identity.tenant, identity.userId, channel, key])
   return Buffer.from(sha256(name)).toString('base64url')
-}
-
-async function signedIn(request: FastifyRequest, deps: EdgeDeps): Promise<Identity> {
-  const identity = await identify(request, deps.verifier)
-  if (identity === undefined) {
-    throw new HttpProblem(401, 'TOKEN_MISSING', 'Send a user token in Authorization or the cookie.')
-  }
-  // the patrol looks at holders of connections only
-  if (!(await deps.standing.stands(identity))) {
-    throw new HttpProblem(403, 'SUSPENDED', 'This user may not be connected.')
-  }
-  return identity
 }

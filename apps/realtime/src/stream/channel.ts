@@ -1,11 +1,10 @@
-import { HEADERS } from '@carillon/contracts'
 import type { CoreMessage, CoreSubscription } from '@carillon/jetstream'
 import { type Backfill, Backfills, MAX_READ, readAfter } from './backfills.js'
 import type { ChannelHooks, ChannelLimits, ChannelSpec } from './channel-spec.js'
 import type { Comparable } from './comparison.js'
 import { EncodedFrame, type FrameChannel, frameText } from './encoded-frame.js'
 import type { LiveSource } from './live-source.js'
-import { publisherInfo } from './publisher-info.js'
+import { PUBLISHER, publisherInfo } from './publisher-info.js'
 import type { Position, ResetReason, StreamHead } from './recovery.js'
 import { Ring } from './ring.js'
 import { Timeline } from './timeline.js'
@@ -21,7 +20,6 @@ export interface Subscriber {
 const FRUITLESS_READS = 6
 const FRUITLESS_PAUSE_MS = 40
 const MAX_EARLY = 1_024
-const PUBLISHER = HEADERS.publisher.toLowerCase()
 
 /** One stored channel on this node: its live subscription, its newest frames, and who listens. */
 export class Channel implements FrameChannel, Comparable {

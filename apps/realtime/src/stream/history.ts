@@ -1,7 +1,11 @@
 import { isRecord, type Params, readPosition } from '../protocol/commands.js'
 import type { HistoryResult } from '../protocol/replies.js'
+import { MAX_READ } from './backfills.js'
 import type { Channel } from './channel.js'
-import type { EncodedFrame } from './encoded-frame.js'
+import type { ChannelSpec } from './channel-spec.js'
+import { EncodedFrame, frameText } from './encoded-frame.js'
+import type { LiveSource } from './live-source.js'
+import { PUBLISHER, publisherInfo } from './publisher-info.js'
 
 const MAX_PUBLICATIONS = 300
 
@@ -26,10 +30,40 @@ export async function readHistory(channel: Channel, params: Params): Promise<His
   }
 }
 
-function choose(
-  frames: readonly EncodedFrame[],
-  how: { limit: number; reverse: boolean; since: number | undefined },
-): readonly EncodedFrame[] {
+export interface HistoryWish {
+  limit: number
+  reverse: boolean
+  /** What came after it, or before it with `reverse`. */
+  since: number | undefined
+}
+
+/**
+ * The same for who is in no channel: it is read from the stream, and no channel is opened and kept for it. Undefined
+ * when the stream began anew meanwhile.
+ */
+export async function readStored(
+  source: Pick<LiveSource, 'head' | 'read'>,
+  spec: ChannelSpec,
+  wish: HistoryWish,
+): Promise<HistoryResult | undefined> {
+  const { limit, reverse, since = 0 } = wish
+  const { epoch, lastSequence } = await source.head()
+  const stored = await source.read(spec.storedSubject, reverse ? 1 : since + 1, reverse ? MAX_READ : limit)
+  if ((await source.head()).epoch !== epoch) return undefined
+  const channel = { name: spec.name, tag: spec.tag, epoch }
+  const frames = stored.flatMap(({ sequence, body, headers }) => {
+    const json = frameText(body)
+    const info = publisherInfo(headers.get(PUBLISHER))
+    return json === undefined ? [] : [new EncodedFrame(channel, { sequence, previous: 0, json, info })]
+  })
+  return {
+    publications: choose(frames, wish).map((frame) => frame.publication),
+    epoch,
+    offset: Math.max(lastSequence, stored.at(-1)?.sequence ?? 0),
+  }
+}
+
+function choose(frames: readonly EncodedFrame[], how: HistoryWish): readonly EncodedFrame[] {
   const { limit, reverse, since } = how
   if (!reverse) return frames.slice(0, limit)
   const before = since === undefined ? frames : frames.filter(({ sequence }) => sequence < since)

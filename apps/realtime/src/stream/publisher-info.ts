@@ -1,7 +1,10 @@
-import type { PublicationInfo } from '@carillon/contracts'
+import { HEADERS, type PublicationInfo } from '@carillon/contracts'
 import { decodePublisher } from '@carillon/rooms'
 import { RawJson } from '../protocol/raw-json.js'
 import type { ClientInfo } from '../protocol/replies.js'
+
+/** The header of stored messages that says it, as they give it back. */
+export const PUBLISHER = HEADERS.publisher.toLowerCase()
 
 /** Who published a message, from its header; undefined when there is none or it can't be read. */
 export function publisherInfo(header: string | undefined): ClientInfo | undefined {
