@@ -3,6 +3,7 @@ import { type ChannelPermission, isToken, userId } from '@carillon/contracts'
 import { channelGrantOf, isChannelToken } from '@carillon/rooms'
 import { CarillonError, sha256 } from '@carillon/service'
 import { errors, type JWTPayload, jwtVerify } from 'jose'
+import { KnownTokens } from './known-tokens.js'
 
 /** Who holds a connection. */
 export interface Identity {
@@ -47,11 +48,20 @@ const MAX_TICKET_SECONDS = 3_600
 const MAX_TOKEN_LENGTH = 4_096
 const MAX_USER_LENGTH = 256
 
+/** What a user token said. */
+interface UserToken {
+  identity: Identity
+  expiresAtMs: number
+  /** From when it was issued to its end; undefined when it doesn't say when that was. */
+  lifetimeSeconds: number | undefined
+}
+
 /** Verifies user tokens: HS256 and nothing else, our issuer and audience, a subject, a tenant and an end. */
 export class TokenVerifier {
   /** Made once: from anything else jose makes one for every token, half of what reading it costs. */
   readonly #key: Promise<webcrypto.CryptoKey>
   readonly #now: () => number
+  readonly #known: KnownTokens<UserToken>
 
   /** `key` is base64url, at least 32 bytes. */
   constructor(key: string, now: () => number) {
@@ -60,27 +70,19 @@ export class TokenVerifier {
       throw new CarillonError('KEY_INVALID', 'The token key must have at least 32 bytes.')
     this.#key = subtle.importKey('raw', bytes, { name: 'HMAC', hash: 'SHA-256' }, false, ['verify'])
     this.#now = now
+    this.#known = new KnownTokens(now)
   }
 
   /** @throws TokenError */
   async verify(token: string, options: { ticket?: boolean } = {}): Promise<Identity> {
-    const payload = await this.#read(token)
+    const { identity, lifetimeSeconds } = this.#known.get(token) ?? (await this.#readUser(token))
     if (options.ticket === true) {
-      const begin = payload.iat ?? this.#now() / 1_000
-      if ((payload.exp ?? 0) - begin > MAX_TICKET_SECONDS) {
+      const seconds = lifetimeSeconds ?? (identity.expiresAtMs - this.#now()) / 1_000
+      if (seconds > MAX_TICKET_SECONDS) {
         throw new TokenError('TICKET_TOO_LONG', 'A token in the address may live an hour at most.')
       }
     }
-    if (isChannelToken({ channel: payload.channel })) throw invalid()
-    const { tenant, externalId, expiresAtMs } = subjectOf(payload)
-    const { rooms, channels } = payload
-    return {
-      tenant,
-      externalId,
-      userId: userId(sha256, tenant, externalId),
-      claims: rooms === undefined && channels === undefined ? undefined : { rooms, channels },
-      expiresAtMs,
-    }
+    return identity
   }
 
   /** Reads a token for one channel. @throws TokenError */
@@ -94,6 +96,24 @@ export class TokenVerifier {
     if (grant === undefined) throw invalid()
     const { channel, permissions, info } = grant
     return { ...subjectOf(payload), channel, permissions, info }
+  }
+
+  async #readUser(token: string): Promise<UserToken> {
+    const payload = await this.#read(token)
+    if (isChannelToken({ channel: payload.channel })) throw invalid()
+    const { tenant, externalId, expiresAtMs } = subjectOf(payload)
+    const { rooms, channels, iat } = payload
+    const identity = {
+      tenant,
+      externalId,
+      userId: userId(sha256, tenant, externalId),
+      claims: rooms === undefined && channels === undefined ? undefined : { rooms, channels },
+      expiresAtMs,
+    }
+    const lifetimeSeconds = iat === undefined ? undefined : expiresAtMs / 1_000 - iat
+    const said = { identity, expiresAtMs, lifetimeSeconds }
+    this.#known.add(token, said)
+    return said
   }
 
   async #read(token: string): Promise<JWTPayload> {

@@ -82,3 +82,23 @@ t.test('of what has no history only the newest waits, behind 256 KiB of what has
   output.pushNewest('a', Buffer.from('<a101>'))
   await eventually(() => Buffer.concat(text).toString().endsWith('<a101>'))
 })
+
+t.test('a turn that takes long holds nothing up', async (t) => {
+  const { near } = await usePair(t)
+  const flusher = new Flusher()
+  const give = (bytes: string) =>
+    new Output(near, { flusher, maxBytes: 1e9, onSlow: () => t.fail('slow') }).push(Buffer.from(bytes))
+  let turned = false
+  setImmediate(() => {
+    turned = true
+  })
+  give('first')
+  t.equal(near.bytesWritten, 0, 'it waits for what comes with it')
+  const giveUpAt = performance.now() + 5_000
+  while (near.bytesWritten === 0 && performance.now() < giveUpAt) {
+    give('.')
+    await new Promise<void>((resolve) => process.nextTick(resolve))
+  }
+  t.ok(near.bytesWritten > 0)
+  t.notOk(turned, 'within the turn')
+})

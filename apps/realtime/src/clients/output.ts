@@ -1,19 +1,30 @@
 import type { Socket } from 'node:net'
 
+/** While thousands connect at once, one turn of the event loop takes seconds: what it brings waits no longer than this. */
+const MOST_WAIT_MS = 10
+
 /** Writes what connections were given during one turn of the event loop, one write per socket. */
 export class Flusher {
   #dirty: Output[] = []
-  #scheduled = false
+  #turn: NodeJS.Immediate | undefined
+  #since = 0
+  #hurried = false
 
   add(output: Output): void {
     this.#dirty.push(output)
-    if (this.#scheduled) return
-    this.#scheduled = true
-    setImmediate(() => this.flush())
+    if (this.#turn === undefined) {
+      this.#since = performance.now()
+      this.#turn = setImmediate(() => this.flush())
+    } else if (!this.#hurried && performance.now() - this.#since > MOST_WAIT_MS) {
+      this.#hurried = true
+      process.nextTick(() => this.flush())
+    }
   }
 
   flush(): void {
-    this.#scheduled = false
+    clearImmediate(this.#turn)
+    this.#turn = undefined
+    this.#hurried = false
     const dirty = this.#dirty
     this.#dirty = []
     let parts: readonly Buffer[] = []
