@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto'
 import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { answerQuestions } from './push-child.js'
@@ -54,8 +55,11 @@ const OPENING_AT_A_TIME = 100
 const OPEN_TIMEOUT_MS = 180_000
 const RECONNECT_MIN_MS = 500
 const RECONNECT_MAX_MS = 20_000
-/** Clients of one loopback address: there are about 28,000 ports for each, and closed ones rest for a minute. */
-const PER_ADDRESS = 8_000
+/**
+ * Connections of one loopback address. Closed ports rest for a minute, also those of the process before this one, and
+ * the kernel looks for a free one among them: with thousands taken it costs milliseconds for each connection.
+ */
+const PER_ADDRESS = 500
 const TITLE = /"title":"([\d.]+)"/
 
 let clients: BenchClient[] = []
@@ -63,7 +67,8 @@ let delivered = 0
 let refused = 0
 let ages: number[] = []
 let wanted: { delivered: number; done: () => void } | undefined
-let address = 0
+let connections = 0
+const firstAddress = randomInt(1 << 16)
 
 class BenchClient {
   readonly journal = new Journal()
@@ -110,7 +115,7 @@ class BenchClient {
 
   #attempt(): Promise<boolean> {
     return new Promise((resolve) => {
-      const localAddress = `127.0.0.${2 + (Math.floor(address++ / PER_ADDRESS) % 200)}`
+      const localAddress = nextAddress()
       const socket = connect({ host: '127.0.0.1', port: this.#plan.port, localAddress, noDelay: true })
       this.#socket = socket
       const reader = this.#speaker.open((bytes) => socket.write(bytes), {
@@ -136,6 +141,11 @@ class BenchClient {
     }
     if (wanted !== undefined && delivered >= wanted.delivered) wanted.done()
   }
+}
+
+function nextAddress(): string {
+  const address = firstAddress + Math.floor(connections++ / PER_ADDRESS)
+  return `127.${1 + ((address >> 16) & 0x7f)}.${(address >> 8) & 0xff}.${1 + (address % 0xfe)}`
 }
 
 function now(): number {
