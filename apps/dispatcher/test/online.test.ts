@@ -39,7 +39,7 @@ t.test('who holds a realtime connection is left alone by steps that say so', asy
     on: 'later.v1',
     to,
     content,
-    steps: [{ wait: '200ms' }, { push: { unlessOnline: true } }],
+    steps: [{ wait: { event: 'arrived.v1', for: '1h' } }, { push: { unlessOnline: true } }],
   })
   const ids = new Map<string, string>()
   for (const name of ['ada', 'ben']) {
@@ -94,6 +94,7 @@ t.test('who holds a realtime connection is left alone by steps that say so', asy
     presence.gone(TENANT, ids.get('ada') as string)
     presence.connected(TENANT, ids.get('ben') as string)
     await eventually(async () => (await isOnline('ben')) && !(await isOnline('ada')))
+    await mesh.publish({ type: 'arrived.v1', id: 'e3', data: { users } })
     const [ada, ben] = await eventually(async () => {
       const rows = await rowsOf('e2')
       return rows.length === 2 && rows

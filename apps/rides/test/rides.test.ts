@@ -208,7 +208,7 @@ t.test('processes relay in turns, and what was not crossed off comes again under
   }
   const lost = start(
     { ...config, natsUrl: 'nats://127.0.0.1:1' },
-    { ...deps, http: await createHttpServer(deps) },
+    { ...deps, http: await createHttpServer({ ...deps, maxEventLoopDelayMs: 30_000 }) },
   )
   await t.rejects(lost, { code: 'CONFIG_INVALID' }, 'NATS without a tenant is said at the start')
 })

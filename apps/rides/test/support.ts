@@ -145,7 +145,7 @@ export async function useRides(t: TestScope) {
       health: createHealth(),
       signal: new AbortController().signal,
     }
-    const http = await createHttpServer(deps)
+    const http = await createHttpServer({ ...deps, maxEventLoopDelayMs: 30_000 })
     const service = await start(config, { ...deps, http, now })
     t.teardown(async () => {
       await http.close()
