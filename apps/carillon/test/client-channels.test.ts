@@ -21,6 +21,9 @@ t.test('channels of the client', async (t) => {
   await t.test('a room over a connection that is cut', (t) => cutRoom(t, mesh))
   await t.test('who may not', (t) => refusedRooms(t, mesh))
   await t.test('who may not, over SSE', (t) => refusedOverSse(t, mesh))
+  for (const transports of ['websocket', 'sse'] as const) {
+    await t.test(`a look into a room over ${transports}`, (t) => look(t, mesh, transports))
+  }
   await t.test('positions', (t) => positions(t, mesh))
   for (const way of ['http_stream', 'sse'] as const) {
     await t.test(`where WebSocket is blocked: ${way}`, (t) => blocked(t, mesh, way))
@@ -184,6 +187,47 @@ async function refusedOverSse(t: Test, mesh: RunningMesh): Promise<void> {
   t.match(many[6]?.getSnapshot().state, 'refused')
 }
 
+async function look(t: Test, mesh: RunningMesh, transports: 'websocket' | 'sse'): Promise<void> {
+  const name = room()
+  const seen = useMember(t, mesh, 'ada', name, { transports }).channel(name)
+  const member = useMember(t, mesh, 'bob', name).channel(name)
+  await whenJoined(seen, member)
+  await member.publish({ n: 1 })
+  await seen.publish({ n: 2 })
+  await mesh.carillon.publishTo(name, { n: 3 })
+  await eventually(() => seen.getSnapshot().messages.length === 3)
+
+  const all = await seen.history()
+  t.same(all, seen.getSnapshot().messages, 'read back as it was heard')
+  t.match(all, [{ data: { n: 1 }, from: { user: 'bob' } }, { from: { user: 'ada' } }, { from: null }])
+  const [first, , last] = all.map(({ offset }) => Number(offset))
+  const numbers = async (options: Parameters<Channel['history']>[0]) =>
+    (await seen.history(options)).map(({ data }) => (data as { n: number }).n)
+  t.same(await numbers({ since: Number(first), limit: 1 }), [2])
+  t.same(await numbers({ newestFirst: true, limit: 500 }), [3, 2, 1])
+  t.same(await numbers({ newestFirst: true, since: Number(last) }), [2, 1])
+
+  // who listens by SSE alone is in no list
+  const users = transports === 'sse' ? ['bob'] : ['ada', 'bob']
+  await eventually(async () => (await seen.presenceStats()).clients === users.length)
+  t.same(await seen.presenceStats(), { clients: users.length, users: users.length })
+  const { members, ...stats } = await seen.presence()
+  t.same(stats, { clients: users.length, users: users.length })
+  t.same(members?.map(({ user }) => user).sort(), users)
+  t.match(members?.[0], { client: /./, user: String, info: null })
+
+  const { user } = await newPerson(mesh)
+  const stranger = useClient(t, mesh, { user, transports })
+  stranger.connect()
+  const closed = stranger.channel(name)
+  await eventually(() => closed.getSnapshot().state === 'refused')
+  const asked: Promise<unknown>[] = [closed.history(), closed.presence(), closed.presenceStats()]
+  for (const question of asked)
+    await t.rejects(question, transports === 'sse' ? { code: 'CHANNEL_DENIED' } : { name: 'CarillonError' })
+  closed.leave()
+  await t.rejects(closed.presence(), { code: 'LEFT' })
+}
+
 async function positions(t: Test, mesh: RunningMesh): Promise<void> {
   const name = `latest:cab-${randomUUID().slice(0, 8)}` as const
   for (const transports of ['websocket', 'sse'] as const) {
@@ -208,7 +252,8 @@ async function positions(t: Test, mesh: RunningMesh): Promise<void> {
       await own.publish({ x: 9 }, { key: 'car-2' })
       await eventually(() => shown() === '@bob/car-2 9,car-1 3,car-2 2')
       t.pass('a client says its own, and replaces nothing of others')
-      await t.rejects(seen.history(), { name: 'CarillonError' })
+      await t.rejects(seen.history(), { code: 'NOT_AVAILABLE' })
+      await t.rejects(seen.presenceStats(), { name: 'CarillonError' })
 
       const { user } = await newPerson(mesh)
       const guest = useClient(t, mesh, { user })

@@ -23,7 +23,8 @@ export interface CarillonOptions {
   user?: string
   /**
    * `auto`: WebSocket, and where a network blocks it, the same protocol over HTTP streams. `websocket`: nothing else.
-   * `sse`: a plain EventSource, with operations over HTTP; no presence and no history there. `auto` unless said.
+   * `sse`: a plain EventSource, with operations over HTTP; nobody is told there who
+   * comes and goes. `auto` unless said.
    */
   transports?: 'auto' | 'websocket' | 'sse'
   /** One connection for all tabs of the browser. True unless said, in browsers, when `user` is given. */
@@ -145,7 +146,7 @@ export interface ChannelSnapshot {
   readonly state: 'joining' | 'joined' | 'refused' | 'left'
   /** Oldest first: the newest 200 of a room, the newest of each key (at most 200 keys) of a `latest` channel. */
   readonly messages: readonly ChannelMessage[]
-  /** At most 200 are listed. */
+  /** At most 200 are listed. With `transports: 'sse'` none: ask `presence`. */
   readonly members: readonly Member[]
   /** Connections in the channel, listed or not. */
   readonly memberCount: number
@@ -154,8 +155,20 @@ export interface ChannelSnapshot {
   readonly error: Problem | null
 }
 
+export interface PresenceStats {
+  /** Connections. */
+  readonly clients: number
+  /** Different people. */
+  readonly users: number
+}
+
+export interface ChannelPresence extends PresenceStats {
+  /** Null above 200 connections: then there are the numbers alone. */
+  readonly members: readonly Member[] | null
+}
+
 export interface HistoryOptions {
-  /** 50 unless said. */
+  /** 50 unless said; at most 200 are kept. */
   limit?: number
   /** Messages after this offset, or with `newestFirst` before it. */
   since?: number
@@ -172,5 +185,9 @@ export interface Channel {
   publish(data: object, options?: { key?: string }): Promise<void>
   /** Of rooms. @throws CarillonError */
   history(options?: HistoryOptions): Promise<readonly ChannelMessage[]>
+  /** Who is in a room at this moment. @throws CarillonError */
+  presence(): Promise<ChannelPresence>
+  /** How many are in a room at this moment. @throws CarillonError */
+  presenceStats(): Promise<PresenceStats>
   leave(): void
 }

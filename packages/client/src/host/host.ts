@@ -5,7 +5,7 @@ import { InboxSync } from '../inbox/sync.js'
 import { createCentrifugeLink } from '../link/centrifuge-link.js'
 import { createEventSourceLink } from '../link/event-source-link.js'
 import { createHttp, type Http } from '../link/http.js'
-import type { Link, LinkOptions } from '../link/link.js'
+import type { Link, LinkEvents, LinkOptions } from '../link/link.js'
 import { createTokens } from '../link/tokens.js'
 import type { Memory } from '../memory.js'
 import type { Call, Hello, HostEvent, HostPort, TokenAnswer } from './messages.js'
@@ -48,12 +48,13 @@ export class Host {
     this.#tokens = createTokens(() => this.#desk.ask(null))
     this.#http = createHttp({ url: options.url, tokens: this.#tokens, fetch: options.fetch })
     const createLink = options.transports === 'sse' ? createEventSourceLink : createCentrifugeLink
-    this.#link = createLink(options, this.#tokens, {
+    const events: LinkEvents = {
       state: (state, problem) => this.#onState(state, problem),
       personal: (recovered) => this.#inbox.joined(recovered),
       frame: (frame) => this.#inbox.hear(frame),
       channel: (name, event) => this.#rooms.happened(name, event),
-    })
+    }
+    this.#link = createLink(options, { tokens: this.#tokens, http: this.#http, events })
     this.#rooms = new Rooms(this.#link, this.#desk)
     this.#inbox = new InboxSync({
       remote: createRemoteInbox((method, params) => this.#link.rpc(method, params), this.#http),
@@ -131,6 +132,10 @@ export class Host {
         return this.#publish(...call.args)
       case 'history':
         return this.#link.history(...call.args)
+      case 'presence':
+        return this.#link.presence(...call.args)
+      case 'presenceStats':
+        return this.#link.presenceStats(...call.args)
       case 'wake':
         return this.#link.wake()
       case 'networkLost':

@@ -1,10 +1,12 @@
 import type { InboxItem } from '@carillon/contracts'
 import type {
   ChannelMessage,
+  ChannelPresence,
   ConnectionState,
   HistoryOptions,
   InboxFilter,
   InboxSnapshot,
+  PresenceStats,
   Problem,
 } from '../api.js'
 import type { ChannelEvent, ChannelState } from '../channels/channel-state.js'
@@ -24,6 +26,8 @@ export interface Calls {
   leave(name: string): void
   publish(name: string, data: object, key: string | null): void
   history(name: string, options: HistoryOptions): readonly ChannelMessage[]
+  presence(name: string): ChannelPresence
+  presenceStats(name: string): PresenceStats
   /** The page is looked at again, or the browser says that there is a network. */
   wake(): void
   networkLost(): void

@@ -1,5 +1,5 @@
 import type { Centrifuge, ClientInfo, PublicationContext, Subscription } from 'centrifuge'
-import type { ChannelMessage, Member } from '../api.js'
+import type { ChannelMessage, ChannelPresence, Member, PresenceStats } from '../api.js'
 import type { ChannelEvent, Position } from '../channels/channel-state.js'
 
 /** The protocol's error for a list that would be too long: then they are only counted. */
@@ -46,13 +46,16 @@ export function joinSubscription(
     })
     changes = []
     const mine = session
-    void members(subscription).then((list) => {
-      if (mine !== session) return
-      if (list !== undefined) tell({ type: 'members', ...list })
-      const waiting = changes ?? []
-      changes = undefined
-      for (const run of waiting) run()
-    })
+    // undefined where that may not be asked
+    void readPresence(subscription)
+      .catch(() => undefined)
+      .then((list) => {
+        if (mine !== session) return
+        if (list !== undefined) tell({ type: 'members', members: list.members ?? [], count: list.clients })
+        const waiting = changes ?? []
+        changes = undefined
+        for (const run of waiting) run()
+      })
   })
   subscription.on('unsubscribed', ({ code, reason }) => {
     session += 1
@@ -72,19 +75,22 @@ export function joinSubscription(
   }
 }
 
-/** Who is there; undefined where that may not be asked. */
-async function members(
-  subscription: Subscription,
-): Promise<{ members: Member[]; count: number } | undefined> {
+/** Who is there. @throws the library's errors */
+export async function readPresence(subscription: Subscription): Promise<ChannelPresence> {
   try {
     const { clients } = await subscription.presence()
-    const listed = Object.values(clients).map(memberOf)
-    return { members: listed, count: listed.length }
+    const members = Object.values(clients).map(memberOf)
+    return { members, clients: members.length, users: new Set(members.map(({ user }) => user)).size }
   } catch (error) {
-    if ((error as { code?: number }).code !== TOO_MANY) return undefined
-    const stats = await subscription.presenceStats().catch(() => undefined)
-    return stats && { members: [], count: stats.numClients }
+    if ((error as { code?: number }).code !== TOO_MANY) throw error
+    return { ...(await readStats(subscription)), members: null }
   }
+}
+
+/** How many are there. @throws the library's errors */
+export async function readStats(subscription: Subscription): Promise<PresenceStats> {
+  const { numClients, numUsers } = await subscription.presenceStats()
+  return { clients: numClients, users: numUsers }
 }
 
 export function messageOf(publication: PublicationContext): ChannelMessage {

@@ -1,9 +1,8 @@
 import type { Frame } from '@carillon/contracts'
 import { Centrifuge, UnauthorizedError as RefusedToken, type Subscription } from 'centrifuge'
 import { CarillonError, isUnauthorized } from '../errors.js'
-import { joinSubscription, messageOf } from './centrifuge-channel.js'
-import type { Link, LinkEvents, LinkOptions } from './link.js'
-import type { Tokens } from './tokens.js'
+import { joinSubscription, messageOf, readPresence, readStats } from './centrifuge-channel.js'
+import type { Link, LinkDeps, LinkOptions } from './link.js'
 
 const PERSONAL = 'user'
 /** Full jitter between these. */
@@ -16,7 +15,7 @@ const INVALID_TOKEN = 3500
 const JOIN_TIMEOUT_MS = 5_000
 
 /** WebSocket, or what replaces it where networks block it, in the Centrifugo client protocol. */
-export function createCentrifugeLink(options: LinkOptions, tokens: Tokens, events: LinkEvents): Link {
+export function createCentrifugeLink(options: LinkOptions, { tokens, events }: LinkDeps): Link {
   const network = new EventTarget()
   const centrifuge = new Centrifuge(endpoints(options), {
     getToken: () => asCentrifuge(tokens.renewed()),
@@ -67,6 +66,16 @@ export function createCentrifugeLink(options: LinkOptions, tokens: Tokens, event
     events.frame(data as Frame)
   })
 
+  const asked = async <T>(name: string, ask: (subscription: Subscription) => Promise<T>): Promise<T> => {
+    const room = rooms.get(name)
+    if (room === undefined) throw new CarillonError('LEFT', 'The channel was left.')
+    try {
+      return await ask(room.subscription)
+    } catch (error) {
+      throw failure(error)
+    }
+  }
+
   return {
     get connected() {
       return centrifuge.state === 'connected'
@@ -113,20 +122,17 @@ export function createCentrifugeLink(options: LinkOptions, tokens: Tokens, event
         throw told.code === 'OFFLINE' ? new CarillonError('UNKNOWN_OUTCOME', told.message) : told
       })
     },
-    async history(name, { limit = 50, since, newestFirst = false }) {
-      const room = rooms.get(name)
-      if (room === undefined) throw new CarillonError('LEFT', 'The channel was left.')
-      try {
-        const { publications } = await room.subscription.history({
+    history: (name, { limit = 50, since, newestFirst = false }) =>
+      asked(name, async (subscription) => {
+        const { publications } = await subscription.history({
           limit,
           reverse: newestFirst,
           ...(since === undefined ? {} : { since: { offset: since, epoch: '' } }),
         })
         return publications.map(messageOf)
-      } catch (error) {
-        throw failure(error)
-      }
-    },
+      }),
+    presence: (name) => asked(name, readPresence),
+    presenceStats: (name) => asked(name, readStats),
   }
 }
 

@@ -1,9 +1,8 @@
 import type { Frame } from '@carillon/contracts'
-import type { ChannelMessage, Problem } from '../api.js'
+import type { ChannelMessage, Member, PresenceStats, Problem } from '../api.js'
 import { backoffMs, createAlarm } from '../backoff.js'
 import { CarillonError, isUnauthorized } from '../errors.js'
-import type { Link, LinkEvents, LinkOptions } from './link.js'
-import type { Tokens } from './tokens.js'
+import type { Link, LinkDeps, LinkOptions } from './link.js'
 
 const PERSONAL = 'user'
 const CLOSED = 2
@@ -11,9 +10,11 @@ const CLOSED = 2
 const REOPEN_AFTER_MS = 10
 /** Channels of one connection, the personal one among them. */
 const MAX_CHANNELS = 7
+/** What a room keeps. */
+const MAX_HISTORY = 200
 
 /** A plain EventSource on `/v1/sse`. It only hears: whatever is asked or said goes over HTTP. */
-export function createEventSourceLink(options: LinkOptions, tokens: Tokens, events: LinkEvents): Link {
+export function createEventSourceLink(options: LinkOptions, { tokens, http, events }: LinkDeps): Link {
   const Source = (options.EventSource ?? globalThis.EventSource) as typeof EventSource
   const channels = new Map([[PERSONAL, { heard: false, proven: true }]])
   let source: EventSource | undefined
@@ -90,7 +91,7 @@ export function createEventSourceLink(options: LinkOptions, tokens: Tokens, even
     on('message', (data) => events.frame(data as Frame))
     for (const name of channels.keys()) {
       if (name !== PERSONAL)
-        on(name, (data) => events.channel(name, { type: 'message', message: messageOf(data) }))
+        on(name, (data) => events.channel(name, { type: 'message', message: messageOf(data as Publication) }))
     }
     mine.addEventListener('error', () => {
       if (source !== mine) return
@@ -117,6 +118,10 @@ export function createEventSourceLink(options: LinkOptions, tokens: Tokens, even
   const reset = (name: string) => {
     if (name === PERSONAL) events.personal(false)
     else if (channels.has(name)) events.channel(name, { type: 'joined', recovered: false, position: null })
+  }
+  const ask = async <T>(name: string, what: string) => {
+    if (!name.startsWith('room:')) throw new CarillonError('NOT_AVAILABLE', 'Only rooms have this.')
+    return (await http.call('GET', `/v1/me/channels/${encodeURIComponent(name)}/${what}`)) as T
   }
   const reopen = () => {
     if (!wanted) return
@@ -162,9 +167,17 @@ export function createEventSourceLink(options: LinkOptions, tokens: Tokens, even
     publish: async () => {
       throw new CarillonError('NOT_AVAILABLE', 'This transport only hears.')
     },
-    history: async () => {
-      throw new CarillonError('NOT_AVAILABLE', 'This transport has no history.')
+    async history(name, { limit = 50, since, newestFirst = false }) {
+      const query = `?limit=${Math.min(limit, MAX_HISTORY)}&reverse=${newestFirst}`
+      const path = `history${query}${since === undefined ? '' : `&since=${since}`}`
+      const { publications } = await ask<{ publications: Publication[] }>(name, path)
+      return publications.map(messageOf)
     },
+    async presence(name) {
+      const { members, ...stats } = await ask<PresenceStats & { members?: Info[] }>(name, 'presence')
+      return { ...stats, members: members?.map(memberOf) ?? null }
+    },
+    presenceStats: (name) => ask(name, 'presence-stats'),
   }
 }
 
@@ -191,20 +204,28 @@ async function refusalOf(options: LinkOptions, name: string, token: string): Pro
 
 type Ready = Record<string, { recovered: boolean }>
 
-function messageOf(publication: unknown): ChannelMessage {
-  const { data, offset, key, info } = publication as {
-    data: unknown
-    offset?: number
-    key?: string
-    info?: { user: string; client: string; chan_info?: unknown }
-  }
+interface Info {
+  user: string
+  client: string
+  chan_info?: unknown
+}
+
+interface Publication {
+  data: unknown
+  offset?: number
+  key?: string
+  info?: Info
+}
+
+function messageOf({ data, offset, key, info }: Publication): ChannelMessage {
   return {
     data,
     offset: offset ?? null,
     key: key ?? null,
-    from:
-      info === undefined || (info.user === '' && info.client === '')
-        ? null
-        : { user: info.user, client: info.client, info: info.chan_info ?? null },
+    from: info === undefined || (info.user === '' && info.client === '') ? null : memberOf(info),
   }
+}
+
+function memberOf({ user, client, chan_info: info }: Info): Member {
+  return { client, user, info: info ?? null }
 }

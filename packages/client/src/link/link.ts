@@ -1,6 +1,16 @@
 import type { Frame } from '@carillon/contracts'
-import type { CarillonOptions, ChannelMessage, ConnectionState, HistoryOptions, Problem } from '../api.js'
+import type {
+  CarillonOptions,
+  ChannelMessage,
+  ChannelPresence,
+  ConnectionState,
+  HistoryOptions,
+  PresenceStats,
+  Problem,
+} from '../api.js'
 import type { ChannelEvent, Position } from '../channels/channel-state.js'
+import type { Http } from './http.js'
+import type { Tokens } from './tokens.js'
 
 export interface LinkOptions {
   url: string
@@ -21,6 +31,13 @@ export interface LinkEvents {
   channel(name: string, event: ChannelEvent): void
 }
 
+/** What a link works with. */
+export interface LinkDeps {
+  tokens: Tokens
+  http: Http
+  events: LinkEvents
+}
+
 /** One connection to the mesh, and the channels it is in. */
 export interface Link {
   readonly connected: boolean
@@ -39,4 +56,8 @@ export interface Link {
   publish(name: string, data: object): Promise<void>
   /** @throws CarillonError */
   history(name: string, options: HistoryOptions): Promise<readonly ChannelMessage[]>
+  /** @throws CarillonError */
+  presence(name: string): Promise<ChannelPresence>
+  /** @throws CarillonError */
+  presenceStats(name: string): Promise<PresenceStats>
 }

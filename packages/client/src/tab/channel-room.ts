@@ -1,4 +1,12 @@
-import type { Channel, ChannelMessage, ChannelOptions, ChannelSnapshot, HistoryOptions } from '../api.js'
+import type {
+  Channel,
+  ChannelMessage,
+  ChannelOptions,
+  ChannelPresence,
+  ChannelSnapshot,
+  HistoryOptions,
+  PresenceStats,
+} from '../api.js'
 import { type ChannelEvent, type ChannelState, happen, JOINING } from '../channels/channel-state.js'
 import { CarillonError } from '../errors.js'
 import type { Call } from '../host/messages.js'
@@ -57,34 +65,35 @@ export class ChannelRoom {
   handle(): Channel {
     this.handles += 1
     let last: ChannelSnapshot | undefined
-    const assertJoined = () => {
+    const ask = async (call: Call) => {
       if (last !== undefined) throw new CarillonError('LEFT', 'The channel was left.')
+      return this.#deps.call(call)
     }
+    const { name } = this
     const stops: (() => void)[] = []
     const keep = (stop: () => void) => {
       stops.push(stop)
       return stop
     }
     return {
-      name: this.name,
+      name,
       getSnapshot: () => last ?? this.#state.shown,
       subscribe: (listener) => keep(this.#changed.add(listener)),
       onMessage: (listener) => keep(this.#said.add(listener)),
       publish: async (data, { key } = {}) => {
-        assertJoined()
-        await this.#deps.call({ name: 'publish', args: [this.name, data, key ?? null] })
+        await ask({ name: 'publish', args: [name, data, key ?? null] })
       },
-      history: async (options: HistoryOptions = {}) => {
-        assertJoined()
-        return (await this.#deps.call({ name: 'history', args: [this.name, options] })) as ChannelMessage[]
-      },
+      history: (options: HistoryOptions = {}) =>
+        ask({ name: 'history', args: [name, options] }) as Promise<ChannelMessage[]>,
+      presence: () => ask({ name: 'presence', args: [name] }) as Promise<ChannelPresence>,
+      presenceStats: () => ask({ name: 'presenceStats', args: [name] }) as Promise<PresenceStats>,
       leave: () => {
         if (last !== undefined) return
         last = { ...this.#state.shown, state: 'left', members: [], memberCount: 0 }
         for (const stop of stops) stop()
         this.handles -= 1
-        void this.#deps.call({ name: 'leave', args: [this.name] }).catch(() => undefined)
-        if (this.handles === 0) this.#deps.empty(this.name)
+        void this.#deps.call({ name: 'leave', args: [name] }).catch(() => undefined)
+        if (this.handles === 0) this.#deps.empty(name)
       },
     }
   }

@@ -1,4 +1,11 @@
-import type { ChannelMessage, ChannelOptions, ChannelSnapshot, HistoryOptions } from '@carillon/client'
+import type {
+  ChannelMessage,
+  ChannelOptions,
+  ChannelPresence,
+  ChannelSnapshot,
+  HistoryOptions,
+  PresenceStats,
+} from '@carillon/client'
 import { useCallback, useEffect, useMemo, useRef, useSyncExternalStore } from 'react'
 import { useCarillonContext } from '../context.js'
 import { type ChannelName, NO_CHANNEL } from './channel-registry.js'
@@ -13,6 +20,10 @@ export interface UseChannel extends ChannelSnapshot {
   publish(data: object, options?: { key?: string }): Promise<void>
   /** @throws CarillonError */
   history(options?: HistoryOptions): Promise<readonly ChannelMessage[]>
+  /** @throws CarillonError */
+  presence(): Promise<ChannelPresence>
+  /** @throws CarillonError */
+  presenceStats(): Promise<PresenceStats>
 }
 
 /** Joins a channel while the component is there; components that name the same channel share it. */
@@ -46,6 +57,8 @@ export function useChannel(name: ChannelName, options: UseChannelOptions = {}): 
     return {
       publish: async (data: object, how?: { key?: string }) => joined().publish(data, how),
       history: async (how?: HistoryOptions) => joined().history(how),
+      presence: async () => joined().presence(),
+      presenceStats: async () => joined().presenceStats(),
     }
   }, [channels, name])
   return { ...snapshot, ...operations }

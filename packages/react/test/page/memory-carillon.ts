@@ -222,6 +222,8 @@ function createChannel(name: string, joined: { now: number; ever: number }): Cha
       for (const listener of onMessage) listener(message)
     },
     history: async () => snapshot.messages,
+    presence: async () => ({ clients: 0, users: 0, members: [] }),
+    presenceStats: async () => ({ clients: 0, users: 0 }),
     leave() {
       joined.now -= 1
     },
