@@ -221,9 +221,9 @@ async function look(t: Test, mesh: RunningMesh, transports: 'websocket' | 'sse')
   stranger.connect()
   const closed = stranger.channel(name)
   await eventually(() => closed.getSnapshot().state === 'refused')
-  const asked: Promise<unknown>[] = [closed.history(), closed.presence(), closed.presenceStats()]
-  for (const question of asked)
-    await t.rejects(question, transports === 'sse' ? { code: 'CHANNEL_DENIED' } : { name: 'CarillonError' })
+  const questions: (() => Promise<unknown>)[] = [closed.history, closed.presence, closed.presenceStats]
+  for (const ask of questions)
+    await t.rejects(ask(), transports === 'sse' ? { code: 'CHANNEL_DENIED' } : { name: 'CarillonError' })
   closed.leave()
   await t.rejects(closed.presence(), { code: 'LEFT' })
 }
