@@ -1,3 +1,4 @@
+import { createHmac } from 'node:crypto'
 import { type AuthoriseQuestion, connectHttp, connectNats } from '@carillon/sdk'
 import { eventually } from '@carillon/testkit'
 import t from 'tap'
@@ -27,9 +28,10 @@ const listen = async (token: string, ...channels: string[]) => {
     headers: bearer(token),
     signal: stopping.signal,
   })
-  const stream = { status: answer.status, text: '' }
+  const stream = { status: answer.status, text: '', ended: false }
   const read = async () => {
     for await (const chunk of answer.body?.pipeThrough(new TextDecoderStream()) ?? []) stream.text += chunk
+    stream.ended = true
   }
   // it ends when the test does
   read().catch(() => undefined)
@@ -111,4 +113,47 @@ t.test('a changed rule is in force for clients within ten seconds', async (t) =>
     everyMs: 250,
   })
   t.ok(performance.now() - begun < 12_000)
+})
+
+/** A token as a service of the installation's owner may sign it, for somebody nobody has stored. */
+const signed = (user: string) => {
+  const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
+  const now = Math.floor(Date.now() / 1_000)
+  const claims = { iss: 'carillon', aud: 'carillon', sub: user, tid: TENANT, iat: now, exp: now + 600 }
+  const text = `${part({ alg: 'HS256' })}.${part(claims)}`
+  const key = Buffer.from(world.tokenKey, 'base64url')
+  return `${text}.${createHmac('sha256', key).update(text).digest('base64url')}`
+}
+
+t.test('who is deleted loses every connection until they are made again, and nobody else does', async (t) => {
+  const admin = { ...bearer(world.apiKey), 'content-type': 'application/json' }
+  const user = (method: string, body?: object) =>
+    fetch(`${world.url}/v1/users/zoe`, {
+      method,
+      headers: body === undefined ? bearer(world.apiKey) : admin,
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    })
+  t.equal((await user('PUT', {})).status, 201)
+  const { token: zoe } = await carillon.userToken('zoe')
+  const [first, second] = [await listen(zoe, 'user'), await listen(zoe, 'user')]
+  const { token: ada } = await carillon.userToken('ada')
+  const others = [await listen(ada, 'user'), await listen(signed('nobody stored this one'), 'user')]
+  t.same(
+    [first, second, ...others].map(({ status }) => status),
+    [200, 200, 200, 200],
+  )
+  t.equal((await user('DELETE')).status, 204)
+  await eventually(() => first.ended && second.ended, { timeoutMs: 30_000 })
+  t.equal((await listen(zoe, 'user')).status, 403)
+  t.same(
+    others.map(({ ended }) => ended),
+    [false, false],
+    'a user nobody has stored is nobody who was deleted',
+  )
+  t.equal((await user('PUT', {})).status, 201)
+  // what was found once holds for half a minute
+  await eventually(async () => (await listen(zoe, 'user')).status === 200, {
+    timeoutMs: 90_000,
+    everyMs: 500,
+  })
 })

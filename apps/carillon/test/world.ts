@@ -42,6 +42,8 @@ export interface World {
   url: string
   /** Of an administrator. */
   apiKey: string
+  /** With which tokens of people are signed, base64url. */
+  tokenKey: string
   carillon: CarillonClient
   nats: Awaited<ReturnType<typeof useNats>>
   postgres: { restart(): Promise<void> }
@@ -92,6 +94,7 @@ export async function useWorld(t: TestScope, ackWait = '2s'): Promise<World> {
   simulators.inbox.onMessage(({ did }) => {
     if (did !== undefined) rung.set(did, (rung.get(did) ?? 0) + 1)
   })
+  const tokenKey = secret()
   const shared = {
     NATS_URL: nats.url,
     REDIS_URL: redis.url,
@@ -101,7 +104,7 @@ export async function useWorld(t: TestScope, ackWait = '2s'): Promise<World> {
     CARILLON_ENVIRONMENT: 'development',
     CARILLON_MASTER_KEY: secret(),
     CARILLON_RECEIPT_KEY: secret(),
-    CARILLON_TOKEN_KEY: secret(),
+    CARILLON_TOKEN_KEY: tokenKey,
     CARILLON_PROVIDER_SETTINGS: JSON.stringify(simulators.settingsForChannels),
     CARILLON_WAKE_EVERY_MS: '50',
     CARILLON_RETRY_BASE_MS: '200',
@@ -126,6 +129,7 @@ export async function useWorld(t: TestScope, ackWait = '2s'): Promise<World> {
   return {
     url,
     apiKey,
+    tokenKey,
     carillon,
     nats,
     postgres: { restart: async () => postgres.server?.restart() },

@@ -7,7 +7,7 @@ import { errors, jwtVerify, SignJWT } from 'jose'
 import { keepFor } from './kept.js'
 import { type Principal, unauthorized } from './principal.js'
 
-/** A revoked key, a suspended tenant or user is refused after this long at the latest. */
+/** A revoked key, a suspended tenant or user, a deleted user is refused after this long at the latest. */
 const KEPT_MS = 3_000
 const KEPT_MAX = 10_000
 const MAX_TOKEN_LENGTH = 4_096
@@ -19,7 +19,10 @@ export const ISSUER = 'carillon'
 export interface Authenticator {
   /** @throws HttpProblem 401, or 403 for a suspended tenant or user */
   authenticate(authorization: string): Promise<Principal>
-  /** Lets pass who stands. @throws HttpProblem 401 for a tenant that isn't there, 403 for a suspended tenant or user */
+  /**
+   * Lets pass who stands, and whom nobody has stored yet.
+   * @throws HttpProblem 401 for a tenant that isn't there and a deleted user, 403 for a suspended tenant or user
+   */
   assertStanding(user: { tenant: string; id: string }): Promise<void>
   /**
    * A token with which one user of a tenant signs in; `channels` is its claim of that name.
@@ -101,6 +104,7 @@ export function createAuthenticator(deps: {
     if (standing === undefined) throw unauthorized()
     if (standing.tenant !== 'active') throw suspended('tenant')
     if (standing.user === 'suspended') throw suspended('user')
+    if (standing.user === 'deleted') throw unauthorized('The user was deleted.')
   }
 
   const verify = async (token: string): Promise<Record<string, unknown>> => {

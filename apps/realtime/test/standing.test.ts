@@ -1,24 +1,37 @@
-import { type StandingQuestion, userId } from '@carillon/contracts'
-import { answerQuestions } from '@carillon/jetstream'
+import { MAX_STANDING_USERS, STANDING_SUBJECT, type StandingQuestion, userId } from '@carillon/contracts'
+import { answerQuestions, type Connection } from '@carillon/jetstream'
 import { sha256 } from '@carillon/service'
 import { eventually } from '@carillon/testkit'
 import { Centrifuge } from 'centrifuge'
 import t from 'tap'
 import WebSocket from 'ws'
+import { Standing } from '../src/access/standing.js'
 import { answerRules, signToken, useLive, useNode } from './mesh.js'
+
+/** Answers as gateways do; `fallen` says who of the asked is. */
+function answerStanding(
+  t: { teardown(close: () => unknown): void },
+  connection: Connection,
+  fallen: (users: string[]) => string[],
+): void {
+  const answering = answerQuestions(
+    connection,
+    STANDING_SUBJECT,
+    { onFailure: (error) => Promise.reject(error) },
+    (question) => {
+      const { tenants } = question as StandingQuestion
+      return { fallen: fallen(Object.values(tenants).flat()) }
+    },
+  )
+  t.teardown(() => answering.drain())
+}
 
 t.test('who is suspended loses every connection within seconds, and gets no new one', async (t) => {
   const { nats, connection } = await useLive(t)
   const node = await useNode(t, nats.url)
   const anna = userId(sha256, 'acme', 'anna')
   const fallen = new Set<string>()
-  const answering = answerQuestions(
-    connection,
-    'ask.standing.acme',
-    { onFailure: (error) => Promise.reject(error) },
-    (question) => ({ fallen: (question as StandingQuestion).users.filter((user) => fallen.has(user)) }),
-  )
-  t.teardown(() => answering.drain())
+  answerStanding(t, connection, (users) => users.filter((user) => fallen.has(user)))
   const disconnected = (user: string) => {
     const client = new Centrifuge(`${node.url.replace('http', 'ws')}/v1/connection/websocket`, {
       websocket: WebSocket,
@@ -49,29 +62,29 @@ t.test('who is suspended loses every connection within seconds, and gets no new 
   t.equal(other.client.state, 'connected', 'nobody else is touched')
 })
 
-t.test('no tenant that nobody answers for shields the suspended of another', async (t) => {
-  const { nats, connection } = await useLive(t)
-  const node = await useNode(t, nats.url)
-  const connected = (tenant: string) => {
-    const client = new Centrifuge(`${node.url.replace('http', 'ws')}/v1/connection/websocket`, {
-      websocket: WebSocket,
-      getToken: () => signToken({ tenant }),
-    })
-    t.teardown(() => client.disconnect())
-    client.connect()
-    return client
-  }
-  const [suspended, stays] = [connected('acme'), connected('globex')]
-  await Promise.all([suspended.ready(5_000), stays.ready(5_000)])
-  const answering = answerQuestions(
-    connection,
-    'ask.standing.acme',
-    { onFailure: (error) => Promise.reject(error) },
-    (question) => ({ fallen: (question as StandingQuestion).users }),
+t.test('people of many tenants share a question, and a lost one shields nobody else', async (t) => {
+  const questions: StandingQuestion[] = []
+  const ids = (tenant: string, count: number) =>
+    Array.from({ length: count }, (_, n) => ({ tenant, userId: userId(sha256, tenant, `${n}`) }))
+  // also one whose name every object knows
+  const people = [...ids('acme', 1), ...ids('constructor', 1), ...ids('globex', MAX_STANDING_USERS)]
+  const standing = new Standing({
+    now: Date.now,
+    ask: async (subject, question) => {
+      t.equal(subject, STANDING_SUBJECT)
+      questions.push(question)
+      if (question.tenants.acme === undefined) throw new Error('nobody answers')
+      return { fallen: question.tenants.constructor }
+    },
+  })
+  const fallen = await standing.fallen([...people, ...people])
+  t.same([...fallen], [userId(sha256, 'constructor', '0')])
+  t.same(
+    questions.map(({ tenants }) => Object.values(tenants).flat().length),
+    [MAX_STANDING_USERS, 2],
+    'nobody is asked about twice',
   )
-  t.teardown(() => answering.drain())
-  await eventually(() => suspended.state === 'disconnected')
-  t.equal(stays.state, 'connected')
+  t.same(Object.keys(questions[0]?.tenants ?? {}), ['acme', 'constructor', 'globex'])
 })
 
 t.test('who is suspended says nothing over HTTP either, connected or not', async (t) => {
@@ -90,17 +103,10 @@ t.test('who is suspended says nothing over HTTP either, connected or not', async
   t.equal(await say('anna'), 200, 'while nobody can say who is suspended')
   const asked: number[] = []
   const ben = userId(sha256, 'acme', 'ben')
-  const answering = answerQuestions(
-    connection,
-    'ask.standing.acme',
-    { onFailure: (error) => Promise.reject(error) },
-    (question) => {
-      const { users } = question as StandingQuestion
-      asked.push(users.length)
-      return { fallen: users.filter((user) => user === ben) }
-    },
-  )
-  t.teardown(() => answering.drain())
+  answerStanding(t, connection, (users) => {
+    asked.push(users.length)
+    return users.filter((user) => user === ben)
+  })
   for (let n = 0; n < 5; n++) t.equal(await say('cleo'), 200)
   for (let n = 0; n < 5; n++) t.equal(await say('ben'), 403)
   t.same(asked, [1, 1], 'what was answered holds for a moment')

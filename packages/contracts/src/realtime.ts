@@ -92,10 +92,16 @@ export interface AuthoriseAnswer {
   info?: unknown
 }
 
-/** Which of these users may not be connected (any more): suspended, or all of a tenant that is. */
+/**
+ * Where realtime asks who may not be connected any more, of many tenants at once. `_` is nobody's tenant, so that who may
+ * ask and answer `ask.standing.<tenant>` may this.
+ */
+export const STANDING_SUBJECT = 'ask.standing._'
+
+/** Which of these users may not be connected (any more): suspended, deleted, or all of a tenant that is suspended. */
 export interface StandingQuestion {
-  /** Internal ids, at most `MAX_STANDING_USERS`. */
-  users: readonly string[]
+  /** Internal ids by tenant, at most `MAX_STANDING_USERS` in all. */
+  tenants: Readonly<Record<string, readonly string[]>>
 }
 
 /** The answer to it. */

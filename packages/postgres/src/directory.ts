@@ -1,3 +1,4 @@
+import { plainArray, textArray } from './arrays.js'
 import type { Queryable, Tx } from './tx.js'
 
 /** Who exists: tenants, users and their devices. One tenant a transaction (request role). */
@@ -46,10 +47,13 @@ export async function lockTenantRules(tx: Tx, tenant: string): Promise<void> {
   await tx.query({ text: 'SELECT FROM tenants WHERE id = $1 FOR NO KEY UPDATE', values: [tenant] })
 }
 
-/** Whether a signed-in person may still do something: both must be active. A user nobody has stored is `null`. */
+/**
+ * Whether a signed-in person may still do something: both must be active. A user nobody has stored is `null`; one who was
+ * deleted, and not stored again, is `deleted` for as long as `maintain` remembers it.
+ */
 export interface Standing {
   tenant: 'active' | 'suspended'
-  user: 'active' | 'suspended' | null
+  user: 'active' | 'suspended' | 'deleted' | null
 }
 
 /** Undefined when there is no such tenant. */
@@ -58,25 +62,26 @@ export async function findStanding(
   who: { tenant: string; userId: string },
 ): Promise<Standing | undefined> {
   const { rows } = await tx.query<Standing>({
-    text: `SELECT t.status AS tenant, u.status AS user
-      FROM tenants t LEFT JOIN users u ON u.tenant_id = t.id AND u.id = $2 WHERE t.id = $1`,
+    text: `SELECT t.status AS tenant, coalesce(u.status, CASE WHEN d.id IS NOT NULL THEN 'deleted' END) AS user
+      FROM tenants t LEFT JOIN users u ON u.tenant_id = t.id AND u.id = $2
+        LEFT JOIN deleted_users d ON d.tenant_id = t.id AND d.id = $2 WHERE t.id = $1`,
     values: [who.tenant, who.userId],
     name: 'edge-standing',
   })
   return rows[0]
 }
 
-/** Those of some users who may do nothing any more: suspended, or all when their tenant is, or is not there. */
+/**
+ * Those of some users who may do nothing any more: suspended, deleted, or all of a tenant that is suspended or not there.
+ * One statement for any number of tenants, each of which is read as that tenant alone, so no transaction is needed.
+ */
 export async function findFallen(
-  tx: Tx,
-  who: { tenant: string; userIds: readonly string[] },
+  database: Queryable,
+  people: readonly { tenant: string; userId: string }[],
 ): Promise<string[]> {
-  const { rows } = await tx.query<{ id: string }>({
-    text: `SELECT asked.id FROM unnest($2::uuid[]) AS asked (id)
-      LEFT JOIN tenants t ON t.id = $1
-      LEFT JOIN users u ON u.tenant_id = $1 AND u.id = asked.id
-      WHERE t.status IS DISTINCT FROM 'active' OR u.status = 'suspended'`,
-    values: [who.tenant, who.userIds],
+  const { rows } = await database.query<{ id: string }>({
+    text: 'SELECT id FROM find_fallen($1, $2) AS fallen (id)',
+    values: [textArray(people.map(({ tenant }) => tenant)), plainArray(people.map(({ userId }) => userId))],
     name: 'edge-fallen',
   })
   return rows.map(({ id }) => id)
@@ -167,7 +172,7 @@ export async function listUsers(
 
 /**
  * Deletes a user with devices, subscriptions and preferences; what was sent stays in the history, and what was put off
- * no longer than the rest of it.
+ * no longer than the rest of it. That they were is remembered, for their tokens go on.
  */
 export async function deleteUser(tx: Tx, user: { tenant: string; id: string }): Promise<boolean> {
   await tx.query({
@@ -183,7 +188,12 @@ export async function deleteUser(tx: Tx, user: { tenant: string; id: string }): 
     text: 'DELETE FROM users WHERE tenant_id = $1 AND id = $2',
     values: [user.tenant, user.id],
   })
-  return rowCount === 1
+  if (rowCount === 0) return false
+  await tx.query({
+    text: 'INSERT INTO deleted_users (tenant_id, id) VALUES ($1, $2) ON CONFLICT (tenant_id, id) DO UPDATE SET at = now()',
+    values: [user.tenant, user.id],
+  })
+  return true
 }
 
 export interface DeviceRecord {

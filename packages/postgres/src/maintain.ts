@@ -13,7 +13,7 @@ export interface Maintained {
   readonly partitionsMade: number
   readonly partitionsDropped: number
   readonly idempotencyKeys: number
-  /** Counters, signals, cancels and fan-outs that nothing asks for any more. */
+  /** Counters, signals, cancels, fan-outs and names of the deleted that nothing asks for any more. */
   readonly leftovers: number
 }
 
@@ -61,11 +61,14 @@ async function dropOldPartitions(database: Queryable, retainDays: number): Promi
 
 /** A cancel outlives the longest wait. */
 const CANCEL_DAYS = 400
+/** Tokens of ours live a day; those that others sign are taken to live no longer than this. */
+const DELETED_USER_DAYS = 30
 
 async function deleteLeftovers(database: Queryable, retainDays: number): Promise<number> {
   const aged: readonly [string, string, number][] = [
     ['frequency_counters', 'ends_at < now() - make_interval(days => $1::integer)', 0],
     ['signals', 'first_seen < now() - make_interval(days => $1::integer)', retainDays],
+    ['deleted_users', 'at < now() - make_interval(days => $1::integer)', DELETED_USER_DAYS],
     ['cancels', 'at < now() - make_interval(days => $1::integer)', CANCEL_DAYS],
     ['fanouts', 'due_at IS NULL AND created_at < now() - make_interval(days => $1::integer)', retainDays],
   ]

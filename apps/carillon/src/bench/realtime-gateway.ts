@@ -1,4 +1,4 @@
-import { askSubject } from '@carillon/contracts'
+import { askSubject, STANDING_SUBJECT } from '@carillon/contracts'
 import { type Answering, answerQuestions, type Connection } from '@carillon/jetstream'
 import { TENANT } from './realtime-dialects.js'
 
@@ -9,7 +9,7 @@ export function answerAsGateway(connection: Connection): AsyncDisposable {
   }
   const answering: Answering[] = [
     answerQuestions(connection, askSubject('channel-rules', TENANT), { onFailure }, () => ({ rules: [] })),
-    answerQuestions(connection, askSubject('standing', TENANT), { onFailure }, () => ({ fallen: [] })),
+    answerQuestions(connection, STANDING_SUBJECT, { onFailure }, () => ({ fallen: [] })),
   ]
   return {
     async [Symbol.asyncDispose]() {

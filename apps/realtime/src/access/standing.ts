@@ -1,6 +1,6 @@
 import {
-  askSubject,
   MAX_STANDING_USERS,
+  STANDING_SUBJECT,
   type StandingAnswer,
   type StandingQuestion,
 } from '@carillon/contracts'
@@ -24,8 +24,8 @@ const ASKED_MS = 5_000
 const MAX_ASKED = 10_000
 
 /**
- * Who may not be connected any more, though their token is still good: suspended users, and everybody of a suspended
- * tenant. Asked again and again rather than told, so that no lost message leaves a door open.
+ * Who may not be connected any more, though their token is still good: suspended and deleted users, and everybody of a
+ * suspended tenant. Asked again and again rather than told, so that no lost message leaves a door open.
  */
 export class Standing {
   readonly #deps: StandingDeps
@@ -55,17 +55,14 @@ export class Standing {
     return !fallen.has(userId)
   }
 
-  /** Those of the holders who may stay no longer. The people of tenants that nobody answers for stay. */
+  /**
+   * Those of the holders who may stay no longer; users of any tenants share a question, as many as it takes. Those whom
+   * nobody answers for stay.
+   */
   async fallen(holders: readonly Holder[]): Promise<ReadonlySet<string>> {
-    const byTenant = new Map<string, Set<string>>()
-    for (const { tenant, userId } of holders) {
-      const users = byTenant.get(tenant) ?? new Set()
-      byTenant.set(tenant, users.add(userId))
-    }
+    const people = [...new Map(holders.map((holder) => [holder.userId, holder])).values()]
     const answers = await Promise.allSettled(
-      [...byTenant].flatMap(([tenant, users]) =>
-        chunks([...users], MAX_STANDING_USERS).map((chunk) => this.#ask(tenant, chunk)),
-      ),
+      chunks(people, MAX_STANDING_USERS).map((some) => this.#ask(some)),
     )
     const fallen = new Set(answers.flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : [])))
     const until = this.#deps.now() + REFUSED_MS
@@ -73,10 +70,15 @@ export class Standing {
     return fallen
   }
 
-  async #ask(tenant: string, users: readonly string[]): Promise<readonly string[]> {
-    const answer = (await this.#deps.ask(askSubject('standing', tenant), {
-      users,
-    })) as Partial<StandingAnswer>
+  async #ask(people: readonly Holder[]): Promise<readonly string[]> {
+    const byTenant = new Map<string, string[]>()
+    for (const { tenant, userId } of people) {
+      const users = byTenant.get(tenant)
+      if (users === undefined) byTenant.set(tenant, [userId])
+      else users.push(userId)
+    }
+    const tenants = Object.fromEntries(byTenant)
+    const answer = (await this.#deps.ask(STANDING_SUBJECT, { tenants })) as Partial<StandingAnswer>
     return Array.isArray(answer?.fallen) ? answer.fallen : []
   }
 }
