@@ -1,4 +1,4 @@
-import { authoriseSubject } from '@carillon/contracts'
+import { authoriseSubject, STANDING_SUBJECT, type StandingQuestion } from '@carillon/contracts'
 import { answerQuestions } from '@carillon/jetstream'
 import { eventually, useRedis } from '@carillon/testkit'
 import t from 'tap'
@@ -130,9 +130,9 @@ t.test('who listens by SSE reads a room back over HTTP, and no channel is opened
 
   const fallen = answerQuestions(
     connection,
-    'ask.standing.acme',
+    STANDING_SUBJECT,
     { onFailure: (error) => Promise.reject(error) },
-    (question) => ({ fallen: (question as { users: string[] }).users }),
+    (question) => ({ fallen: Object.values((question as StandingQuestion).tenants).flat() }),
   )
   t.teardown(() => fallen.drain())
   await connection.flush()
