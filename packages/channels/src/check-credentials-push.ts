@@ -9,7 +9,7 @@ import { createEgressGuard } from './egress/guard.js'
 import { createAccessTokens } from './fcm/access-token.js'
 import { readFcmCredentials } from './fcm/credentials.js'
 import { fcmVerdict } from './fcm/verdict.js'
-import { createWire } from './fcm/wire.js'
+import { createFcmWire } from './fcm/wire.js'
 import { type ChannelSettings, timeoutsOf } from './settings.js'
 import { readWebPushCredentials } from './webpush/credentials.js'
 
@@ -41,7 +41,7 @@ export async function tryFcm(
   const timeouts = timeoutsOf(settings)
   const guard = createEgressGuard({ allowPrivate: true })
   const agent = createEgressAgent({ guard, timeouts, ca: settings.ca, connections: 1 })
-  const wire = createWire({ dial: settings.endpoints?.fcm, ca: settings.ca, timeouts })
+  const wire = createFcmWire({ dial: settings.endpoints?.fcm, ca: settings.ca, timeouts })
   try {
     const tokens = createAccessTokens({
       credentials,
@@ -54,7 +54,7 @@ export async function tryFcm(
     if (!access.ok) return fromVerdict(access.verdict, FCM_REMEDIES, otherwise)
     const answer = await wire.request({
       path: `/v1/projects/${encodeURIComponent(credentials.projectId)}/messages:send`,
-      headers: { authorization: `Bearer ${access.token}` },
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${access.token}` },
       body: JSON.stringify({ validate_only: true, message: { token: NO_FCM_TOKEN } }),
       signal,
     })

@@ -13,7 +13,12 @@ const shown = (verdict: Verdict) => ('reason' in verdict ? `${verdict.kind} ${ve
 
 t.test('FCM: each answer has one verdict', async (t) => {
   const fcm = (status: number, error: object, retryAfter?: string) =>
-    shown(fcmVerdict({ kind: 'answer', status, text: JSON.stringify({ error }), retryAfter }, 0))
+    shown(
+      fcmVerdict(
+        { kind: 'answer', status, text: JSON.stringify({ error }), headers: { 'retry-after': retryAfter } },
+        0,
+      ),
+    )
   const coded = (errorCode: string, more: object = {}) => ({ details: [{ errorCode }], ...more })
   t.equal(fcm(404, coded('UNREGISTERED')), 'address UNREGISTERED')
   t.equal(
@@ -35,18 +40,21 @@ t.test('FCM: each answer has one verdict', async (t) => {
   t.equal(fcm(503, coded('UNAVAILABLE')), 'retry UNAVAILABLE')
   t.equal(fcm(500, coded('INTERNAL')), 'retry INTERNAL')
   t.equal(
-    shown(fcmVerdict({ kind: 'answer', status: 502, text: '<html>', retryAfter: undefined }, 0)),
+    shown(fcmVerdict({ kind: 'answer', status: 502, text: '<html>', headers: {} }, 0)),
     'retry HTTP_502',
   )
   t.equal(
-    shown(fcmVerdict({ kind: 'answer', status: 404, text: '<html>', retryAfter: undefined }, 0)),
+    shown(fcmVerdict({ kind: 'answer', status: 404, text: '<html>', headers: {} }, 0)),
     'config PROJECT_NOT_FOUND',
   )
-  t.match(fcmVerdict({ kind: 'answer', status: 200, text: '{"name":"m"}', retryAfter: undefined }, 0), {
+  t.match(fcmVerdict({ kind: 'answer', status: 200, text: '{"name":"m"}', headers: {} }, 0), {
     providerId: 'm',
   })
   t.equal(shown(fcmVerdict({ kind: 'no-answer', reason: 'TIMEOUT' }, 0)), 'unknown TIMEOUT')
-  t.equal(shown(fcmVerdict({ kind: 'not-sent', reason: 'REFUSED_STREAM' }, 0)), 'retry REFUSED_STREAM')
+  t.equal(
+    shown(fcmVerdict({ kind: 'not-sent', reason: 'REFUSED_STREAM', refused: false }, 0)),
+    'retry REFUSED_STREAM',
+  )
 })
 
 t.test('SMS: each answer has one verdict', async (t) => {

@@ -16,10 +16,11 @@ import { fcmMeasured } from './payload.js'
 import { openSdk, type Sdk, type SdkRequest, sdkResponse } from './sdk.js'
 import { createTopics } from './topics.js'
 import { fcmVerdict } from './verdict.js'
-import { createWire } from './wire.js'
+import { createFcmWire } from './wire.js'
 import { type Authorised, withAccessToken } from './with-access-token.js'
 
 const CONCURRENCY = 1000
+const JSON_TYPE = { 'content-type': 'application/json' }
 const MAX_CONDITION_TOPICS = 5
 /** Where the host begins in what the SDK asks for. */
 const ORIGIN_START = 'https://'.length
@@ -52,7 +53,7 @@ export function openFcmSender(value: unknown, settings: ChannelSettings): Sender
     dispatcher: agent,
     timeoutMs: timeouts.requestMs,
   })
-  const wire = createWire({ dial: settings.endpoints?.fcm, ca: settings.ca, timeouts })
+  const wire = createFcmWire({ dial: settings.endpoints?.fcm, ca: settings.ca, timeouts })
   const attempts = new Map<string, Waiting>()
   let sdk: Promise<Sdk> | undefined
   let lastAttempt = 0
@@ -80,7 +81,7 @@ export function openFcmSender(value: unknown, settings: ChannelSettings): Sender
     waiting.outcome = await withAccessToken(tokens, (token) =>
       wire.request({
         path,
-        headers: { ...request.headers, authorization: `Bearer ${token}` },
+        headers: { ...request.headers, ...JSON_TYPE, authorization: `Bearer ${token}` },
         body,
         signal: waiting.signal,
       }),

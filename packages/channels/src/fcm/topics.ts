@@ -1,11 +1,11 @@
 import type { Dispatcher } from 'undici'
-import { post } from '../egress/post.js'
+import { type HttpOutcome, post } from '../egress/post.js'
 import type { TopicChange } from '../sender.js'
 import type { DialAddress } from '../settings.js'
 import type { Verdict } from '../verdict.js'
 import type { AccessTokens } from './access-token.js'
 import { type Sdk, type SdkRequest, sdkResponse } from './sdk.js'
-import { type FcmAnswer, fcmVerdict } from './verdict.js'
+import { fcmVerdict } from './verdict.js'
 import { withAccessToken } from './with-access-token.js'
 
 /** Tokens that Google takes in one call. */
@@ -45,8 +45,8 @@ export function createTopics(options: TopicsOptions): Topics {
   // The SDK hands on the very array that it was given, which tells calls apart.
   const calls = new WeakMap<readonly string[], { signal: AbortSignal; verdict?: Verdict }>()
 
-  const ask = async (request: SdkRequest, signal: AbortSignal, token: string): Promise<FcmAnswer> => {
-    const outcome = await post({
+  const ask = (request: SdkRequest, signal: AbortSignal, token: string): Promise<HttpOutcome> =>
+    post({
       url: `${origin}${new URL(request.url).pathname}`,
       headers: { ...request.headers, authorization: `Bearer ${token}`, 'content-type': 'application/json' },
       body: JSON.stringify(request.data),
@@ -55,10 +55,6 @@ export function createTopics(options: TopicsOptions): Topics {
       timeoutMs: options.timeoutMs,
       maxAnswerBytes: MAX_ANSWER_BYTES,
     })
-    if (outcome.kind !== 'answer') return outcome
-    const after = outcome.headers['retry-after']
-    return { ...outcome, retryAfter: Array.isArray(after) ? after[0] : after }
-  }
 
   const some = async (tokens: string[], change: TopicChange, signal: AbortSignal): Promise<Verdict[]> => {
     const call: { signal: AbortSignal; verdict?: Verdict } = { signal }

@@ -1,11 +1,6 @@
+import type { HttpOutcome } from '../egress/post.js'
 import { retryAfterMs } from '../retry-after.js'
 import type { Verdict } from '../verdict.js'
-
-/** What the wire brought for one request. */
-export type FcmAnswer =
-  | { kind: 'answer'; status: number; text: string; retryAfter: string | undefined }
-  | { kind: 'not-sent'; reason: string }
-  | { kind: 'no-answer'; reason: string }
 
 interface FcmError {
   /** google.rpc.Code, such as NOT_FOUND. */
@@ -25,13 +20,13 @@ const OUTAGE_WAIT_MS = 10_000
  * One 400 covers a bad token and a bad message; the field `message.token` in the details tells them apart, and the
  * words "registration token" where the details name no field.
  */
-export function fcmVerdict(answer: FcmAnswer, nowMs: number): Verdict {
+export function fcmVerdict(answer: HttpOutcome, nowMs: number): Verdict {
   if (answer.kind === 'not-sent') return { kind: 'retry', reason: answer.reason }
   if (answer.kind === 'no-answer') return { kind: 'unknown', reason: answer.reason }
   const { status } = answer
   if (status >= 200 && status < 300) return accepted(answer.text)
   const error = readError(answer.text)
-  const afterMs = retryAfterMs(answer.retryAfter, nowMs)
+  const afterMs = retryAfterMs(answer.headers['retry-after'], nowMs)
   switch (error.code || error.status) {
     case 'UNREGISTERED':
     case 'NOT_FOUND':

@@ -1,14 +1,14 @@
+import type { HttpOutcome } from '../egress/post.js'
 import type { Verdict } from '../verdict.js'
 import type { AccessTokens } from './access-token.js'
-import type { FcmAnswer } from './verdict.js'
 
 /** What came of a request, or why there is no access token to make it with. */
-export type Authorised = { answer: FcmAnswer } | { verdict: Verdict }
+export type Authorised = { answer: HttpOutcome } | { verdict: Verdict }
 
 /** Asks with an access token, and once more with a new one when the first was refused. */
 export async function withAccessToken(
   tokens: AccessTokens,
-  ask: (token: string) => Promise<FcmAnswer>,
+  ask: (token: string) => Promise<HttpOutcome>,
 ): Promise<Authorised> {
   const first = await tokens.get()
   if (!first.ok) return { verdict: first.verdict }

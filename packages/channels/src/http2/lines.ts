@@ -1,20 +1,25 @@
 import { type ClientHttp2Session, connect } from 'node:http2'
-import { connect as connectTls } from 'node:tls'
-import { trustedContext } from '../egress/agent.js'
-import type { DialAddress, Timeouts } from '../settings.js'
+import type { TLSSocket } from 'node:tls'
 
-export const FCM_HOST = 'fcm.googleapis.com'
-/** Google lets 100 streams run on one connection. */
-const STREAMS = 100
 /** 100 streams at 50 ms are 2000 messages a second; this is more than one process has to say. */
 const LINES = 8
+/** The most streams of a connection, which is what providers allow. */
+const STREAMS = 100
 /** What was idle for so long may be forgotten by something in between, without a word. */
 const IDLE_MS = 4 * 60_000
 
 export interface LinesOptions {
-  dial: DialAddress | undefined
-  ca: string | undefined
-  timeouts: Timeouts
+  /** `https://…` of the provider. */
+  origin: string
+  /** Begins a TLS connection that offers `h2`. */
+  dial(): TLSSocket
+  connectMs: number
+  /** Streams of a connection whose peer has not said yet how many it takes; at most 100. */
+  streamsUnasked: number
+  /** A line takes more than it did. */
+  onRoom(): void
+  /** The peer chose another protocol; the line is closed, and nothing was written on it. */
+  onOtherProtocol?(): void
 }
 
 /** One connection. Whoever takes it gives it back by `release`. */
@@ -28,39 +33,51 @@ export interface Line {
   answeredAt: number
 }
 
-/** HTTP/2 connections to FCM, opened on demand and kept; the next one only when those before it are full. */
+/** HTTP/2 connections to one provider, opened on demand and kept; the next one only when those before it are full. */
 export interface Lines extends AsyncDisposable {
   /** A line with room for one more stream; undefined when every one is full. */
   take(): Line | undefined
   release(line: Line): void
   /** Closes, once what is under way has ended, every line that brought no answer since then (milliseconds). */
   abandon(since: number): void
+  /** True while no connection is open. */
+  isEmpty(): boolean
 }
 
 export function createLines(options: LinesOptions): Lines {
   const lines: Line[] = []
   const sessions = new Set<ClientHttp2Session>()
-  const trust = trustedContext(options.ca)
 
   const open = (): Line => {
-    const session = connect(`https://${FCM_HOST}`, {
+    const session = connect(options.origin, {
       peerMaxConcurrentStreams: STREAMS,
-      createConnection: () =>
-        connectTls({
-          host: options.dial?.host ?? FCM_HOST,
-          port: options.dial?.port ?? 443,
-          servername: FCM_HOST,
-          ALPNProtocols: ['h2'],
-          ...trust,
-        }),
+      createConnection: () => {
+        const socket = options.dial()
+        // Comes before the session's own listener, which would begin to speak HTTP/2.
+        socket.once('secureConnect', () => {
+          if (socket.alpnProtocol === 'h2') return
+          session.destroy(new OtherProtocolError('The peer does not speak HTTP/2.'))
+          options.onOtherProtocol?.()
+        })
+        return socket
+      },
     })
-    const line: Line = { session, open: 0, limit: STREAMS, usedAt: Date.now(), answeredAt: 0 }
+    const line: Line = {
+      session,
+      open: 0,
+      limit: options.streamsUnasked,
+      usedAt: Date.now(),
+      answeredAt: 0,
+    }
     sessions.add(session)
-    const greeting = setTimeout(() => session.destroy(), options.timeouts.connectMs)
+    const greeting = setTimeout(() => session.destroy(), options.connectMs)
     session.once('connect', () => clearTimeout(greeting))
     session.on('remoteSettings', ({ maxConcurrentStreams }) => {
       line.limit = Math.max(1, Math.min(STREAMS, maxConcurrentStreams ?? STREAMS))
+      options.onRoom()
     })
+    // Streams that wait for an answer have timers of their own, shorter than this.
+    session.setTimeout(IDLE_MS, () => session.close())
     // Each stream reports its own failure; a session without a listener would throw.
     session.on('error', () => session.destroy())
     session.on('close', () => {
@@ -95,6 +112,7 @@ export function createLines(options: LinesOptions): Lines {
     abandon(since) {
       for (const { session, answeredAt } of lines) if (answeredAt < since) session.close()
     },
+    isEmpty: () => sessions.size === 0,
     async [Symbol.asyncDispose]() {
       await Promise.all(
         [...sessions].map(
@@ -107,4 +125,8 @@ export function createLines(options: LinesOptions): Lines {
       )
     },
   }
+}
+
+class OtherProtocolError extends Error {
+  readonly code = 'OTHER_PROTOCOL'
 }

@@ -1,26 +1,26 @@
-import { type ClientHttp2Stream, constants } from 'node:http2'
+import { type ClientHttp2Stream, constants, type IncomingHttpHeaders } from 'node:http2'
 import type { AbortCallbacks } from '../abort-callbacks.js'
-import type { FcmAnswer } from './verdict.js'
-
-const MAX_ANSWER_BYTES = 65_536
+import type { HttpOutcome } from '../egress/post.js'
 
 export interface ExchangeOptions {
-  body: string
+  body: string | Buffer
   signal: AbortSignal
   timeoutMs: number
+  /** Bytes of the answer that are read; the rest is refused. */
+  maxAnswerBytes: number
   aborts: AbortCallbacks
 }
 
 /** Writes the body and waits for the answer. Settles when the stream closes, and closes it after `timeoutMs`. */
-export function exchange(stream: ClientHttp2Stream, options: ExchangeOptions): Promise<FcmAnswer> {
+export function exchange(stream: ClientHttp2Stream, options: ExchangeOptions): Promise<HttpOutcome> {
   const { signal, aborts } = options
   return new Promise((resolve) => {
     const parts: Buffer[] = []
     let size = 0
-    let status = 0
-    let retryAfter: string | undefined
+    let headers: IncomingHttpHeaders | undefined
     let problem: Error | undefined
     let stopped = false
+    let full = false
     const stop = () => {
       stopped = true
       stream.close(constants.NGHTTP2_CANCEL)
@@ -28,14 +28,17 @@ export function exchange(stream: ClientHttp2Stream, options: ExchangeOptions): P
     const timer = setTimeout(stop, options.timeoutMs)
     if (signal.aborted) stop()
     else aborts.add(signal, stop)
-    stream.on('response', (headers) => {
-      status = Number(headers[':status'])
-      const after = headers['retry-after']
-      retryAfter = Array.isArray(after) ? after[0] : after
+    stream.on('response', (answered) => {
+      headers = answered
     })
     stream.on('data', (part: Buffer) => {
       size += part.length
-      if (size <= MAX_ANSWER_BYTES) parts.push(part)
+      if (size <= options.maxAnswerBytes) {
+        parts.push(part)
+        return
+      }
+      full = true
+      stream.close(constants.NGHTTP2_CANCEL)
     })
     stream.on('error', (error) => {
       problem = error
@@ -43,16 +46,20 @@ export function exchange(stream: ClientHttp2Stream, options: ExchangeOptions): P
     stream.on('close', () => {
       clearTimeout(timer)
       aborts.remove(signal, stop)
-      if (stream.readableEnded && status > 0) {
-        resolve({ kind: 'answer', status, retryAfter, text: Buffer.concat(parts).toString('utf8') })
+      const status = Number(headers?.[':status'] ?? 0)
+      if (headers && status > 0 && (full || stream.readableEnded)) {
+        const text = parts.length === 0 ? '' : Buffer.concat(parts).toString('utf8')
+        resolve({ kind: 'answer', status, headers, text })
         return
       }
       const refused = stream.rstCode === constants.NGHTTP2_REFUSED_STREAM
       // Without an id it never became a stream of the session.
       if (refused || stream.id === undefined) {
+        const code = codeOf(problem)
         resolve({
           kind: 'not-sent',
-          reason: refused ? 'REFUSED_STREAM' : (codeOf(problem) ?? 'CONNECTION_FAILED'),
+          reason: refused ? 'REFUSED_STREAM' : (code ?? 'CONNECTION_FAILED'),
+          refused: code === 'EGRESS_REFUSED',
         })
         return
       }
