@@ -4,8 +4,8 @@ import { type AddressInfo, createServer } from 'node:net'
 import { startSimulators } from '@carillon/simulators'
 import t from 'tap'
 import webpush from 'web-push'
-import { type Address, createRegistry, openSender } from '../src/index.js'
-import { HASTY, kinds, never, openWorld, outgoing, PATIENT, times, words } from './fixtures.js'
+import { type Address, createRegistry, openSender, type Verdict } from '../src/index.js'
+import { HASTY, kinds, never, openWorld, outgoing, PATIENT, times, until, words } from './fixtures.js'
 
 const { simulators, settings, registry, shownTo, close } = await openWorld()
 t.teardown(close)
@@ -39,7 +39,36 @@ t.test('signs once for a service, and keeps its connections', async (t) => {
   const { connections } = service.server.counters
   t.same(kinds(await send(...times(600, () => outgoing(toBrowser())))), { accepted: 600 })
   t.equal(service.counters.jwts.size, 1)
-  t.ok(service.server.counters.connections - connections <= 128)
+  t.ok(service.server.counters.connections - connections <= 8)
+  t.ok(service.server.counters.maxOpenStreams > 1, 'side by side on one connection')
+})
+
+t.test('serves as well a push service that knows HTTP/1.1 alone', async (t) => {
+  service.server.http1Only = true
+  t.teardown(() => {
+    service.server.http1Only = false
+  })
+  await using plain = openSender('webpush', simulators.credentials.webpush, settings)
+  const { counters } = service.server
+  const { sessions, connections } = counters
+  const browsers = times(40, () => service.registerDevice())
+  const batch = browsers.map((device) => outgoing(addressOf(device)))
+  t.same(kinds(await plain.send(batch, never())), { accepted: 40 })
+  t.ok(browsers.every(({ received }) => received === 1))
+  const asked = counters.connections - connections
+  t.ok(asked <= 8 + 40, `${asked} connections`)
+  t.same(kinds(await plain.send(batch, never())), { accepted: 40 })
+  t.ok(counters.connections - connections < asked + 8, 'kept, and HTTP/2 is not asked for again')
+  t.equal(counters.sessions, sessions)
+  service.faults.rules.push({ times: 1, reply: fault(429, 'slow down', { 'retry-after': '17' }) })
+  const later: Verdict = { kind: 'retry', reason: 'TOO_MANY_REQUESTS', afterMs: 17_000 }
+  t.same(await plain.send([outgoing(toBrowser())], never()), [later])
+  for (const reply of ['reset', 'fin', 'refuse'] as const) {
+    service.faults.heal()
+    service.faults.rules.push({ times: 1, reply })
+    t.match(words(await plain.send([outgoing(toBrowser())], never())), [/^unknown /], reply)
+    t.same(words(await plain.send([outgoing(toBrowser())], never())), ['accepted'])
+  }
 })
 
 t.test('tells a dead subscription from a wrong key, a big message and one that shows nothing', async (t) => {
@@ -127,9 +156,28 @@ t.test('says unknown when there is no answer, and settles the others', async (t)
   for (const reply of ['reset', 'fin', 'refuse'] as const) {
     service.faults.heal()
     service.faults.rules.push({ times: 1, reply })
-    t.match(words(await send(outgoing(toBrowser()))), [/^unknown /], reply)
+    // a stream that was refused was not processed (RFC 9113, 8.7)
+    const expected = reply === 'refuse' ? 'retry REFUSED_STREAM' : /^unknown /
+    t.match(words(await send(outgoing(toBrowser()))), [expected], reply)
     t.same(words(await send(outgoing(toBrowser()))), ['accepted'])
   }
+})
+
+t.test('loses nothing and shows nothing twice when connections go away under 300 messages', async (t) => {
+  service.faults.rules.push({ reply: { latencyMs: 150 } })
+  const browsers = times(300, () => service.registerDevice())
+  const { pushes } = service.counters
+  const under = send(...browsers.map((device) => outgoing(addressOf(device))))
+  await until(() => service.counters.pushes > pushes + 100)
+  service.server.goAway()
+  const verdicts = await under
+  const counts = kinds(verdicts)
+  t.equal((counts.accepted ?? 0) + (counts.retry ?? 0), 300, JSON.stringify(counts))
+  t.same(
+    browsers.map(({ received }) => received),
+    verdicts.map(({ kind }) => (kind === 'accepted' ? 1 : 0)),
+    'accepted is exactly what arrived',
+  )
 })
 
 t.test('a pair of keys that nobody subscribed with is the fault of the subscriptions', async (t) => {
@@ -154,6 +202,17 @@ t.test('refuses endpoints that are no push service before anything is sent', asy
   ]
   const batch = endpoints.map((endpoint) => outgoing({ ...toBrowser(), endpoint }))
   t.same([...new Set(words(await guarded.send(batch, never())))], ['address ENDPOINT_REFUSED'])
+  // a name is known by where it leads, when it is dialled
+  const { connections } = service.server.counters
+  const { allowPrivateEgress: _allowed, ...reach } = settings
+  const named = openSender('webpush', simulators.credentials.webpush, {
+    ...reach,
+    webPushHosts: ['localhost'],
+  })
+  t.teardown(() => named[Symbol.asyncDispose]())
+  const local = outgoing({ ...toBrowser(), endpoint: `https://localhost:${service.port}/push/x` })
+  t.same(words(await named.send([local], never())), ['address ENDPOINT_REFUSED'])
+  t.equal(service.server.counters.connections, connections)
   t.equal(service.counters.pushes, pushes)
 })
 

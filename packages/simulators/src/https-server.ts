@@ -58,6 +58,8 @@ export interface HttpsCounters {
 export interface HttpsServer extends AsyncDisposable {
   readonly port: number
   readonly counters: HttpsCounters
+  /** True offers new connections HTTP/1.1 alone. Default false. */
+  http1Only: boolean
   /** Tells every session to go away; what is in flight is still answered. */
   goAway(): void
   /** Cuts every connection: `fin` or `rst`. */
@@ -138,7 +140,11 @@ export async function startHttpsServer(options: HttpsServerOptions): Promise<Htt
   const http1 = createHttp1Server((request, response) => serve(overHttp1(request, response)))
   const server = createTlsServer({
     ...options.identity,
-    ALPNProtocols: options.http1 ? ['h2', 'http/1.1'] : ['h2'],
+    ALPNCallback({ protocols }) {
+      const spoken = simulator.http1Only ? [] : ['h2']
+      if (options.http1) spoken.push('http/1.1')
+      return spoken.find((protocol) => protocols.includes(protocol))
+    },
   })
   server.on('connection', (socket: Socket) => {
     counters.connections++
@@ -157,9 +163,10 @@ export async function startHttpsServer(options: HttpsServerOptions): Promise<Htt
     server.once('error', reject)
     server.listen(options.port ?? 0, '127.0.0.1', resolve)
   })
-  return {
+  const simulator: HttpsServer = {
     port: (server.address() as AddressInfo).port,
     counters,
+    http1Only: false,
     goAway() {
       for (const session of sessions.keys()) goAway(session)
     },
@@ -177,6 +184,7 @@ export async function startHttpsServer(options: HttpsServerOptions): Promise<Htt
       await closed
     },
   }
+  return simulator
 }
 
 export function emptyCounters(): HttpsCounters {

@@ -1,16 +1,18 @@
 import { createSign } from 'node:crypto'
 import { type ClientHttp2Session, connect } from 'node:http2'
+import { isIP } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import type { RawClient } from './push-raw.js'
 import type { Seen, Stage } from './push-simulators.js'
 
-/** A request made beforehand. */
-interface Prepared {
+/** A request as it goes out. */
+export interface Prepared {
   headers: Record<string, string>
   body: Buffer
 }
 
 interface Http2Options {
+  /** As the certificate names it. */
   host: string
   dial: { host: string; port: number }
   ca: string
@@ -49,7 +51,7 @@ export async function openRawFcm(stage: Stage, seen: Seen): Promise<RawClient> {
     },
     body: Buffer.from(JSON.stringify({ message: raw })),
   }))
-  return openHttp2(options, requests)
+  return openHttp2(options, (index) => requests[index % requests.length] as Prepared)
 }
 
 /** APNs' provider API, with the headers and the token that the sender used. */
@@ -66,17 +68,23 @@ export async function openRawApns(stage: Stage, seen: Seen): Promise<RawClient> 
     }
   })
   const host = 'api.sandbox.push.apple.com'
-  return openHttp2({ host, dial: endpoints.apns, ca, status: 200, ...sizeOf(seen) }, requests)
+  return openHttp2(
+    { host, dial: endpoints.apns, ca, status: 200, ...sizeOf(seen) },
+    (index) => requests[index % requests.length] as Prepared,
+  )
 }
 
-function sizeOf(seen: Seen): { sessions: number; streams: number } {
+export function sizeOf(seen: Seen): { sessions: number; streams: number } {
   return { sessions: seen.sessions, streams: seen.streams }
 }
 
-async function openHttp2(options: Http2Options, requests: readonly Prepared[]): Promise<RawClient> {
+export async function openHttp2(
+  options: Http2Options,
+  requestOf: (index: number) => Prepared,
+): Promise<RawClient> {
   const sessions = await Promise.all(Array.from({ length: options.sessions }, () => openSession(options)))
   const send = async (session: ClientHttp2Session, index: number) => {
-    const { status } = await ask(session, requests[index % requests.length] as Prepared)
+    const { status } = await ask(session, requestOf(index))
     return status === options.status ? 'accepted' : `status ${status}`
   }
   // APNs allows a single stream until a session has had its first answer
@@ -94,7 +102,13 @@ async function openHttp2(options: Http2Options, requests: readonly Prepared[]): 
 function openSession({ host, dial, ca }: Http2Options): Promise<ClientHttp2Session> {
   const session = connect(`https://${host}`, {
     maxSessionMemory: 100,
-    createConnection: () => connectTls({ ...dial, servername: host, ALPNProtocols: ['h2'], ca }),
+    createConnection: () =>
+      connectTls({
+        ...dial,
+        ...(isIP(host) === 0 ? { servername: host } : {}),
+        ALPNProtocols: ['h2'],
+        ca,
+      }),
   })
   return new Promise((resolve, reject) => {
     session.once('error', reject)

@@ -1,6 +1,6 @@
 import { createCipheriv, createECDH, createPrivateKey, hkdfSync, randomBytes, sign } from 'node:crypto'
-import { Agent } from 'undici'
 import type { RawClient } from './push-raw.js'
+import { openHttp2, sizeOf } from './push-raw-http2.js'
 import type { Seen, Stage } from './push-simulators.js'
 
 const LIFE_SECONDS = 12 * 3600
@@ -14,8 +14,8 @@ interface Subscription {
 }
 
 /**
- * A push service over HTTP/1.1 with connections that stay. Each body is encrypted anew with Node's own cryptography,
- * since it can't be prepared: every message needs its own key pair. The VAPID header is signed once.
+ * A push service over HTTP/2. Each body is encrypted anew with Node's own cryptography, since it can't be prepared:
+ * every message needs its own key pair. The VAPID header is signed once.
  */
 export async function openRawWebPush(stage: Stage, seen: Seen): Promise<RawClient> {
   const bodies = seen.kept.map(({ raw }) => Buffer.from(JSON.stringify(raw)))
@@ -24,8 +24,9 @@ export async function openRawWebPush(stage: Stage, seen: Seen): Promise<RawClien
     const [p256dh, auth] = [address.p256dh, address.auth].map((key) => Buffer.from(key, 'base64url'))
     return p256dh && auth ? [{ endpoint: address.endpoint, p256dh, auth }] : []
   })
-  const { origin } = new URL(subscriptions[0]?.endpoint ?? '')
+  const { origin, hostname, port } = new URL(subscriptions[0]?.endpoint ?? '')
   const headers = {
+    ':method': 'POST',
     authorization: vapidHeader(stage.credentials.webpush as VapidKeys, origin),
     'content-encoding': 'aes128gcm',
     'content-type': 'application/octet-stream',
@@ -33,28 +34,15 @@ export async function openRawWebPush(stage: Stage, seen: Seen): Promise<RawClien
     urgency: 'high',
     topic: 'ride',
   }
-  const agent = new Agent({
-    connections: seen.connections,
-    pipelining: 1,
-    connect: { ca: stage.settings.ca },
-  })
-  const send = async (index: number) => {
+  const dial = { host: hostname, port: Number(port) }
+  return openHttp2({ host: hostname, dial, ca: stage.settings.ca, status: 201, ...sizeOf(seen) }, (index) => {
     const subscription = subscriptions[index % subscriptions.length] as Subscription
-    const answer = await agent.request({
-      origin,
-      path: new URL(subscription.endpoint).pathname,
-      method: 'POST',
-      headers,
+    const path = { ':path': new URL(subscription.endpoint).pathname }
+    return {
+      headers: { ...headers, ...path },
       body: encrypt(bodies[index % bodies.length] as Buffer, subscription),
-    })
-    await answer.body.dump()
-    return answer.statusCode === 201 ? 'accepted' : `status ${answer.statusCode}`
-  }
-  // twice as many, so that the next one is encrypted while a connection waits for its answer
-  return {
-    lanes: Array.from({ length: 2 * seen.connections }, () => ({ send })),
-    [Symbol.asyncDispose]: () => agent.close(),
-  }
+    }
+  })
 }
 
 /** One record of aes128gcm (RFC 8188) to a subscription's keys (RFC 8291). */

@@ -1,7 +1,6 @@
 import webpush from 'web-push'
-import { createEgressAgent } from '../egress/agent.js'
 import { createEgressGuard } from '../egress/guard.js'
-import { type HttpOutcome, post } from '../egress/post.js'
+import type { HttpOutcome } from '../egress/post.js'
 import { ChannelError } from '../errors.js'
 import { fitPayload } from '../fit.js'
 import { createInFlight } from '../in-flight.js'
@@ -15,20 +14,18 @@ import { isHidden, SILENT_NOT_POSSIBLE } from '../visibility.js'
 import { readWebPushCredentials } from './credentials.js'
 import { checkEndpoint } from './endpoints.js'
 import { webPushMeasured } from './payload.js'
+import { createPushServices } from './services.js'
 import { createVapidHeaders } from './vapid.js'
 import { webPushVerdict } from './verdict.js'
 
 const CONCURRENCY = 200
-/** To one push service; each carries one message at a time, so 50 ms away these are 2500 a second. */
-const CONNECTIONS = 128
-const MAX_ANSWER_BYTES = 4096
 
-/** Web Push: web-push signs and encrypts, a keep-alive pool with guarded addresses carries. */
+/** Web Push: web-push signs and encrypts; connections that are kept, to guarded addresses, carry. */
 export function openWebPushSender(value: unknown, settings: ChannelSettings): Sender {
   const credentials = readWebPushCredentials(value)
   const timeouts = timeoutsOf(settings)
   const guard = createEgressGuard({ allowPrivate: settings.allowPrivateEgress ?? false })
-  const agent = createEgressAgent({ guard, timeouts, ca: settings.ca, connections: CONNECTIONS })
+  const services = createPushServices({ guard, timeouts, ca: settings.ca })
   const vapid = createVapidHeaders(credentials)
   const inFlight = createInFlight()
 
@@ -46,10 +43,7 @@ export function openWebPushSender(value: unknown, settings: ChannelSettings): Se
         headers: { Authorization: vapid(url.origin) },
       }),
     )
-    const headers = Object.fromEntries(
-      Object.entries(details.headers).map(([name, text]) => [name, String(text)]),
-    )
-    return { url: url.href, headers, body: details.body }
+    return { url, headers: asText(details.headers), body: details.body }
   }
 
   const one = async (outgoing: Outgoing, signal: AbortSignal): Promise<Verdict> => {
@@ -59,20 +53,11 @@ export function openWebPushSender(value: unknown, settings: ChannelSettings): Se
     try {
       const request = isHidden(outgoing.message) ? undefined : requestFor(outgoing, now)
       if (!request) return { kind: 'message', reason: SILENT_NOT_POSSIBLE }
-      const ask = (headers: Record<string, string>) =>
-        post({
-          ...request,
-          headers,
-          dispatcher: agent,
-          signal,
-          timeoutMs: timeouts.requestMs,
-          maxAnswerBytes: MAX_ANSWER_BYTES,
-        })
-      let outcome = await ask(request.headers)
+      let outcome = await services.post({ ...request, signal })
       if (isTopicRefused(outcome)) {
         // Refused, so not processed: it goes once more without what only replaces it in the service's store.
-        const { Topic: _refused, ...others } = request.headers
-        outcome = await ask(others)
+        const { Topic: _refused, ...headers } = request.headers
+        outcome = await services.post({ ...request, headers, signal })
       }
       return webPushVerdict(outcome, Date.now())
     } catch (error) {
@@ -92,7 +77,7 @@ export function openWebPushSender(value: unknown, settings: ChannelSettings): Se
         sendEach(batch, { signal, batchMs: timeouts.batchMs, concurrency: CONCURRENCY }, one),
       ),
     [Symbol.asyncDispose]() {
-      disposed ??= inFlight.idle().then(() => agent.close())
+      disposed ??= inFlight.idle().then(() => services[Symbol.asyncDispose]())
       return disposed
     },
   }
@@ -100,6 +85,12 @@ export function openWebPushSender(value: unknown, settings: ChannelSettings): Se
 
 function isTopicRefused(outcome: HttpOutcome): boolean {
   return outcome.kind === 'answer' && outcome.status === 400 && outcome.text.includes('BadWebPushTopic')
+}
+
+function asText(headers: object): Record<string, string> {
+  const text: Record<string, string> = {}
+  for (const [name, value] of Object.entries(headers)) text[name] = String(value)
+  return text
 }
 
 /** The subscription's keys are no point on the curve or of the wrong length: it can never be encrypted to. */
