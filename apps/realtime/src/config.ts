@@ -1,6 +1,13 @@
 import { integerKey, listKey, textKey } from '@carillon/service'
 import { type Static, Type } from 'typebox'
 
+/**
+ * For the HTTP server of a process that does nothing but realtime. While thousands come back one turn of the event loop
+ * takes seconds, and who is refused for that comes again: who may begin is for admission to say. What has waited longer
+ * than this its client has given up (`centrifuge` after 5 s).
+ */
+export const MAX_EVENT_LOOP_DELAY_MS = 5_000
+
 export const configSchema = Type.Object({
   natsUrl: textKey({
     env: 'NATS_URL',

@@ -1,3 +1,3 @@
-export { configSchema, type RealtimeConfig } from './config.js'
+export { configSchema, MAX_EVENT_LOOP_DELAY_MS, type RealtimeConfig } from './config.js'
 export { TOKEN_COOKIE } from './routes/handshake.js'
 export { type RealtimeDeps, start } from './start.js'

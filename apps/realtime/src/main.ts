@@ -1,7 +1,7 @@
 import { openConnection } from '@carillon/jetstream'
 import { openRedis } from '@carillon/redis'
 import { createHttpServer, listen, readConfig, readSecretFiles, runProcess } from '@carillon/service'
-import { configSchema } from './config.js'
+import { configSchema, MAX_EVENT_LOOP_DELAY_MS } from './config.js'
 import { start } from './start.js'
 
 await runProcess({
@@ -13,7 +13,7 @@ await runProcess({
     const recoveryConnection = await openConnection({ servers: config.natsUrl, name: 'realtime-recovery' })
     const { redisUrl } = config
     const redis = redisUrl === undefined ? undefined : await openRedis({ url: redisUrl, name: 'realtime' })
-    const http = await createHttpServer(deps)
+    const http = await createHttpServer({ ...deps, maxEventLoopDelayMs: MAX_EVENT_LOOP_DELAY_MS })
     const service = await start(config, {
       ...deps,
       http,

@@ -1,5 +1,5 @@
 import { openConnection } from '@carillon/jetstream'
-import { configSchema, type RealtimeConfig, start } from '@carillon/realtime'
+import { configSchema, MAX_EVENT_LOOP_DELAY_MS, type RealtimeConfig, start } from '@carillon/realtime'
 import { createHealth, createHttpServer, createLogger, createMetrics, listen } from '@carillon/service'
 import { answerQuestions } from './push-child.js'
 import { ownCpu, ownMemory } from './realtime-cost.js'
@@ -17,7 +17,12 @@ async function startNode(natsUrl: string, overrides: Partial<RealtimeConfig>): P
   const health = createHealth()
   const connection = await openConnection({ servers: natsUrl, name: 'realtime' })
   const recoveryConnection = await openConnection({ servers: natsUrl, name: 'realtime-recovery' })
-  const http = await createHttpServer({ logger, metrics, health })
+  const http = await createHttpServer({
+    logger,
+    metrics,
+    health,
+    maxEventLoopDelayMs: MAX_EVENT_LOOP_DELAY_MS,
+  })
   const defaults = Object.entries(configSchema.properties).map(([name, property]) => [
     name,
     (property as { default?: unknown }).default,

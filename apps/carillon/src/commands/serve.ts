@@ -5,7 +5,7 @@ import { DeliveryConfig } from '@carillon/delivery'
 import { DispatcherConfig } from '@carillon/dispatcher'
 import { GatewayConfig } from '@carillon/gateway'
 import { HistoryConfig } from '@carillon/history'
-import { configSchema as RealtimeConfig } from '@carillon/realtime'
+import { MAX_EVENT_LOOP_DELAY_MS, configSchema as RealtimeConfig } from '@carillon/realtime'
 import {
   ConfigError,
   type ConfigProblem,
@@ -62,6 +62,9 @@ export async function serve(args: { roles: string }, context: CommandContext): P
       const http = await createHttpServer({
         ...deps,
         ...(config.trustProxy.length === 0 ? {} : { trustProxy: config.trustProxy }),
+        ...(names.every((name) => name === 'realtime')
+          ? { maxEventLoopDelayMs: MAX_EVENT_LOOP_DELAY_MS }
+          : {}),
       })
       stack.defer(() => http.close())
       const services = await startRoles(names, { ...deps, env, adapters, http })
