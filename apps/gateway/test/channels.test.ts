@@ -247,6 +247,12 @@ t.test('many are published in one call, in order, and one that is not valid refu
     status: 422,
     body: { code: 'CHANNEL_DATA_INVALID', field: '/publications/4/data/extra' },
   })
+  const keyed = [...publications, { channel: 'room:many-1', data: { n: 3 }, key: 'a' }]
+  t.match(await edge.call(writer, 'POST /v1/channels/publish', { publications: keyed }), {
+    status: 400,
+    body: { code: 'VALIDATION', field: '/publications/4/key' },
+  })
+  t.match(await publish('room:many-1', { data: {}, key: 'a' }), { status: 400, body: { field: '/key' } })
   t.same(await room('many-1'), [])
   const answer = await edge.call(writer, 'POST /v1/channels/publish', { publications })
   t.equal(answer.status, 200)

@@ -79,6 +79,7 @@ t.test('a key belongs to its publisher, and long or odd names keep nobody from s
   t.equal(await say('\ud800', 'latest:ride-9'), 200)
   t.equal(await say(long, 'room:ride-9'), 200)
   t.equal(await say('anna', 'latest:ride-9', long), 400, 'a key that is given has 128 characters')
+  t.equal(await say('anna', 'room:ride-9', 'car-7'), 400, 'a room replaces nothing')
   await eventually(() => keys.length === 6)
   t.same(keys, [
     '@anna/car%3A7%2Fa%25',

@@ -146,7 +146,7 @@ t.test('commands are answered as the protocol says', async (t) => {
   answerRules(t, connection, [])
   await write(personal(), [1])
   const raw = await openRaw(t, node.url)
-  const token = await signToken({ rooms: ['a', 'b'] })
+  const token = await signToken({ rooms: ['a', 'b'], channels: { 'room:d': ['publish'] } })
   raw.send(
     { id: 1, connect: { token } },
     { id: 2, subscribe: { channel: 'user' } },
@@ -160,9 +160,11 @@ t.test('commands are answered as the protocol says', async (t) => {
     { id: 10, history: { channel: 'room:a' } },
     { id: 11, subscribe: {} },
     { id: 12, ping: {} },
+    { id: 13, publish: { channel: 'room:d', data: {}, key: 'car-7' } },
+    { id: 14, publish: { channel: 'room:d', data: {}, key: '' } },
   )
-  await eventually(() => raw.said.length === 12)
   const reply = (id: number) => raw.said.find((said) => said.id === id)
+  await eventually(() => reply(14) !== undefined)
   t.match(reply(1), {
     connect: { ping: 25, pong: true, expires: true, subs: { user: { recoverable: true } } },
   })
@@ -178,6 +180,8 @@ t.test('commands are answered as the protocol says', async (t) => {
   t.match(reply(10), { error: { code: 103 } })
   t.match(reply(11), { error: { code: 107 } })
   t.match(reply(12), { ping: {} })
+  t.match(reply(13), { error: { code: 107, message: /keeps everything/ } }, 'a room replaces nothing')
+  t.match(reply(14), { publish: {} })
 
   await write(personal(), [2])
   await eventually(() => raw.said.length === 13)

@@ -2,7 +2,7 @@ import type { ChannelPermission, ChannelRule, PublicationInfo } from '@carillon/
 
 /** What is published into a room besides its data. */
 export interface PublishToOptions {
-  /** `latest:` only: newer ones of the same key replace it, for who is slow. */
+  /** `latest:` only, refused for a `room:`: newer ones of the same key replace it, for who is slow. */
   key?: string
   /** `room:` only: stored once for this key within two minutes. A random one unless given, so that retries are safe. */
   idempotencyKey?: string

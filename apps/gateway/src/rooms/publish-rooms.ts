@@ -43,6 +43,7 @@ export function createRoomPublisher({ connection, frames, book }: RoomPublisherD
         publications.map(async (publication, index) => {
           const name = parseChannelName(publication.channel)
           if (name === undefined) throw unnamed(at(index))
+          if (name.kind === 'room' && publication.key !== undefined) throw keyed(at(index))
           const rule = await book.ruleOf(tenant, name.namespace)
           const encoded = rule.encode(publication.data)
           if (!encoded.ok) throw invalid(`${at(index)}/data${encoded.problem.path}`, encoded.problem.message)
@@ -97,6 +98,12 @@ function invalid(field: string, message: string): HttpProblem {
 
 function unnamed(at: string): HttpProblem {
   return new HttpProblem(400, 'VALIDATION', 'This is no name of a channel.', { field: `${at}/channel` })
+}
+
+function keyed(at: string): HttpProblem {
+  const message =
+    'A key replaces what was said in a latest: channel. A room: keeps everything and takes none.'
+  return new HttpProblem(400, 'VALIDATION', message, { field: `${at}/key` })
 }
 
 function away(cause?: Error): HttpProblem {

@@ -90,7 +90,8 @@ const publication = {
   key: Type.Optional(
     Type.String({
       pattern: '^[\\x21-\\x7e]{1,128}$',
-      description: '`latest:` only: newer ones of the same key replace it, for who is slow.',
+      description:
+        '`latest:` only, refused for a `room:`: newer ones of the same key replace it, for who is slow.',
     }),
   ),
   idempotencyKey: Type.Optional(

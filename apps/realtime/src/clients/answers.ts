@@ -1,7 +1,7 @@
 import { AccessError } from '../access/grant.js'
 import { TokenError } from '../access/identity.js'
 import { ERRORS, type ProtocolError } from '../protocol/codes.js'
-import { PublicationTooLarge } from '../stream/room-publisher.js'
+import { PublicationTooLarge, RoomKeyError } from '../stream/room-publisher.js'
 import { Refusal } from './caller.js'
 
 /** What a client is told of a command that failed; undefined for what is our trouble and not foreseen. */
@@ -11,6 +11,7 @@ export function refusalOf(error: unknown): ProtocolError | undefined {
     return error.code === 'TOKEN_EXPIRED' ? ERRORS.tokenExpired : ERRORS.permissionDenied
   }
   if (isAway(error)) return ERRORS.internal
+  if (error instanceof RoomKeyError) return { ...ERRORS.badRequest, message: error.message }
   if (error instanceof PublicationTooLarge) return { code: 413, message: error.message }
   if (!(error instanceof AccessError)) return undefined
   switch (error.code) {

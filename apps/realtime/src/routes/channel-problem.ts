@@ -4,7 +4,7 @@ import { HttpProblem } from '@carillon/service'
 import { AccessError } from '../access/grant.js'
 import { TokenError } from '../access/identity.js'
 import { HubUnavailable } from '../stream/hub.js'
-import { PublicationTooLarge } from '../stream/room-publisher.js'
+import { PublicationTooLarge, RoomKeyError } from '../stream/room-publisher.js'
 
 const STATUS = { CHANNEL_UNKNOWN: 404, CHANNEL_DENIED: 403, CHANNEL_DATA_INVALID: 422, UNAVAILABLE: 503 }
 
@@ -19,6 +19,8 @@ export function channelProblem(error: unknown): unknown {
   }
   if (error instanceof TokenError)
     return new HttpProblem(403, error.code, error.message, { field: 'channel' })
+  if (error instanceof RoomKeyError)
+    return new HttpProblem(400, 'VALIDATION', error.message, { field: 'key' })
   if (error instanceof PublicationTooLarge) return new HttpProblem(413, error.code, error.message)
   if (error instanceof RedisError || error instanceof ApiError || error instanceof HubUnavailable) {
     return new HttpProblem(503, 'UNAVAILABLE', 'It can not be read at this moment.', {

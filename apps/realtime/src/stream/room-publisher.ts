@@ -24,7 +24,7 @@ export interface RoomPublisher {
   /**
    * Resolves with the offset when a room's message is stored, with undefined for a `latest` channel, whose messages
    * are never stored.
-   * @throws PublicationTooLarge, PublishError
+   * @throws PublicationTooLarge, RoomKeyError, PublishError
    */
   publish(
     tenant: string,
@@ -46,9 +46,22 @@ export class PublicationTooLarge extends CarillonError {
   }
 }
 
+/** A room keeps all that is said in it, so that there is nothing a key could replace. */
+export class RoomKeyError extends CarillonError {
+  override readonly name = 'RoomKeyError'
+
+  constructor() {
+    super(
+      'ROOM_KEY',
+      'A key replaces what was said in a latest: channel. A room: keeps everything and takes none.',
+    )
+  }
+}
+
 export function createRoomPublisher(connection: Connection, frames: WindowPublisher): RoomPublisher {
   return {
     async publish(tenant, { kind, id }, { data, from, key = '', messageId }) {
+      if (kind === 'room' && key !== '') throw new RoomKeyError()
       const body = JSON.stringify(data)
       if (Buffer.byteLength(body) > MAX_PUBLICATION_BYTES || key.length > MAX_KEY_LENGTH)
         throw new PublicationTooLarge()
