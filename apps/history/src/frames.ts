@@ -6,7 +6,6 @@ import {
   frameSubject,
   marksFrame,
 } from '@carillon/contracts'
-import type { OutgoingMessage } from '@carillon/jetstream'
 import type { EngagedRun } from '@carillon/postgres'
 
 /** Tells a person's browsers that a delivery moved on. */
@@ -17,7 +16,7 @@ export function deliveryFrame(delivery: {
   userId: string
   channel: Channel
   status: DeliveryStatus
-}): OutgoingMessage {
+}): FrameMessage {
   const frame: Frame = {
     type: 'delivery.updated',
     id: delivery.runId,

@@ -6,21 +6,25 @@ import {
   type OutgoingMessage,
   type PublishOutcome,
   type Received,
-  retryAfter,
 } from '@carillon/jetstream'
-import { type Database, deleteOutbox, type MovedDelivery, type TenantReceipt } from '@carillon/postgres'
+import {
+  type Database,
+  deleteOutbox,
+  findStatuses,
+  type MovedDelivery,
+  type TenantReceipt,
+  whenThere,
+} from '@carillon/postgres'
 import type { HistoryEvents } from './events.js'
+import { foldReceipts } from './fold.js'
 import { deliveryFrame } from './frames.js'
-import { type Told, writeReceipts } from './write-receipts.js'
+import { leaveInOutbox, type Told, writeReceipts } from './write-receipts.js'
 
 export interface OnReceiptsDeps {
   database: Database
   publishFrames(messages: readonly OutgoingMessage[]): Promise<PublishOutcome[]>
   events: HistoryEvents
 }
-
-/** How long receipts whose frames found no broker wait before the pass is repeated. */
-const AGAIN_MS = 1_000
 
 /**
  * Handles a batch of RECEIPTS: write those that are new, move deliveries and notifications on, suppress dead addresses, count, tell. All rows of
@@ -30,9 +34,12 @@ export function createOnReceipts(deps: OnReceiptsDeps): (batch: readonly Receive
   return async (batch) => {
     const outcomes: Outcome[] = batch.map(() => DONE)
     const receipts: TenantReceipt[] = []
+    const again: TenantReceipt[] = []
     batch.forEach((message, place) => {
       try {
-        receipts.push({ ...decodeReceipt(message.body), tenant: message.subject.split('.')[3] ?? '' })
+        const receipt = { ...decodeReceipt(message.body), tenant: message.subject.split('.')[3] ?? '' }
+        receipts.push(receipt)
+        if (message.deliveries > 1) again.push(receipt)
       } catch (error) {
         if (!(error instanceof ContractError)) throw error
         outcomes[place] = dead(`${error.code}: ${error.message}`)
@@ -40,7 +47,8 @@ export function createOnReceipts(deps: OnReceiptsDeps): (batch: readonly Receive
     })
     if (receipts.length === 0) return outcomes
     const written = await writeReceipts(receipts, deps.database)
-    const told = await tell(written, deps)
+    const untold = await findUntold(again, written.moved, deps.database)
+    await tell({ moved: [...written.moved, ...untold], engaged: written.engaged }, deps)
     for (const { channel, status, answeredAfterMs } of written.moved) {
       if (status === 'delivered' && answeredAfterMs !== null) deps.events.answered(channel, answeredAfterMs)
     }
@@ -52,21 +60,46 @@ export function createOnReceipts(deps: OnReceiptsDeps): (batch: readonly Receive
       suppressed: written.suppressed,
       dead: written.dead,
     })
-    return told
-      ? outcomes
-      : outcomes.map((outcome) => (outcome.kind === 'done' ? retryAfter(AGAIN_MS) : outcome))
+    return outcomes
   }
 }
 
-/** True when everything was stored. Marks that were not are relayed from the outbox. */
+/**
+ * What receipts that come again had moved: who took them before may have died after the commit, having told nobody. It is
+ * told as it stands now, and perhaps for a second time.
+ */
+async function findUntold(
+  again: readonly TenantReceipt[],
+  moved: readonly MovedDelivery[],
+  database: Database,
+): Promise<Moved[]> {
+  const told = new Set(moved.map(({ id }) => id))
+  const moving = new Set(
+    foldReceipts(again).deliveries.flatMap(({ id, status }) => (status === null ? [] : [id])),
+  )
+  const asked = again.filter(({ deliveryId }) => moving.has(deliveryId) && !told.has(deliveryId))
+  if (asked.length === 0) return []
+  const found = await whenThere(() => findStatuses(database, asked))
+  return found.filter(({ status }) => status === 'delivered' || status === 'failed')
+}
+
+type Moved = Omit<MovedDelivery, 'answeredAfterMs'>
+
+/** What the broker does not take is left in the outbox, where marks are already, for dispatchers to publish. */
 async function tell(
-  { moved, engaged }: { moved: readonly MovedDelivery[]; engaged: readonly Told[] },
+  { moved, engaged }: { moved: readonly Moved[]; engaged: readonly Told[] },
   deps: OnReceiptsDeps,
-): Promise<boolean> {
-  const frames = [...engaged.map(({ frame }) => frame), ...moved.map(deliveryFrame)]
-  if (frames.length === 0) return true
-  const outcomes = await deps.publishFrames(frames)
+): Promise<void> {
+  const deliveries = moved.map((delivery) => ({ tenant: delivery.tenant, frame: deliveryFrame(delivery) }))
+  if (engaged.length + deliveries.length === 0) return
+  const outcomes = await deps.publishFrames([...engaged, ...deliveries].map(({ frame }) => frame))
   const done = engaged.flatMap(({ outboxId }, place) => (outcomes[place]?.ok === true ? [outboxId] : []))
-  if (done.length > 0) await deps.database.inTransaction((tx) => deleteOutbox(tx, done))
-  return outcomes.every((outcome) => outcome.ok)
+  const left = deliveries.filter((_, place) => outcomes[engaged.length + place]?.ok !== true)
+  if (done.length + left.length === 0) return
+  await whenThere(() =>
+    deps.database.inTransaction(async (tx) => {
+      if (done.length > 0) await deleteOutbox(tx, done)
+      await leaveInOutbox(tx, left)
+    }),
+  )
 }

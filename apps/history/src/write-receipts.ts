@@ -46,12 +46,24 @@ export function writeReceipts(receipts: readonly TenantReceipt[], database: Data
 }
 
 async function toTell(tx: Tx, engaged: readonly EngagedRun[]): Promise<Told[]> {
+  const frames = engaged.map((run) => ({ tenant: run.tenant, frame: engagementFrame(run) }))
+  return leaveInOutbox(tx, frames)
+}
+
+/** Writes frames down for dispatchers to publish, those of one tenant after the other's. */
+export async function leaveInOutbox(
+  tx: Tx,
+  frames: readonly { tenant: string; frame: FrameMessage }[],
+): Promise<Told[]> {
   const told: Told[] = []
-  for (const tenant of new Set(engaged.map((run) => run.tenant))) {
-    const frames = engaged.filter((run) => run.tenant === tenant).map(engagementFrame)
-    const outbox = frames.map((frame) => ({ stream: STREAMS.live, ...frame }))
-    const ids = await insertOutbox(tx, tenant, outbox)
-    frames.forEach((frame, place) => {
+  for (const tenant of new Set(frames.map((one) => one.tenant))) {
+    const own = frames.flatMap((one) => (one.tenant === tenant ? [one.frame] : []))
+    const ids = await insertOutbox(
+      tx,
+      tenant,
+      own.map((frame) => ({ stream: STREAMS.live, ...frame })),
+    )
+    own.forEach((frame, place) => {
       told.push({ frame, outboxId: ids[place] as number })
     })
   }

@@ -1,11 +1,25 @@
 import { randomUUID } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
 import {
   DELIVERY_RANK,
   type DeliveryStatus,
+  DURABLES,
+  frameSubject,
   RECEIPT_STATUSES,
   type Receipt,
+  receiptSubject,
+  STREAMS,
   timedUuid,
 } from '@carillon/contracts'
+import {
+  applyTopology,
+  consume,
+  createPublisher,
+  loadTopology,
+  openConnection,
+  readSubject,
+  retryAfter,
+} from '@carillon/jetstream'
 import {
   type ClosedAttempt,
   claimDeliveries,
@@ -15,10 +29,11 @@ import {
   openDatabase,
   type TenantReceipt,
 } from '@carillon/postgres'
-import { sha256 } from '@carillon/service'
-import { usePostgres } from '@carillon/testkit'
+import { createHealth, createLogger, createMetrics, sha256 } from '@carillon/service'
+import { eventually, useNats, usePostgres } from '@carillon/testkit'
 import fc from 'fast-check'
 import t from 'tap'
+import { start } from '../src/index.js'
 import { writeReceipts } from '../src/write-receipts.js'
 
 const postgres = await usePostgres(t, { migrate: (ownerUrl) => migrate({ ownerUrl }), template: 'carillon' })
@@ -315,4 +330,111 @@ t.test('what was sent off again may come back a second time, and each of its fai
   t.match(await write(bounce(again)), { dead, moved: [{ status: 'failed' }] })
   t.match(await write(bounce(again)), { dead: [], fresh: 0 })
   t.match(await write(receipt(place, 'delivered', { at: again })), { moved: [{ status: 'delivered' }] })
+})
+
+/** A mesh with the history's consumer, not yet started. LIVE takes one frame of a person and refuses all others if `full`. */
+async function useMesh(t: { teardown(close: () => unknown): void }, { full }: { full: boolean }) {
+  const nats = await useNats(t)
+  const connection = await openConnection({ servers: nats.url, name: 'history' })
+  const publisher = createPublisher(connection)
+  const file = (name: string) => readFile(new URL(`../../../../nats/${name}`, import.meta.url), 'utf8')
+  const live = 'streams: { LIVE: { discard: new, discard_new_per_subject: true, max_msgs_per_subject: 1 } }'
+  await applyTopology(
+    connection,
+    loadTopology(await file('topology.yaml'), [
+      await file('environments/single.yaml'),
+      ...(full ? [live] : []),
+    ]),
+  )
+  t.teardown(async () => {
+    await publisher[Symbol.asyncDispose]()
+    await connection[Symbol.asyncDispose]()
+  })
+  return {
+    connection,
+    tell: ({ tenant, ...said }: TenantReceipt) =>
+      publisher.publish(STREAMS.receipts, {
+        subject: receiptSubject(said.channel, said.status, tenant),
+        body: JSON.stringify(said),
+      }),
+    async history() {
+      const deps = {
+        logger: createLogger({ name: 'history', level: 'silent' }),
+        metrics: createMetrics(),
+        health: createHealth(),
+      }
+      const service = await start({ batchSize: 100 }, { ...deps, connection, database: owner })
+      t.teardown(() => service[Symbol.asyncDispose]())
+      return service
+    },
+    frames: async ({ runId }: Place) =>
+      (
+        await readSubject(connection, {
+          stream: STREAMS.live,
+          subject: frameSubject('acme', 'user', runId),
+          fromSequence: 1,
+          limit: 10,
+        })
+      ).map(({ body }) => JSON.parse(Buffer.from(body).toString()) as unknown),
+  }
+}
+
+t.test('what LIVE does not take is left in the outbox, and what it takes is not', async (t) => {
+  const mesh = await useMesh(t, { full: true })
+  const first = await queue()
+  const second: Place = { runId: first.runId, id: randomUUID() }
+  await rows(
+    `INSERT INTO deliveries SELECT (d).* FROM (
+      SELECT jsonb_populate_record(d, jsonb_build_object('id', $2::text)) AS d FROM deliveries d WHERE d.id = $1) AS copies`,
+    [first.id, second.id],
+  )
+  await rows('DELETE FROM outbox')
+  await mesh.history()
+  const frame = ({ runId, id }: Place) => ({
+    type: 'delivery.updated',
+    id: runId,
+    deliveryId: id,
+    channel: 'email',
+    status: 'delivered',
+  })
+  await mesh.tell(receipt(first, 'delivered'))
+  await eventually(async () => (await mesh.frames(first)).length === 1)
+  await mesh.tell(receipt(second, 'delivered'))
+  const left = () =>
+    rows<{ stream: string; subject: string; messageId: string; body: string }>(
+      'SELECT stream, subject, message_id AS "messageId", body FROM outbox',
+    )
+  await eventually(async () => (await left()).length > 0)
+  t.match(await left(), [
+    {
+      stream: 'LIVE',
+      subject: frameSubject('acme', 'user', first.runId),
+      messageId: `${second.id}.delivered`,
+      body: JSON.stringify(frame(second)),
+    },
+  ])
+  t.same(await mesh.frames(first), [frame(first)])
+})
+
+t.test('who took a receipt and died before telling of it is followed by who tells', async (t) => {
+  const mesh = await useMesh(t, { full: false })
+  const place = await queue()
+  let died = false
+  const taken = consume(
+    mesh.connection,
+    { stream: STREAMS.receipts, durable: DURABLES.history, batch: 10, concurrency: 1 },
+    async (batch) => {
+      if (!died) await write(receipt(place, 'delivered'))
+      died = true
+      return batch.map(() => retryAfter(100))
+    },
+    { onFailure: (error) => t.error(error), onMissing: () => undefined, onDead: () => undefined },
+  )
+  await mesh.tell(receipt(place, 'delivered'))
+  await eventually(() => died)
+  await taken[Symbol.asyncDispose]()
+  t.same(await mesh.frames(place), [])
+  await mesh.history()
+  await eventually(async () => (await mesh.frames(place)).length === 1)
+  t.match(await mesh.frames(place), [{ deliveryId: place.id, status: 'delivered' }])
 })

@@ -2,7 +2,7 @@ import type { Channel, DeliveryStatus, Receipt, StoredMarks } from '@carillon/co
 import { DELIVERY_RANK } from '@carillon/contracts'
 import { momentArray, plainArray, textArray } from './arrays.js'
 import { WAKES_ON_SEEN } from './inbox-marks.js'
-import type { Tx } from './tx.js'
+import type { Queryable, Tx } from './tx.js'
 
 /** Writing what came back. Worker role. */
 
@@ -115,6 +115,23 @@ export async function applyDeliveryNews(tx: Tx, news: readonly DeliveryNews[]): 
     ],
   })
   return rows.filter((row) => row.changed)
+}
+
+/** How deliveries stand now; those that another tenant's receipt names are left out. */
+export async function findStatuses(
+  database: Queryable,
+  receipts: readonly Pick<TenantReceipt, 'runId' | 'deliveryId' | 'tenant'>[],
+): Promise<Omit<MovedDelivery, 'answeredAfterMs'>[]> {
+  const { rows } = await database.query<Omit<MovedDelivery, 'answeredAfterMs'>>({
+    text: `SELECT DISTINCT d.run_id AS "runId", d.id, d.tenant_id AS tenant, d.user_id AS "userId", d.channel, d.status
+      FROM unnest($1::uuid[], $2::uuid[], $3::text[]) AS n (run_id, id, tenant_id) JOIN deliveries d USING (run_id, id, tenant_id)`,
+    values: [
+      plainArray(receipts.map((row) => row.runId)),
+      plainArray(receipts.map((row) => row.deliveryId)),
+      textArray(receipts.map((row) => row.tenant)),
+    ],
+  })
+  return rows
 }
 
 export interface EngagedRun extends StoredMarks {
