@@ -57,6 +57,32 @@ t.test('one ring rings every bell, and the next start finds its data again', asy
     await eventually(async () => (await inboxOf(directory))[0]?.body === 'Rung from a terminal.')
   })
 
+  await t.test('one document describes all roles on the port, and so does the page', async (t) => {
+    const { url } = await edgeOf(directory)
+    for (const path of ['/openapi.json', '/docs/json']) {
+      const document = (await (await fetch(`${url}${path}`)).json()) as {
+        servers: unknown
+        paths: Record<string, Record<string, { security?: Record<string, unknown>[]; tags: string[] }>>
+        components: { securitySchemes: Record<string, unknown> }
+      }
+      t.same(document.servers, [{ url }])
+      for (const [way, tag] of [
+        ['/v1/events', 'events'],
+        ['/v1/inbox', 'inbox'],
+        ['/v1/sse', 'realtime'],
+        ['/v1/connection/websocket', 'realtime'],
+        ['/v1/me/channels/{channel}/history', 'realtime'],
+      ] as const)
+        t.same(Object.values(document.paths[way] ?? {})[0]?.tags, [tag], `${path}: ${way}`)
+      const named = Object.values(document.paths)
+        .flatMap((methods) => Object.values(methods))
+        .flatMap(({ security = [] }) => security.flatMap((one) => Object.keys(one)))
+      t.same(new Set(named), new Set(Object.keys(document.components.securitySchemes)), path)
+      const others = Object.keys(document.paths).filter((one) => !one.startsWith('/v1/'))
+      t.same(others, [], 'the demonstration is no part of it')
+    }
+  })
+
   await t.test('Ctrl-C stops everything', async (t) => {
     const addresses = await addressesOf(directory)
     mesh.interrupt()

@@ -1,10 +1,11 @@
+import { describeApi } from '@carillon/service'
 import cors from '@fastify/cors'
 import helmet from '@fastify/helmet'
 import type { FastifyInstance } from 'fastify'
 import type { GatewayConfig } from './config.js'
 import type { EdgeDeps } from './edge-deps.js'
 import { assertMediaType, assertRoute, type Guard } from './guard.js'
-import { addDocuments } from './openapi.js'
+import { addDocumentPage, describeAccess } from './openapi.js'
 import { addParsers, MEDIA_TYPES } from './parsers.js'
 import { adapterProblem } from './problems.js'
 import { createRepetition } from './repeat.js'
@@ -69,15 +70,24 @@ const ROUTES = [
   addShadowRoutes,
 ]
 
-/** Adds `/v1`, `/openapi.json` and `/docs` in a scope of their own: other roles' routes on this server are untouched. */
+/**
+ * Adds `/v1` and `/docs` in a scope of their own: other roles' routes on this server are untouched. `/openapi.json`
+ * describes both.
+ */
 export async function addEdge(
   http: FastifyInstance,
   deps: { config: GatewayConfig; edge: EdgeDeps; guard: Guard },
 ): Promise<void> {
   const { config, edge, guard } = deps
   const repetition = createRepetition(edge.database)
+  await describeApi(http, {
+    url: config.publicUrl,
+    securitySchemes: {
+      apiKey: { type: 'http', scheme: 'bearer', description: 'API key of a server: `ck_…`' },
+    },
+  })
   await http.register(async (scope) => {
-    await addDocuments(scope, config.publicUrl)
+    await addDocumentPage(scope)
     await scope.register(
       async (v1) => {
         await v1.register(helmet, {
@@ -102,6 +112,7 @@ export async function addEdge(
         v1.decorateRequest('principal', undefined)
         v1.decorateRequest('claim', undefined)
         v1.addHook('onRoute', (route) => assertRoute(route, MEDIA_TYPES))
+        v1.addHook('onRoute', describeAccess)
         v1.addHook('onRequest', guard.onRequest)
         v1.addHook('preParsing', assertMediaType)
         v1.addHook('preHandler', repetition.preHandler)

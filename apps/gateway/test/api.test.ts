@@ -4,6 +4,7 @@ import { eventHash, eventRowId, userId } from '@carillon/contracts'
 import { claimEventKeys } from '@carillon/postgres'
 import { sha256 } from '@carillon/service'
 import t from 'tap'
+import { ACCESS } from '../src/access.js'
 import { list, text, useEdge } from './support.js'
 
 const edge = await useEdge(t, { CARILLON_LIMIT_USER: '60' })
@@ -392,6 +393,11 @@ t.test(
       kind: 'email',
       address: 'ada@example.com',
       channel: 'room:chat-1',
+    }
+    for (const route of Object.keys(ACCESS)) {
+      const [method = '', url = ''] = route.split(' ')
+      const path = url.replace(/:(\w+)/g, '{$1}')
+      t.ok(document.paths?.[path]?.[method.toLowerCase()], `${route} is described`)
     }
     let examples = 0
     for (const [path, methods] of Object.entries(document.paths ?? {})) {

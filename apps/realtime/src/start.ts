@@ -3,7 +3,7 @@ import { askSubject, STREAMS } from '@carillon/contracts'
 import { ask, assertTopology, type Connection, createWindowPublisher } from '@carillon/jetstream'
 import { createTickets, type RedisConnection } from '@carillon/redis'
 import { createRuleBook, createRuleCompiler, readChannelRules } from '@carillon/rooms'
-import type { Health, Logger, Metrics, Service } from '@carillon/service'
+import { describeApi, type Health, type Logger, type Metrics, type Service } from '@carillon/service'
 import type { FastifyInstance } from 'fastify'
 import { type ChannelAccess, createChannelAccess } from './access/channel-access.js'
 import { TokenVerifier } from './access/identity.js'
@@ -30,6 +30,7 @@ import { onPublish } from './routes/on-publish.js'
 import { onSse } from './routes/on-sse.js'
 import { onTicket, TICKET_TTL_MS } from './routes/on-ticket.js'
 import { onWebSocket } from './routes/on-websocket.js'
+import { REALTIME_API } from './routes/shapes.js'
 import { Hub } from './stream/hub.js'
 import { LatestChannels } from './stream/latest.js'
 import { createLiveSource } from './stream/live-source.js'
@@ -150,6 +151,7 @@ export async function start(config: RealtimeConfig, deps: RealtimeDeps): Promise
       onAttached: events.attached,
     },
   }
+  await describeApi(http, REALTIME_API)
   answerAcrossOrigins(http, edge.allowedOrigins)
   onSse(http, { rotateMs: config.rotateSeconds * 1_000 }, edge)
   onPoll(http, edge)

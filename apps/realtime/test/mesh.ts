@@ -61,6 +61,8 @@ export interface RealtimeNode {
   metrics: Metrics
   health: Health
   service: Service
+  /** What it answers to, as `GET /v1/sse`. */
+  routes: readonly string[]
   /** The NATS connections go, as when the process is killed; then the rest is closed. */
   stop(): Promise<void>
 }
@@ -80,6 +82,10 @@ export async function useNode(
   const recoveryConnection = await openConnection({ servers, name: 'realtime-recovery' })
   const redis = redisUrl === undefined ? undefined : await openRedis({ url: redisUrl, name: 'realtime' })
   const http = await createHttpServer({ logger, metrics, health, maxEventLoopDelayMs })
+  const routes: string[] = []
+  http.addHook('onRoute', ({ method, url }) => {
+    for (const one of [method].flat()) routes.push(`${one} ${url}`)
+  })
   const service = await start(config(settings), {
     logger,
     metrics,
@@ -102,7 +108,7 @@ export async function useNode(
     return stopped
   }
   t.teardown(stop)
-  return { url, metrics, health, service, stop }
+  return { url, metrics, health, service, routes, stop }
 }
 
 export function config(overrides: Partial<RealtimeConfig> = {}): RealtimeConfig {

@@ -21,19 +21,6 @@ export const Uuid = Type.String({
 })
 export const ExternalId = text(256, 'The user as you call them.')
 export const LaneSchema = oneOf(LANES)
-export const ProblemSchema = Type.Object(
-  {
-    type: Type.String(),
-    title: Type.String(),
-    status: Type.Integer(),
-    code: Type.String({ description: 'Stable; branch on this.' }),
-    detail: Type.String(),
-    field: Type.Optional(Type.String()),
-    correlationId: Type.Optional(Type.String()),
-    errors: Type.Optional(Type.Array(Type.Object({ field: Type.String(), detail: Type.String() }))),
-  },
-  { description: 'What is wrong (RFC 9457).' },
-)
 /** `limit` of a page: text, since nothing is coerced. */
 export const LimitText = Type.String({
   pattern: '^([1-9][0-9]?|1[0-9]{2}|200)$',

@@ -6,6 +6,8 @@ import type { RealtimeEvents } from '../events.js'
 
 /** The cookie that carries a user token. The edge sets it HttpOnly and SameSite=Strict. */
 export const TOKEN_COOKIE = 'carillon_token'
+/** Binds tickets to the browser that asked for them. */
+export const SESSION_COOKIE = 'carillon_session'
 
 /** @throws HttpProblem 403 unless the request comes from no browser, from our own address or from a listed origin */
 export function checkOrigin(request: FastifyRequest, allowed: ReadonlySet<string>): void {

@@ -2,16 +2,35 @@ import { isToken, sessionSubject } from '@carillon/contracts'
 import { type Answering, ApiError, answerQuestions, ask, type Connection } from '@carillon/jetstream'
 import { HttpProblem } from '@carillon/service'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { Type } from 'typebox'
 import { isRecord } from '../protocol/commands.js'
 import type { EmulatedMessage } from '../protocol/protobuf.js'
 import { MAX_INBOUND_BYTES, type ProtocolDeps } from './edge-deps.js'
 import { answerPreflight, checkOrigin } from './handshake.js'
 import { bodyOf, isBinary, takeBodiesAsTheyAre } from './on-http-stream.js'
+import { documented } from './shapes.js'
 
 const PATH = '/v1/emulation'
 /** A client's node is asked this long; then the client makes a new stream. */
 const FORWARD_TIMEOUT_MS = 2_000
-const hidden = { hide: true } as object
+const description = documented({
+  summary: 'Commands of a client protocol without a socket',
+  description: 'Any node takes them. The session, told with the reply to `connect`, is the secret.',
+  security: [],
+  body: {
+    content: {
+      'application/json': {
+        schema: Type.Object({
+          node: Type.String(),
+          session: Type.String(),
+          data: Type.String({ description: 'Commands as JSON, one a line.' }),
+        }),
+      },
+      'application/octet-stream': { schema: Type.String({ description: 'The same as Protobuf.' }) },
+    },
+  },
+  response: { 204: Type.Null({ description: 'Taken; what comes of it is said on the stream.' }) },
+})
 
 /**
  * `POST /v1/emulation` takes a client's commands on any node and hands them to the one that holds its stream: no
@@ -26,10 +45,8 @@ export async function onEmulation(
   const { node } = deps.limits
   await http.register(async (scope) => {
     takeBodiesAsTheyAre(scope)
-    scope.options(PATH, { schema: hidden }, (request, reply) =>
-      answerPreflight(request, reply, deps.allowedOrigins, 'POST'),
-    )
-    scope.post(PATH, { schema: hidden, bodyLimit: 2 * MAX_INBOUND_BYTES }, async (request, reply) => {
+    scope.options(PATH, (request, reply) => answerPreflight(request, reply, deps.allowedOrigins, 'POST'))
+    scope.post(PATH, { ...description, bodyLimit: 2 * MAX_INBOUND_BYTES }, async (request, reply) => {
       checkOrigin(request, deps.allowedOrigins)
       const message = readMessage(request, deps)
       if (message.node === node) deps.sessions.get(message.session)?.receive(message.data)

@@ -1,17 +1,37 @@
 import { randomBytes } from 'node:crypto'
 import { HttpProblem } from '@carillon/service'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { Type } from 'typebox'
 import { Session, type SessionKind } from '../clients/session.js'
 import type { Wire } from '../protocol/wires.js'
 import { MAX_INBOUND_BYTES, type ProtocolDeps, sessionKind } from './edge-deps.js'
 import { admit, answerPreflight, checkOrigin, corsHeaders, identify } from './handshake.js'
+import { BY_TOKEN_OR_COMMAND, documented, stream } from './shapes.js'
 import { streamHead } from './stream-head.js'
 
 const HTTP_STREAM = '/v1/connection/http_stream'
 const SSE = '/v1/connection/sse'
 const JSON_TYPE = 'application/json'
 const BINARY_TYPE = 'application/octet-stream'
-const hidden = { hide: true } as object
+const protocol = 'Use a client of it. Told in full in docs/realtime-protocol.md.'
+const DESCRIPTIONS = {
+  stream: documented({
+    summary: 'The client protocol over one endless answer',
+    description: `Commands that follow go to \`POST /v1/emulation\`. ${protocol}`,
+    security: BY_TOKEN_OR_COMMAND,
+    body: stream([JSON_TYPE, BINARY_TYPE], 'The first commands: JSON, one a line, or Protobuf.'),
+    response: { 200: stream([JSON_TYPE, BINARY_TYPE], 'Replies and pushes, until the connection ends.') },
+  }),
+  events: documented({
+    summary: 'The client protocol over an EventSource',
+    description: `Commands that follow go to \`POST /v1/emulation\`. ${protocol}`,
+    security: BY_TOKEN_OR_COMMAND,
+    querystring: Type.Object({
+      cf_connect: Type.String({ description: 'The command `connect`, as JSON, and no other.' }),
+    }),
+    response: { 200: stream(['text/event-stream'], 'Replies and pushes, until the connection ends.') },
+  }),
+}
 
 /**
  * The client protocol where WebSocket is blocked: what is said to the client is one endless answer, what it says
@@ -26,17 +46,17 @@ export async function onHttpStream(http: FastifyInstance, deps: ProtocolDeps): P
   await http.register(async (scope) => {
     takeBodiesAsTheyAre(scope)
     for (const path of [HTTP_STREAM, SSE]) {
-      scope.options(path, { schema: hidden }, (request, reply) =>
+      scope.options(path, (request, reply) =>
         answerPreflight(request, reply, deps.allowedOrigins, 'GET, POST'),
       )
     }
-    scope.post(HTTP_STREAM, { schema: hidden, bodyLimit: MAX_INBOUND_BYTES }, (request, reply) => {
+    scope.post(HTTP_STREAM, { ...DESCRIPTIONS.stream, bodyLimit: MAX_INBOUND_BYTES }, (request, reply) => {
       const binary = isBinary(request)
       const kind = binary ? stream.protobuf : stream.json
       const type = binary ? BINARY_TYPE : `${JSON_TYPE}; charset=utf-8`
       return open(request, reply, { kind, type, commands: bodyOf(request), deps })
     })
-    scope.get(SSE, { schema: hidden }, (request, reply) => {
+    scope.get(SSE, DESCRIPTIONS.events, (request, reply) => {
       const { cf_connect: text } = request.query as Record<string, unknown>
       const commands = Buffer.from(typeof text === 'string' ? text : '')
       checkConnect(stream.sse.wire, commands)

@@ -1,5 +1,5 @@
 import type { ChannelPermission } from '@carillon/contracts'
-import { HttpProblem } from '@carillon/service'
+import { answers, HttpProblem } from '@carillon/service'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { type Static, Type } from 'typebox'
 import { roomChannel } from '../access/channels.js'
@@ -13,42 +13,71 @@ import { clientInfo } from '../stream/publisher-info.js'
 import { channelProblem } from './channel-problem.js'
 import type { EdgeDeps } from './edge-deps.js'
 import { answerPreflight } from './handshake.js'
+import { BY_TOKEN_OR_TICKET, ChannelParams, History, numbers, Presence, tags } from './shapes.js'
 import { letAsk } from './visitor.js'
 
 const ROOM = '/v1/me/channels/:channel'
 const JSON_TYPE = 'application/json; charset=utf-8'
-const Params = Type.Object({ channel: Type.String({ maxLength: 128 }) })
-/** Nothing is coerced: numbers in an address are text. */
-const offset = Type.String({ pattern: '^(0|[1-9][0-9]{0,15})$' })
 const who = { token: Type.Optional(Type.String()), ticket: Type.Optional(Type.String()) }
 const strict = { additionalProperties: false }
 const Nothing = Type.Object(who, strict)
+/** Nothing is coerced: numbers in an address are text. */
 const HistoryQuery = Type.Object(
   {
     ...who,
-    limit: Type.Optional(Type.String({ pattern: '^([1-9][0-9]?|1[0-9]{2}|200)$' })),
-    since: Type.Optional(offset),
-    epoch: Type.Optional(Type.String({ maxLength: 128 })),
-    reverse: Type.Optional(Type.Union([Type.Literal('true'), Type.Literal('false')])),
+    limit: Type.Optional(
+      Type.String({ pattern: '^([1-9][0-9]?|1[0-9]{2}|200)$', description: '1 to 200; 50 unless said.' }),
+    ),
+    since: Type.Optional(
+      Type.String({
+        pattern: '^(0|[1-9][0-9]{0,15})$',
+        description: 'An offset: what came after it, or before it with `reverse`.',
+      }),
+    ),
+    epoch: Type.Optional(
+      Type.String({ maxLength: 128, description: 'What `since` counts from; another one is answered 410.' }),
+    ),
+    reverse: Type.Optional(
+      Type.Unsafe<'true' | 'false'>({
+        type: 'string',
+        enum: ['true', 'false'],
+        description: 'The newest first.',
+      }),
+    ),
   },
   strict,
 )
 const DEFAULT_LIMIT = 50
+const SAID = {
+  presence: {
+    summary: 'Who is in a room',
+    description: 'Needs the permission `presence`. Who listens by SSE or long-poll is not among them.',
+    querystring: Nothing,
+    response: answers({ 200: Presence }),
+  },
+  stats: {
+    summary: 'How many are in a room',
+    description: 'Needs the permission `presence`.',
+    querystring: Nothing,
+    response: answers({ 200: Type.Object(numbers) }),
+  },
+  history: {
+    summary: 'What a room keeps, oldest first',
+    description: 'Needs the permission `history`. A room keeps 200 publications for a day.',
+    querystring: HistoryQuery,
+    response: answers({ 200: History }),
+  },
+}
 
-type Asking = FastifyRequest<{ Params: Static<typeof Params> }>
+type Asking = FastifyRequest<{ Params: Static<typeof ChannelParams> }>
 
 /** `GET /v1/me/channels/:channel/{presence,presence-stats,history}`: what who listens by SSE or poll can't ask there. */
 export function onLook(http: FastifyInstance, source: LiveSource, deps: EdgeDeps): void {
-  const hide = { hide: true } as object
-  for (const path of ['presence', 'presence-stats', 'history']) {
-    http.options(`${ROOM}/${path}`, { schema: hide }, (request, reply) =>
-      answerPreflight(request, reply, deps.allowedOrigins),
-    )
-  }
-  const answer = (path: string, querystring: object, look: (request: Asking) => Promise<object>) =>
-    http.get<{ Params: Static<typeof Params> }>(
+  const answer = (path: string, said: object, look: (request: Asking) => Promise<object>): void => {
+    http.options(`${ROOM}/${path}`, (request, reply) => answerPreflight(request, reply, deps.allowedOrigins))
+    http.get<{ Params: Static<typeof ChannelParams> }>(
       `${ROOM}/${path}`,
-      { schema: { ...hide, params: Params, querystring } },
+      { schema: { tags, security: BY_TOKEN_OR_TICKET, params: ChannelParams, ...said } },
       async (request, reply) => {
         const found = await look(request).catch((error: unknown) => {
           throw channelProblem(error)
@@ -56,16 +85,16 @@ export function onLook(http: FastifyInstance, source: LiveSource, deps: EdgeDeps
         return reply.type(JSON_TYPE).header('cache-control', 'no-store').send(jsonText(found))
       },
     )
-  answer('presence', Nothing, async (request) => {
-    const { clients, users, members } = await deps.presence.members(
-      (await enter(request, 'presence', deps)).room,
-    )
+  }
+  answer('presence', SAID.presence, async (request) => {
+    const { room } = await enter(request, 'presence', deps)
+    const { clients, users, members } = await deps.presence.members(room)
     return { clients, users, members: members?.map(clientInfo) }
   })
-  answer('presence-stats', Nothing, async (request) =>
+  answer('presence-stats', SAID.stats, async (request) =>
     deps.presence.stats((await enter(request, 'presence', deps)).room),
   )
-  answer('history', HistoryQuery, (request) => readHistory(request, source, deps))
+  answer('history', SAID.history, (request) => readHistory(request, source, deps))
 }
 
 async function readHistory(request: Asking, source: LiveSource, deps: EdgeDeps): Promise<object> {

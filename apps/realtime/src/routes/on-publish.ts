@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { sha256 } from '@carillon/service'
+import { answers, sha256 } from '@carillon/service'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { type Static, Type } from 'typebox'
 import type { Identity } from '../access/identity.js'
@@ -7,31 +7,46 @@ import type { RoomPublisher } from '../stream/room-publisher.js'
 import { channelProblem } from './channel-problem.js'
 import type { EdgeDeps } from './edge-deps.js'
 import { answerPreflight } from './handshake.js'
+import { BY_TOKEN_OR_TICKET, ChannelParams, tags } from './shapes.js'
 import { letAsk } from './visitor.js'
 
 const PATH = '/v1/me/channels/:channel/publish'
 const Body = Type.Object(
   {
-    data: Type.Object({}, { additionalProperties: true }),
-    key: Type.Optional(Type.String({ minLength: 1, maxLength: 128 })),
+    data: Type.Object({}, { additionalProperties: true, description: '32 KiB as JSON.' }),
+    key: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 128,
+        description: '`latest:` only: replaces what the person said under it.',
+      }),
+    ),
     token: Type.Optional(Type.String({ maxLength: 4_096, description: 'A token for this channel.' })),
     idempotencyKey: Type.Optional(
       Type.String({ minLength: 1, maxLength: 128, description: 'Said once, however often it is sent.' }),
     ),
   },
-  { additionalProperties: false },
+  { additionalProperties: false, examples: [{ data: { text: 'I am at the corner' } }] },
 )
-const Params = Type.Object({ channel: Type.String({ maxLength: 128 }) })
+const Answer = Type.Object({
+  offset: Type.Optional(Type.Integer({ description: 'Its place in the room; absent for `latest:`.' })),
+})
 
 /** `POST /v1/me/channels/:channel/publish`: for who listens by SSE or poll and therefore can't speak there. */
 export function onPublish(http: FastifyInstance, publisher: RoomPublisher, deps: EdgeDeps): void {
-  http.options(PATH, { schema: { hide: true } as object }, (request, reply) =>
-    answerPreflight(request, reply, deps.allowedOrigins, 'POST'),
-  )
-  http.post<{ Body: Static<typeof Body>; Params: Static<typeof Params> }>(
+  http.options(PATH, (request, reply) => answerPreflight(request, reply, deps.allowedOrigins, 'POST'))
+  http.post<{ Body: Static<typeof Body>; Params: Static<typeof ChannelParams> }>(
     PATH,
     {
-      schema: { hide: true, body: Body, params: Params } as object,
+      schema: {
+        summary: 'Say something in a channel',
+        description: 'For who listens by SSE or long-poll; needs the permission `publish`.',
+        tags,
+        security: BY_TOKEN_OR_TICKET,
+        params: ChannelParams,
+        body: Body,
+        response: answers({ 200: Answer }),
+      },
       bodyLimit: 64 * 1024,
     },
     async (request, reply) => {
@@ -44,7 +59,7 @@ export function onPublish(http: FastifyInstance, publisher: RoomPublisher, deps:
 
 async function say(
   identity: Identity,
-  request: FastifyRequest<{ Body: Static<typeof Body>; Params: Static<typeof Params> }>,
+  request: FastifyRequest<{ Body: Static<typeof Body>; Params: Static<typeof ChannelParams> }>,
   publisher: RoomPublisher,
   { access }: EdgeDeps,
 ): Promise<number | undefined> {

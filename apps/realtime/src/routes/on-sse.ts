@@ -1,9 +1,11 @@
 import { HttpProblem } from '@carillon/service'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { Type } from 'typebox'
 import { SseStream } from '../clients/sse-stream.js'
 import type { EdgeDeps } from './edge-deps.js'
 import { answerPreflight, corsHeaders } from './handshake.js'
 import { attachAll, letIn, listenTo } from './reader.js'
+import { BY_TOKEN_OR_TICKET, documented, ReadingHeaders, reading, stream } from './shapes.js'
 import { STREAM_HEADERS, streamHead } from './stream-head.js'
 import { takeSocket } from './take-socket.js'
 
@@ -18,20 +20,36 @@ const ROTATION_JITTER = 0.2
 const RETURN_MIN_MS = 1_000
 const RETURN_SPREAD_MS = 4_000
 const EVENT_STREAM = 'text/event-stream; charset=utf-8'
-const hidden = { hide: true } as object
+const description = documented({
+  summary: 'The events of channels, for an EventSource',
+  description:
+    'First `ready`, then what was missed, then what is new. `message` is a frame of the person, an event named like ' +
+    'a room its publication `{data, offset, info?}`; `reset` says that a channel can not be continued, `expired` ' +
+    'that the token ends. Told in full in docs/guides/realtime.md.',
+  security: BY_TOKEN_OR_TICKET,
+  headers: ReadingHeaders,
+  querystring: Type.Object({
+    ...reading,
+    heartbeat: Type.Optional(Type.Literal('event', { description: 'Heartbeats as events.' })),
+  }),
+  response: {
+    200: stream(
+      ['text/event-stream'],
+      'Endless. Who can not be served now and takes events is given `retry:` and no more.',
+    ),
+  },
+})
 
 /** `GET /v1/sse?channel=user&channel=room:x`: the events of a user's channels, resumable by their ids. */
 export function onSse(http: FastifyInstance, limits: SseLimits, deps: EdgeDeps): void {
-  http.options(PATH, { schema: hidden }, (request, reply) =>
-    answerPreflight(request, reply, deps.allowedOrigins),
-  )
+  http.options(PATH, (request, reply) => answerPreflight(request, reply, deps.allowedOrigins))
   // also what is refused before it gets here, when the server has too much to do
   const errorHandler = (error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
     const later = error instanceof HttpProblem && error.status === 503 && wantsEvents(request)
     return later ? askToComeBack(request, reply, deps.allowedOrigins) : reply.send(error)
   }
   // what answers HEAD would open a stream
-  const options = { schema: hidden, exposeHeadRoute: false, errorHandler }
+  const options = { ...description, exposeHeadRoute: false, errorHandler }
   http.get(PATH, options, async (request, reply) => {
     await open(request, reply, limits, deps)
     return reply

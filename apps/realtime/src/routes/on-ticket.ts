@@ -2,19 +2,29 @@ import { randomBytes } from 'node:crypto'
 import { RedisError, type Tickets } from '@carillon/redis'
 import { HttpProblem } from '@carillon/service'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { Type } from 'typebox'
 import { type Identity, TokenError, type TokenVerifier } from '../access/identity.js'
 import { openToken, sealToken } from '../access/sealed-token.js'
 import type { EdgeDeps } from './edge-deps.js'
-import { admit, answerPreflight, checkOrigin, corsHeaders, identify } from './handshake.js'
+import { admit, answerPreflight, checkOrigin, corsHeaders, identify, SESSION_COOKIE } from './handshake.js'
+import { documented } from './shapes.js'
 
-/** Binds tickets to the browser that asked for them. */
-export const SESSION_COOKIE = 'carillon_session'
 /** How long a ticket is good, unless the token it stands for ends before. */
 export const TICKET_TTL_MS = 3_600_000
 
 const PATH = '/v1/sse/ticket'
 const SESSION = /^[A-Za-z0-9_-]{43}$/
-const hidden = { hide: true } as object
+const description = documented({
+  summary: 'A word for the address of an EventSource',
+  description: 'Good for an hour, or until the token ends, and only with the cookie that comes with it.',
+  security: [{ userToken: [] }],
+  response: {
+    201: Type.Object(
+      { ticket: Type.String(), expiresAt: Type.String({ format: 'date-time' }) },
+      { description: 'With the cookie `carillon_session`.' },
+    ),
+  },
+})
 
 /**
  * `POST /v1/sse/ticket`: a word for the address of an `EventSource`, which can send no header. It is good again and
@@ -22,10 +32,8 @@ const hidden = { hide: true } as object
  * session's cookie: an address that is found in a log opens nothing.
  */
 export function onTicket(http: FastifyInstance, deps: EdgeDeps): void {
-  http.options(PATH, { schema: hidden }, (request, reply) =>
-    answerPreflight(request, reply, deps.allowedOrigins, 'POST'),
-  )
-  http.post(PATH, { schema: hidden }, async (request, reply) => {
+  http.options(PATH, (request, reply) => answerPreflight(request, reply, deps.allowedOrigins, 'POST'))
+  http.post(PATH, description, async (request, reply) => {
     checkOrigin(request, deps.allowedOrigins)
     const token = bearer(request)
     const identity = token === undefined ? undefined : await identify(request, deps.verifier)

@@ -1,15 +1,29 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import websocket from '@fastify/websocket'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { Type } from 'typebox'
 import type { WebSocket } from 'ws'
 import type { Identity } from '../access/identity.js'
 import { Session, type SessionKind } from '../clients/session.js'
 import { MAX_INBOUND_BYTES, type ProtocolDeps, sessionKind } from './edge-deps.js'
 import { admit, checkOrigin, identify } from './handshake.js'
+import { BY_TOKEN_OR_COMMAND, documented } from './shapes.js'
 
 const PATH = '/v1/connection/websocket'
 const PROTOBUF = 'centrifuge-protobuf'
 const JSON_PROTOCOL = 'centrifuge-json'
+const description = documented({
+  summary: 'The client protocol over WebSocket',
+  description:
+    'Use a client of it: `@carillon/client`, `centrifuge`. Told in full in docs/realtime-protocol.md.',
+  security: BY_TOKEN_OR_COMMAND,
+  querystring: Type.Object({
+    cf_protocol: Type.Optional(
+      Type.Literal('protobuf', { description: 'Where no subprotocol can be set. JSON unless said.' }),
+    ),
+  }),
+  response: { 101: Type.Null({ description: 'The upgrade.' }) },
+})
 
 /** `GET /v1/connection/websocket`: the Centrifugo client protocol, in JSON unless the subprotocol says Protobuf. */
 export async function onWebSocket(http: FastifyInstance, deps: ProtocolDeps): Promise<void> {
@@ -27,6 +41,10 @@ export async function onWebSocket(http: FastifyInstance, deps: ProtocolDeps): Pr
   const protobuf = sessionKind(deps.wires.protobuf.websocket, deps)
   // a plugin of its own, so that its routes are made after the websocket plugin is ready
   await http.register(async (scope) => {
+    // the plugin hides its routes from descriptions
+    scope.addHook('onRoute', (route) => {
+      Object.assign(route, description)
+    })
     scope.get(
       PATH,
       {
