@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { EngineServer } from '@carillon/engines'
 import type { Simulators } from '@carillon/simulators'
+import type { Front } from './readers/front.js'
 import type { RoleProcess } from './role-process.js'
 
 /** One kind of trouble. `strike` makes it and heals it again; it resolves when the healed part is ready. */
@@ -12,21 +13,27 @@ export interface Fault {
 /** How long a part stays away. */
 const AWAY_MS = 1_500
 
-/** Every process killed with SIGKILL in turn, and a provider that answers nothing but 503. */
+const CUTS = 3
+
+/**
+ * Every process killed with SIGKILL in turn, of several of one role one after the other; the readers' connections
+ * reset; and a provider that answers nothing but 503.
+ */
 export function listFaults(parts: {
   roles: readonly RoleProcess[]
   engines: readonly { name: string; server: EngineServer }[]
   simulators: Simulators
+  /** Before what readers read from. */
+  front: Pick<Front, 'cut'>
 }): Fault[] {
+  const roles = new Set(parts.roles.map(({ role }) => role))
   return [
-    ...parts.roles.map((process) => ({
-      kind: `kill -9 ${process.role}`,
-      async strike() {
-        await process.kill()
-        await sleep(AWAY_MS / 3)
-        await process.start()
-      },
-    })),
+    ...[...roles].map((role) =>
+      killOneOf(
+        role,
+        parts.roles.filter((process) => process.role === role),
+      ),
+    ),
     ...parts.engines.map(({ name, server }) => ({
       kind: `kill -9 ${name}`,
       async strike() {
@@ -36,6 +43,15 @@ export function listFaults(parts: {
       },
     })),
     {
+      kind: 'cut readers',
+      async strike() {
+        for (let cut = 0; cut < CUTS; cut++) {
+          parts.front.cut()
+          await sleep(AWAY_MS / CUTS)
+        }
+      },
+    },
+    {
       kind: 'break fcm',
       async strike() {
         parts.simulators.break('fcm')
@@ -44,4 +60,17 @@ export function listFaults(parts: {
       },
     },
   ]
+}
+
+function killOneOf(role: string, processes: readonly RoleProcess[]): Fault {
+  let turn = 0
+  return {
+    kind: `kill -9 ${role}`,
+    async strike() {
+      const process = processes[turn++ % processes.length] as RoleProcess
+      await process.kill()
+      await sleep(AWAY_MS / 3)
+      await process.start()
+    },
+  }
 }

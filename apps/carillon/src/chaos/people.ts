@@ -1,20 +1,22 @@
 import { sealCredentials } from '@carillon/channels'
 import { deviceId, userId, type WorkflowDefinition } from '@carillon/contracts'
-import { createTenant, putDevice, putProvider, putUser, putWorkflow } from '@carillon/postgres'
+import { createApiKey, createTenant, putDevice, putProvider, putUser, putWorkflow } from '@carillon/postgres'
 import { sha256 } from '@carillon/service'
 import type { Arranging } from './stage.js'
 
 const USERS = 50
 
+/** Who is there to be told. */
+export interface People {
+  users: string[]
+  /** Of a service that signs them in and speaks in their rooms. */
+  apiKey: string
+}
+
 /** A tenant with people, phones and mailboxes, a workflow that rings all of them, and one that gathers. */
-export async function arrangePeople({
-  database,
-  simulators,
-  masterKey,
-  tenant,
-}: Arranging): Promise<string[]> {
+export async function arrangePeople({ database, simulators, masterKey, tenant }: Arranging): Promise<People> {
   const users = Array.from({ length: USERS }, (_, index) => `u${index}`)
-  await database.inTenant(tenant, async (tx) => {
+  const apiKey = await database.inTenant(tenant, async (tx) => {
     await createTenant(tx, { id: tenant, name: 'Chaos' })
     for (const kind of ['fcm', 'smtp'] as const) {
       await putProvider(tx, {
@@ -41,8 +43,9 @@ export async function arrangePeople({
       })
     }
     for (const definition of WORKFLOWS) await putWorkflow(tx, { tenant, definition, awaits: [] })
+    return createApiKey(tx, { tenant, name: 'chaos', scopes: ['users:write', 'channels:write'] })
   })
-  return users
+  return { users, apiKey: apiKey.key }
 }
 
 const WORKFLOWS: readonly WorkflowDefinition[] = [

@@ -6,6 +6,8 @@ import type { MeshEnvironment } from '../mesh/environment.js'
 /** One role as a process of its own, to be killed in earnest. */
 export interface RoleProcess {
   readonly role: string
+  /** Where it listens, undefined while it doesn't; another one after each start. */
+  readonly url: string | undefined
   kill(): Promise<void>
   /** Starts it again and waits until it is ready. */
   start(): Promise<void>
@@ -13,15 +15,18 @@ export interface RoleProcess {
   stop(): Promise<void>
 }
 
-const READY = /"msg":"http\.listening"/
-const STARTS_WITHIN_MS = 30_000
+const READY = /"url":"([^"]+)".*"msg":"http\.listening"/
+/** Eight of them start together, on whatever else the machine is busy with. */
+const STARTS_WITHIN_MS = 120_000
 const CLI = new URL('../../../bin/carillon.mjs', import.meta.url).pathname
 
 export function createRoleProcess(role: string, env: MeshEnvironment): RoleProcess {
   let child: ChildProcess | undefined
+  let url: string | undefined
   const end = async (signal: NodeJS.Signals) => {
     const running = child
     child = undefined
+    url = undefined
     if (running === undefined || running.exitCode !== null || running.signalCode !== null) return
     const ended = once(running, 'exit')
     running.kill(signal)
@@ -29,6 +34,9 @@ export function createRoleProcess(role: string, env: MeshEnvironment): RoleProce
   }
   return {
     role,
+    get url() {
+      return url
+    },
     kill: () => end('SIGKILL'),
     stop: () => end('SIGTERM'),
     async start() {
@@ -46,12 +54,13 @@ export function createRoleProcess(role: string, env: MeshEnvironment): RoleProce
         stdio: ['ignore', 'pipe', 'inherit'],
         env: { ...process.env, ...env, CARILLON_PORT: '0', CARILLON_LOG_LEVEL: 'info' },
       })
-      await becameReady(role, child)
+      url = await becameReady(role, child)
     },
   }
 }
 
-function becameReady(role: string, child: ChildProcess): Promise<void> {
+/** Resolves with its address. */
+function becameReady(role: string, child: ChildProcess): Promise<string> {
   return new Promise((resolve, reject) => {
     let text = ''
     const timer = setTimeout(
@@ -66,10 +75,11 @@ function becameReady(role: string, child: ChildProcess): Promise<void> {
       // once it is ready its lines are read and forgotten, so that the pipe never fills
       if (text === READY_MARK) return
       text += chunk.toString()
-      if (!READY.test(text)) return
+      const listening = READY.exec(text)
+      if (listening === null) return
       text = READY_MARK
       clearTimeout(timer)
-      resolve()
+      resolve(listening[1] as string)
     })
   })
 }

@@ -27,7 +27,7 @@ const KILLS = 10
 const KILLED_WITHIN = 0.8
 const ROLES = ['dispatcher', 'delivery', 'history']
 /** Circuits, holds and back-offs take this long to find out that all is well. */
-const QUIET_MS = 600_000
+const STUCK_AFTER_MS = 600_000
 
 /**
  * `carillon chaos --deliveries n`: brings so many deliveries to providers that fail in every way they know, kills the
@@ -53,7 +53,7 @@ export async function soak(args: SoakArguments): Promise<number> {
     await progress.step('worker killed, provider down', () =>
       strike(stage, { seed, outage, kills: args.kills ?? KILLS }),
     )
-    const calm = await progress.step('until all is quiet', () => quiet(stage, QUIET_MS))
+    const calm = await progress.step('until all is quiet', () => quiet(stage, STUCK_AFTER_MS))
     const seconds = (performance.now() - began) / 1_000
     const counters = countersOf(stage.simulators)
     const { database, tenant, rung, arranged: queued } = stage

@@ -117,18 +117,28 @@ export async function startStage<A>(
   }
 }
 
-const QUIET_WITHIN_MS = 120_000
+/** So long it may take to go on, and so many times that to come to an end: a busy machine is slow, not stuck. */
+const STUCK_AFTER_MS = 120_000
+const LONGEST = 5
 
-/** Waits until nothing is on its way any more: no event unhandled, no delivery open, no receipt missing. */
+/**
+ * Waits until nothing is on its way any more: no event unhandled, no delivery open, no receipt missing. Gives up when
+ * nothing has changed for so long.
+ */
 export async function quiet(
   stage: Pick<Stage, 'connection' | 'database' | 'tenant'>,
-  withinMs = QUIET_WITHIN_MS,
+  stuckAfterMs = STUCK_AFTER_MS,
 ): Promise<{ ok: boolean; left: string[] }> {
-  const until = performance.now() + withinMs
+  const endsAt = performance.now() + LONGEST * stuckAfterMs
+  let changedAt = performance.now()
+  let before = ''
   for (;;) {
     const left = await whatIsLeft(stage).catch((error: unknown) => [String(error)])
     if (left.length === 0) return { ok: true, left }
-    if (performance.now() > until) return { ok: false, left }
+    const now = performance.now()
+    if (left.join() !== before) changedAt = now
+    before = left.join()
+    if (now > endsAt || now - changedAt > stuckAfterMs) return { ok: false, left }
     await sleep(200)
   }
 }
