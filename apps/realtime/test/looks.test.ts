@@ -64,6 +64,7 @@ t.test('who listens by SSE reads a room back over HTTP, and no channel is opened
   t.same(texts(all), ['one', 'two', 'three', 'four'], 'oldest first')
   t.ok(Number(all.body.offset) >= Number(offsets[3]))
   t.equal(all.headers.get('cache-control'), 'no-store')
+  t.equal(all.headers.get('x-content-type-options'), 'nosniff')
   t.same(texts(await history(`?limit=2&since=${offsets[0]}`)), ['two', 'three'])
   t.same(texts(await history('?limit=2&reverse=true')), ['four', 'three'])
   t.same(texts(await history(`?reverse=true&since=${offsets[1]}&epoch=${all.body.epoch}`)), ['one'])

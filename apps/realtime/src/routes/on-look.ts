@@ -18,9 +18,10 @@ import { letAsk } from './visitor.js'
 
 const ROOM = '/v1/me/channels/:channel'
 const JSON_TYPE = 'application/json; charset=utf-8'
+const HEADERS = { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' }
 const who = { token: Type.Optional(Type.String()), ticket: Type.Optional(Type.String()) }
 const strict = { additionalProperties: false }
-const Nothing = Type.Object(who, strict)
+const Who = Type.Object(who, strict)
 /** Nothing is coerced: numbers in an address are text. */
 const HistoryQuery = Type.Object(
   {
@@ -52,13 +53,13 @@ const SAID = {
   presence: {
     summary: 'Who is in a room',
     description: 'Needs the permission `presence`. Who listens by SSE or long-poll is not among them.',
-    querystring: Nothing,
+    querystring: Who,
     response: answers({ 200: Presence }),
   },
   stats: {
     summary: 'How many are in a room',
     description: 'Needs the permission `presence`.',
-    querystring: Nothing,
+    querystring: Who,
     response: answers({ 200: Type.Object(numbers) }),
   },
   history: {
@@ -82,7 +83,7 @@ export function onLook(http: FastifyInstance, source: LiveSource, deps: EdgeDeps
         const found = await look(request).catch((error: unknown) => {
           throw channelProblem(error)
         })
-        return reply.type(JSON_TYPE).header('cache-control', 'no-store').send(jsonText(found))
+        return reply.type(JSON_TYPE).headers(HEADERS).send(jsonText(found))
       },
     )
   }
