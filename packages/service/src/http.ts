@@ -5,7 +5,6 @@ import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify }
 import type { Health } from './health.js'
 import type { Logger } from './logger.js'
 import type { Metrics } from './metrics.js'
-import { paceConnections } from './pace-connections.js'
 import { HttpProblem, problemBody, toProblem } from './problem.js'
 
 /** Bytes of a request body; the edge may allow more for a route. */
@@ -51,7 +50,6 @@ export async function createHttpServer(options: HttpServerOptions): Promise<Fast
       customOptions: { removeAdditional: false, coerceTypes: false, useDefaults: true, allErrors: true },
     },
   })
-  paceConnections(app.server)
   // with loop-delay sampling only: heap limits belong to the container
   await app.register(underPressure, {
     maxEventLoopDelay: options.maxEventLoopDelayMs ?? 1_000,
