@@ -21,6 +21,7 @@ import {
   type ClaimedDelivery,
   claimDeliveries,
   DatabaseAway,
+  type EndedDelivery,
   loadEnded,
   whenThere,
 } from '@carillon/postgres'
@@ -99,8 +100,8 @@ export function createOnJobs(
     deps.failpoint('delivery.after-send')
     const closed = await closing.end()
     deps.failpoint('delivery.after-close')
-    const told = await publishReceipts({ claimed, judged, closed, jobs }, deps)
-    closeOutcomes(outcomes, jobs, closed, claimed)
+    const { told, ended } = await tellReceipts({ claimed, judged, closed, jobs }, deps)
+    if (told) buryFailed(outcomes, jobs, { closed, ended })
     deps.events.attempted(
       channel,
       closed.map((entry) => entry.attempt),
@@ -149,10 +150,10 @@ async function send(
 }
 
 /**
- * Tells what ended in this pass and, for jobs that come again, what an earlier pass ended without getting to tell it.
- * False when the broker didn't take it all.
+ * Tells what ended in this pass and, for jobs that come again, what an earlier pass ended without getting to tell it:
+ * that is given as `ended`. `told` is false when the broker didn't take it all.
  */
-async function publishReceipts(
+async function tellReceipts(
   pass: {
     claimed: readonly ClaimedDelivery[]
     judged: readonly Judged[]
@@ -160,7 +161,7 @@ async function publishReceipts(
     jobs: readonly PlacedJob[]
   },
   deps: OnJobsDeps,
-): Promise<boolean> {
+): Promise<{ told: boolean; ended: EndedDelivery[] }> {
   const { claimed, judged, closed, jobs } = pass
   const nowMs = deps.now()
   const messages = closed.map(({ delivery, attempt }) =>
@@ -177,22 +178,19 @@ async function publishReceipts(
       redelivered && !touched.has(job.deliveryId) ? [{ runId: job.runId, id: job.deliveryId }] : [],
     ),
   ]
-  if (earlier.length > 0) {
-    const ended = await whenThere(() => loadEnded(deps.database, earlier))
-    messages.push(...ended.map(receiptOfEnded))
-  }
+  const ended = earlier.length === 0 ? [] : await whenThere(() => loadEnded(deps.database, earlier))
+  messages.push(...ended.map(receiptOfEnded))
   const wanted = messages.filter((message) => message !== undefined)
-  if (wanted.length === 0) return true
+  if (wanted.length === 0) return { told: true, ended }
   const outcomes = await deps.publishReceipts(STREAMS.receipts, wanted)
-  return outcomes.every((outcome) => outcome.ok)
+  return { told: outcomes.every((outcome) => outcome.ok), ended }
 }
 
 /** A notification that can't be brought any more leaves its job as a dead letter with the reason. */
-function closeOutcomes(
+function buryFailed(
   outcomes: Outcome[],
   jobs: readonly PlacedJob[],
-  closed: readonly Closed[],
-  claimed: readonly ClaimedDelivery[],
+  { closed, ended }: { closed: readonly Closed[]; ended: readonly EndedDelivery[] },
 ): void {
   const failed = new Map<string, string>()
   for (const { attempt, delivery } of closed) {
@@ -201,9 +199,9 @@ function closeOutcomes(
       failed.set(attempt.id, `${attempt.reason}: ${attempt.detail ?? 'the provider refused it'}`)
     }
   }
-  for (const delivery of claimed) {
-    if (delivery.status === 'failed' && delivery.purpose === 'notify')
-      failed.set(delivery.id, `${delivery.reason}: all attempts are used up`)
+  for (const { id, status, reason } of ended) {
+    if (status === 'failed' && reason !== 'ADDRESS_INVALID')
+      failed.set(id, `${reason}: all attempts are used up`)
   }
   for (const { place, job } of jobs) {
     const reason = failed.get(job.deliveryId)

@@ -33,6 +33,51 @@ t.test('mail goes to the next account when the first has used its attempts up', 
   t.equal(world.simulators.inbox.list().length, 1)
 })
 
+t.test(
+  'an account whose last attempt died with its worker is given up on like one that never answers',
+  async (t) => {
+    const world = await useWorld(t, 'email')
+    await world.putTenant('acme')
+    const { smtp } = world.simulators.credentials
+    const second = await world.putAccount('acme', { name: 'second', position: 1, credentials: smtp })
+    const [first] = await world.rows<{ id: string }>(`SELECT id FROM providers WHERE name = 'default'`)
+    const mail = await world.mail('acme', 'ada@example.com')
+    await world.rows('UPDATE deliveries SET max_attempts = 1 WHERE id = $1', [mail.deliveryId])
+    for (const lives of [1, 2]) {
+      const doomed = await world.startWorker('delivery.after-send:1')
+      if (lives === 1) await world.job(mail)
+      t.match(await doomed.exited, { signal: 'SIGKILL' })
+    }
+    await world.startWorker()
+    await world.becomes(mail, 'failed')
+    t.same(
+      (await world.attempts(mail)).map(({ verdict }) => verdict),
+      ['unknown', 'unknown'],
+      'each account was asked once',
+    )
+    t.match(
+      await world.rows('SELECT tried, unknowns, max_attempts, reason FROM deliveries WHERE id = $1', [
+        mail.deliveryId,
+      ]),
+      [{ tried: [first?.id], unknowns: 2, max_attempts: 2, reason: 'PROVIDER_UNAVAILABLE' }],
+    )
+    const mails = world.simulators.inbox.list()
+    t.equal(mails.length, 2)
+    await eventually(async () => (await world.read('RECEIPTS', 'rcp.email.failed.acme')).length === 1)
+
+    const other = await world.mail('acme', 'bob@example.com')
+    await world.rows(
+      `UPDATE deliveries SET status = 'sending', attempt_no = 2, max_attempts = 2, attempts_each = 2, account = $2, due_at = now() WHERE id = $1`,
+      [other.deliveryId, first?.id],
+    )
+    await world.job(other)
+    await world.becomes(other, 'sent')
+    t.match(await world.rows('SELECT account FROM deliveries WHERE id = $1', [other.deliveryId]), [
+      { account: second },
+    ])
+  },
+)
+
 t.test('an account whose password was changed is passed over at once, and others go on', async (t) => {
   const world = await useWorld(t, 'email')
   const right = world.simulators.credentials.smtp as Record<string, unknown>
@@ -145,3 +190,45 @@ t.test('who complained gets no mail but the critical ones', async (t) => {
   await world.becomes(offer, 'skipped')
   await world.becomes(warning, 'sent')
 })
+
+t.test(
+  'who is deleted gets nothing more, wherever it waits, and is not remembered by what never went',
+  async (t) => {
+    const world = await useWorld(t, 'email')
+    await world.putTenant('acme')
+    await world.putTenant('away', AWAY)
+    const inStream = []
+    for (let n = 0; n < 60; n++) inStream.push(await world.mail('acme', `ada-${n}@example.com`))
+    const retrying = await world.mail('away', 'ada@example.com')
+    await world.startWorker(undefined, { CARILLON_RETRY_BASE_MS: '60000', CARILLON_DELIVERY_BATCH: '4' })
+    await world.job(retrying)
+    await world.becomes(retrying, 'retrying')
+    const publishing = Promise.all(inStream.map((mail) => world.job(mail)))
+    await world.becomes(inStream[0] as (typeof inStream)[0], 'sent')
+    // in the middle of it
+    for (const tenant of ['acme', 'away']) await world.deletePerson(tenant)
+    t.match(
+      await world.rows('SELECT status, reason, address FROM deliveries WHERE id = $1', [retrying.deliveryId]),
+      [{ status: 'withdrawn', reason: 'NO_RECIPIENT', address: '' }],
+    )
+    await publishing
+    // what a dispatcher had judged before and wrote after
+    const late = await world.mail('acme', 'ada-late@example.com')
+    await world.job(late)
+    await world.becomes(late, 'withdrawn')
+    await eventually(
+      async () =>
+        (await world.rows(`SELECT FROM deliveries WHERE status IN ('queued', 'sending', 'retrying')`))
+          .length === 0,
+    )
+    const rows = await world.rows<{ status: string; reason: string; address: string; attempts: number }>(
+      'SELECT status, reason, address, attempt_no AS attempts FROM deliveries WHERE id <> $1',
+      [retrying.deliveryId],
+    )
+    const sent = rows.filter(({ status }) => status === 'sent')
+    t.equal(world.simulators.inbox.list().length, sent.length)
+    for (const row of rows.filter((one) => !sent.includes(one)))
+      t.match(row, { status: 'withdrawn', reason: 'NO_RECIPIENT', address: /^$/, attempts: 0 })
+    t.ok(sent.length < rows.length)
+  },
+)

@@ -132,6 +132,24 @@ t.test('a provider that is down for a moment is asked again', async (t) => {
   )
 })
 
+t.test('what failed is told of, and buried, once the broker takes it', async (t) => {
+  const world = await useWorld(t)
+  await world.putTenant('acme')
+  await world.startWorker()
+  const job = await world.queue('acme', world.simulators.fcm.registerDevice().token)
+  await world.rows('UPDATE deliveries SET max_attempts = 1 WHERE id = $1', [job.deliveryId])
+  const receipts = await world.refuseReceipts()
+  world.simulators.break('fcm')
+  await world.job(job)
+  await world.becomes(job, 'failed')
+  await eventually(() => receipts.tried() >= 2)
+  t.equal((await world.read('DEAD_LETTERS', 'dlq.>')).length, 0)
+  await receipts.heal()
+  await eventually(async () => (await world.read('RECEIPTS', 'rcp.push.failed.acme')).length > 0)
+  await eventually(async () => (await world.read('DEAD_LETTERS', 'dlq.>')).length === 1)
+  t.equal((await world.attempts(job)).length, 1)
+})
+
 t.test('refused credentials hold that provider of that tenant alone, and cost no attempt', async (t) => {
   const world = await useWorld(t)
   const { fcm } = world.simulators

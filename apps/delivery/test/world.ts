@@ -15,8 +15,9 @@ import {
   loadTopology,
   openConnection,
   readSubject,
+  subscribeCore,
 } from '@carillon/jetstream'
-import { createLogins, maintain, migrate, openDatabase } from '@carillon/postgres'
+import { createLogins, deleteUser, maintain, migrate, openDatabase } from '@carillon/postgres'
 import { sha256 } from '@carillon/service'
 import { startSimulators } from '@carillon/simulators'
 import { eventually, useNats, useNodeProcess, usePostgres } from '@carillon/testkit'
@@ -52,7 +53,7 @@ export async function useWorld(
     startSimulators({ allow: 'development' }),
   ])
   t.teardown(() => simulators[Symbol.asyncDispose]())
-  const { workerUrl } = await createLogins({
+  const { workerUrl, requestUrl } = await createLogins({
     ownerUrl: postgres.url,
     requestLogin: { name: 'test_delivery_request', password: 'request' },
     workerLogin: { name: 'test_delivery_worker', password: 'worker' },
@@ -66,13 +67,11 @@ export async function useWorld(
     await owner[Symbol.asyncDispose]()
   })
   const file = (name: string) => readFile(new URL(`../../../../nats/${name}`, import.meta.url), 'utf8')
-  await applyTopology(
-    connection,
-    loadTopology(await file('topology.yaml'), [
-      await file('environments/single.yaml'),
-      'defaults: { consumer: { ack_wait: 1s } }',
-    ]),
-  )
+  const topology = loadTopology(await file('topology.yaml'), [
+    await file('environments/single.yaml'),
+    'defaults: { consumer: { ack_wait: 1s } }',
+  ])
+  await applyTopology(connection, topology)
   await maintain(owner, { daysAhead: 1, retainDays: 30 })
   const rows = async <R>(text: string, values: unknown[] = []) =>
     (await owner.query<R>({ text, values })).rows
@@ -182,6 +181,23 @@ export async function useWorld(
         subject: jobSubject(channel, 'normal', job.tenant),
         body: JSON.stringify({ runId: job.runId, deliveryId: job.deliveryId }),
       }),
+    /** As the gateway does it. */
+    async deletePerson(tenant: string) {
+      await using database = openDatabase({ url: requestUrl, max: 1 })
+      const id = userId(sha256, tenant, 'ada')
+      return database.inTenant(tenant, (tx) => deleteUser(tx, { tenant, id }))
+    },
+    /** Receipts are refused until `heal` is called; `tried` counts the attempts. */
+    async refuseReceipts() {
+      const streams = topology.streams.map((stream) =>
+        stream.name === 'RECEIPTS' ? { ...stream, config: { ...stream.config, max_msg_size: 10 } } : stream,
+      )
+      await applyTopology(connection, { ...topology, streams })
+      let tried = 0
+      subscribeCore(connection, 'rcp.>', () => tried++)
+      await connection.flush()
+      return { tried: () => tried, heal: () => applyTopology(connection, topology) }
+    },
     poison: (tenant: string) =>
       publisher.publish(jobStream(channel), { subject: jobSubject(channel, 'normal', tenant), body: '{' }),
     /** Its next attempt is due now. */

@@ -61,6 +61,10 @@ async function queue(
       VALUES ($1, 'acme', $1, 'w', 1, 'ada', 'normal', 'completed', '[]', '{}', false, now())`,
     [place.runId],
   )
+  await rows(`INSERT INTO users (tenant_id, id, external_id) VALUES ('acme', $1, $2)`, [
+    place.runId,
+    place.runId,
+  ])
   await rows(
     `INSERT INTO deliveries (run_id, id, tenant_id, user_id, channel, lane, step, address_kind, address, status, max_attempts, created_at, updated_at)
       VALUES ($1, $2, 'acme', $1, $3, 'normal', 1, $4, $5, $6, 2, now(), now())`,
@@ -104,13 +108,33 @@ t.test('a receipt counts once, however often it is told', async (t) => {
   const place = await queue()
   const delivered = receipt(place, 'delivered')
   t.match(await write(delivered, delivered), { fresh: 1, moved: [{ id: place.id, status: 'delivered' }] })
-  t.same(await write(delivered), { fresh: 0, moved: [], engaged: [], suppressed: 0, dead: [] })
+  t.same(await write(delivered), { fresh: 0, ended: [], moved: [], engaged: [], suppressed: 0, dead: [] })
   t.same(await rows(`SELECT count FROM statistics WHERE status = 'delivered'`), [{ count: 1 }])
   t.equal(
     (await write(receipt({ ...place, id: randomUUID() }, 'delivered'))).fresh,
     0,
     'nor of what never was',
   )
+})
+
+t.test('what a worker ended is told of once, what it only sent is not', async (t) => {
+  const [failed, expired, sent] = [await queue('failed'), await queue('expired'), await queue('sent')]
+  const receipts = [
+    receipt(failed, 'failed', { by: 'worker', reason: 'PROVIDER_UNAVAILABLE' }),
+    receipt(expired, 'expired', { by: 'worker', reason: 'EXPIRED' }),
+    receipt(sent, 'accepted'),
+  ]
+  const { ended } = await write(...receipts)
+  t.same(
+    ended
+      .map(({ id, status, userId }) => ({ id, status, userId }))
+      .sort((a, b) => (a.status < b.status ? -1 : 1)),
+    [
+      { id: expired.id, status: 'expired', userId: expired.runId },
+      { id: failed.id, status: 'failed', userId: failed.runId },
+    ],
+  )
+  t.same((await write(...receipts)).ended, [])
 })
 
 t.test('a late bounce does not undo what arrived, and proof of arrival undoes a bounce', async (t) => {

@@ -1,5 +1,6 @@
 import type { DeliveryChannel, DeliveryStatus, Lane, Reason } from '@carillon/contracts'
 import { momentArray, plainArray, textArray } from './arrays.js'
+import { FORGOTTEN, forgottenAddress } from './forgetting.js'
 import { countUnread, MOST_UNREAD } from './inbox.js'
 import type { Tx } from './tx.js'
 
@@ -67,10 +68,22 @@ const ACTIVITY = `CASE WHEN c.purpose = 'clear' THEN NULL ELSE CASE r.content #>
   ELSE r.content #>> ARRAY[c.step::text, 'options', 'liveActivity', 'id'] END END`
 
 /**
+ * The account that lost its last attempt with its worker, when another one is left: the one asked before, else the first
+ * in order. Accounts are chosen as the worker does it: those of the device's app, else those of all apps.
+ */
+const LOST_ACCOUNT = `(SELECT CASE WHEN count(*) > 1 THEN (array_agg(p.id ORDER BY (p.id = d.account) IS TRUE DESC, p.position, p.name))[1] END
+  FROM providers p LEFT JOIN devices v ON v.tenant_id = d.tenant_id AND v.id = CASE WHEN d.address_kind = 'device' THEN d.address::uuid END
+  WHERE p.tenant_id = d.tenant_id AND p.id <> ALL (d.tried) AND d.max_attempts::int + d.attempts_each < 32767
+    AND p.kind = CASE d.address_kind WHEN 'email' THEN 'smtp' WHEN 'phone' THEN 'sms' WHEN 'webhook' THEN 'webhook' ELSE v.kind END
+    AND p.app = CASE WHEN EXISTS (SELECT FROM providers o WHERE o.tenant_id = p.tenant_id AND o.kind = p.kind AND o.app = v.app)
+      THEN v.app ELSE 'default' END)`
+
+/**
  * Takes deliveries for sending: counts the attempt, leases the row, writes the attempt without a verdict. What has
- * expired, was seen meanwhile, goes to a suppressed address or has no attempts left ends here. A lapsed lease is taken
- * too: its attempt's outcome is unknown. Rows that somebody else took, sent or withdrew, and those whose next attempt
- * is yet to come, are missing from the answer: their job is only a hint.
+ * expired, was seen meanwhile, goes to a suppressed address or to somebody who was deleted, or has no attempts left ends
+ * here. A lapsed lease is taken too: its attempt is an unknown one like any other, so after an account's last one the next
+ * account is asked. Rows that somebody else took, sent or withdrew, and those whose next attempt is yet to come, are
+ * missing from the answer: their job is only a hint.
  */
 export async function claimDeliveries(
   tx: Tx,
@@ -81,34 +94,46 @@ export async function claimDeliveries(
   const { rows } = await tx.query<ClaimedDelivery>({
     name: 'delivery-claim',
     text: `WITH wanted AS (
-        SELECT d.run_id, d.id, d.status = 'sending' AS lapsed, s.reason AS suppressed, s.since,
-          CASE WHEN d.expires_at <= now() THEN 'expired'
+        SELECT d.run_id, d.id, d.status = 'sending' AS lapsed, s.reason AS suppressed, s.since, u.id IS NULL AS forgotten, u.name AS user_name,
+          CASE WHEN u.id IS NULL THEN 'withdrawn'
+            WHEN d.expires_at <= now() THEN 'expired'
             WHEN r.seen_at IS NOT NULL AND d.channel = 'push' AND d.purpose = 'notify' AND ${UNLESS_SEEN} THEN 'withdrawn'
             WHEN s.address IS NOT NULL AND (s.reason <> 'complained' OR NOT coalesce(k.critical, false)) THEN 'skipped'
-            WHEN d.attempt_no >= d.max_attempts THEN 'failed'
-            ELSE 'sending' END AS becomes
+            WHEN d.attempt_no >= d.max_attempts THEN 'spent'
+            ELSE 'sending' END AS becomes,
+          CASE WHEN d.attempt_no >= d.max_attempts THEN ${LOST_ACCOUNT} END AS lost
         FROM unnest($1::uuid[], $2::uuid[]) AS w (run_id, id) JOIN deliveries d USING (run_id, id) JOIN runs r ON r.id = d.run_id AND r.tenant_id = d.tenant_id
+          LEFT JOIN users u ON u.tenant_id = d.tenant_id AND u.id = d.user_id
           LEFT JOIN categories k ON k.tenant_id = d.tenant_id AND k.key = r.category
           LEFT JOIN suppressions s ON s.tenant_id = d.tenant_id AND s.kind = d.address_kind
             AND s.address = CASE d.address_kind WHEN 'webhook' THEN d.address ELSE lower(d.address) END
         WHERE d.status = 'queued' OR (d.status IN ('retrying', 'sending') AND d.due_at <= now())
         ORDER BY d.run_id, d.id FOR UPDATE OF d SKIP LOCKED
+      ), judged AS (
+        SELECT w.run_id, w.id, w.lapsed, w.suppressed, w.since, w.forgotten, w.user_name,
+          CASE WHEN w.becomes <> 'spent' THEN w.becomes WHEN w.lost IS NULL THEN 'failed' ELSE 'sending' END AS becomes,
+          CASE w.becomes WHEN 'spent' THEN w.lost END AS lost
+        FROM wanted w
       ), unanswered AS (
         UPDATE attempts a SET verdict = 'unknown', reason = 'worker lost', finished_at = now()
-        FROM wanted w WHERE w.lapsed AND a.run_id = w.run_id AND a.delivery_id = w.id AND a.finished_at IS NULL
+        FROM judged w WHERE w.lapsed AND a.run_id = w.run_id AND a.delivery_id = w.id AND a.finished_at IS NULL
       ), claimed AS (
         UPDATE deliveries d SET
           status = w.becomes,
-          reason = CASE w.becomes WHEN 'expired' THEN 'EXPIRED' WHEN 'withdrawn' THEN 'ALREADY_SEEN' WHEN 'skipped' THEN 'ADDRESS_INVALID'
-            WHEN 'failed' THEN 'PROVIDER_UNAVAILABLE' END,
-          detail = CASE w.becomes WHEN 'skipped' THEN 'suppressed since ' || to_char(w.since AT TIME ZONE 'UTC', 'YYYY-MM-DD') || ': ' || w.suppressed END,
+          reason = CASE WHEN w.forgotten THEN 'NO_RECIPIENT' ELSE CASE w.becomes WHEN 'expired' THEN 'EXPIRED' WHEN 'withdrawn' THEN 'ALREADY_SEEN'
+            WHEN 'skipped' THEN 'ADDRESS_INVALID' WHEN 'failed' THEN 'PROVIDER_UNAVAILABLE' END END,
+          detail = CASE WHEN w.forgotten THEN '${FORGOTTEN}'
+            WHEN w.becomes = 'skipped' THEN 'suppressed since ' || to_char(w.since AT TIME ZONE 'UTC', 'YYYY-MM-DD') || ': ' || w.suppressed END,
+          address = CASE WHEN w.forgotten THEN ${forgottenAddress('d')} ELSE d.address END,
           attempt_no = d.attempt_no + CASE w.becomes WHEN 'sending' THEN 1 ELSE 0 END,
           attempts_each = CASE d.attempt_no WHEN 0 THEN d.max_attempts ELSE d.attempts_each END,
+          max_attempts = d.max_attempts + CASE WHEN w.lost IS NULL THEN 0 ELSE d.attempts_each END,
+          tried = CASE WHEN w.lost IS NULL THEN d.tried ELSE d.tried || w.lost END,
           unknowns = d.unknowns + w.lapsed::int,
           due_at = CASE w.becomes WHEN 'sending' THEN now() + make_interval(secs => $3 / 1000.0) END,
           updated_at = now()
-        FROM wanted w WHERE d.run_id = w.run_id AND d.id = w.id
-        RETURNING d.*
+        FROM judged w WHERE d.run_id = w.run_id AND d.id = w.id
+        RETURNING d.*, w.user_name
       ), begun AS (
         INSERT INTO attempts (run_id, delivery_id, attempt_no, tenant_id, started_at)
         SELECT run_id, id, attempt_no, tenant_id, now() FROM claimed WHERE status = 'sending' ON CONFLICT DO NOTHING
@@ -118,12 +143,11 @@ export async function claimDeliveries(
         c.paced_at AS "pacedAt", c.expires_at AS "expiresAt", now() AS "claimedAt", c.address_kind AS "addressKind", c.address,
         CASE WHEN v.id IS NOT NULL THEN json_build_object('kind', v.kind, 'app', v.app, 'address', v.address, 'status', v.status,
           'activityToken', l.token) END AS device,
-        u.name AS "userName", r.workflow_key AS "workflowKey", r.category, coalesce(k.critical, false) AS critical, r.collapse_key AS "collapseKey", r.content,
+        c.user_name AS "userName", r.workflow_key AS "workflowKey", r.category, coalesce(k.critical, false) AS critical, r.collapse_key AS "collapseKey", r.content,
         CASE WHEN c.channel = 'push' AND c.status = 'sending' THEN (${countUnread('c.tenant_id', 'c.user_id', `${MOST_UNREAD}`)}) END AS unread,
         CASE WHEN c.channel = 'webhook' THEN (SELECT json_build_object('id', e.event_id, 'type', e.type, 'source', e.source, 'data', e.data)
           FROM events e WHERE e.id = r.event_id) END AS event
       FROM claimed c JOIN runs r ON r.id = c.run_id AND r.tenant_id = c.tenant_id
-        LEFT JOIN users u ON u.tenant_id = c.tenant_id AND u.id = c.user_id
         LEFT JOIN categories k ON k.tenant_id = c.tenant_id AND k.key = r.category
         LEFT JOIN devices v ON v.tenant_id = c.tenant_id AND v.id = CASE WHEN c.address_kind = 'device' THEN c.address::uuid END
           AND v.user_id = c.user_id -- who signs in on it next must not see it
@@ -183,7 +207,7 @@ export async function closeAttempts(tx: Tx, attempts: readonly ClosedAttempt[]):
         account = coalesce(n.account, d.account), paced_at = n.paced_at,
         tried = CASE WHEN n.gives_up THEN d.tried || n.account ELSE d.tried END,
         unknowns = d.unknowns + (n.verdict = 'unknown')::int, attempt_no = d.attempt_no - n.uncounted::int,
-        max_attempts = least(32767, d.max_attempts + n.extra), sent_at = CASE WHEN n.status = 'sent' THEN now() ELSE d.sent_at END, updated_at = now()
+        max_attempts = least(32767, d.max_attempts::int + n.extra), sent_at = CASE WHEN n.status = 'sent' THEN now() ELSE d.sent_at END, updated_at = now()
       FROM n WHERE d.run_id = n.run_id AND d.id = n.id AND d.status = 'sending' AND d.attempt_no = n.attempt_no
       RETURNING d.id`,
     values: [

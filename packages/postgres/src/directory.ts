@@ -1,4 +1,5 @@
 import { plainArray, textArray } from './arrays.js'
+import { withdrawForgotten } from './forgetting.js'
 import type { Queryable, Tx } from './tx.js'
 
 /** Who exists: tenants, users and their devices. One tenant a transaction (request role). */
@@ -171,8 +172,9 @@ export async function listUsers(
 }
 
 /**
- * Deletes a user with devices, subscriptions and preferences; what was sent stays in the history, and what was put off
- * no longer than the rest of it. That they were is remembered, for their tokens go on.
+ * Deletes a user with devices, subscriptions and preferences. What still waits to be sent is withdrawn and forgets its
+ * address; what was sent stays in the history, and what was put off no longer than the rest of it. That they were is
+ * remembered, for their tokens go on.
  */
 export async function deleteUser(tx: Tx, user: { tenant: string; id: string }): Promise<boolean> {
   await tx.query({
@@ -193,6 +195,7 @@ export async function deleteUser(tx: Tx, user: { tenant: string; id: string }): 
     text: 'INSERT INTO deleted_users (tenant_id, id) VALUES ($1, $2) ON CONFLICT (tenant_id, id) DO UPDATE SET at = now()',
     values: [user.tenant, user.id],
   })
+  await withdrawForgotten(tx, user)
   return true
 }
 

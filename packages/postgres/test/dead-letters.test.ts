@@ -2,11 +2,13 @@ import { randomUUID } from 'node:crypto'
 import t from 'tap'
 import {
   applyDeliveryNews,
+  claimDeliveries,
   claimDueDeliveries,
   countDeadLetters,
   type DeadLetterFilter,
   deadLettersInOrder,
   deadLettersStatement,
+  deleteUser,
   deliveriesOf,
   findDeadLetter,
   insertReceipts,
@@ -272,6 +274,94 @@ t.test('what was sent again moves on as if it had never failed, and its second f
     deliveriesOf(tx, { tenant: 'acme', ids: [key.runId] }),
   )
   t.match(record, { replays: 1, replayedAt: Date, unknowns: 0, status: 'delivered' })
+})
+
+t.test(
+  'a last attempt that was lost passes to another account of the same app, else it was the last',
+  async (t) => {
+    const account = async (kind: string, app: string, name: string, position: number) => {
+      const { rows } = await superuser.query<{ id: string }>({
+        text: `INSERT INTO providers (tenant_id, channel, kind, app, name, position, credentials)
+        VALUES ('acme', CASE $1 WHEN 'smtp' THEN 'email' ELSE 'push' END, $1, $2, $3, $4, '') RETURNING id`,
+        values: [kind, app, name, position],
+      })
+      return rows[0]?.id ?? ''
+    }
+    const mails = [await account('smtp', 'default', 'a', 0), await account('smtp', 'default', 'b', 1)]
+    const everyApp = [await account('fcm', 'default', 'a', 0), await account('fcm', 'default', 'b', 1)]
+    await account('fcm', 'driver', 'own', 0)
+    const phone = async (app: string) => {
+      const id = randomUUID()
+      await superuser.query({
+        text: `INSERT INTO devices (tenant_id, id, user_id, kind, app, address, address_hash) VALUES ('acme', $1, $2, 'fcm', $3, '{}', $4)`,
+        values: [id, ada, app, Buffer.from(id)],
+      })
+      return ['device', id] as const
+    }
+    const cases = [
+      { what: 'the first in order', address: undefined, tried: [], account: null, lost: mails[0] },
+      { what: 'the one asked before', address: undefined, tried: [], account: mails[1], lost: mails[1] },
+      { what: 'the only one left', address: undefined, tried: [mails[0]], account: mails[0], lost: null },
+      { what: 'all apps share', address: await phone('rider'), tried: [], account: null, lost: everyApp[0] },
+      { what: "the app's only one", address: await phone('driver'), tried: [], account: null, lost: null },
+      {
+        what: 'nobody knows the device',
+        address: ['device', randomUUID()] as const,
+        tried: [],
+        account: null,
+        lost: null,
+      },
+    ]
+    for (const { what, address, tried, account: before, lost } of cases) {
+      const letter = { failed: minute(80), status: 'sending', attempts: 2, workflow: 'lost' }
+      const key = await put(address === undefined ? letter : { ...letter, address, channel: 'push' })
+      await superuser.query({
+        text: 'UPDATE deliveries SET tried = $2, account = $3, due_at = now() WHERE id = $1',
+        values: [key.id, tried, before],
+      })
+      const [claimed] = await worker.inTransaction((tx) => claimDeliveries(tx, [key], { leaseMs: 60_000 }))
+      if (lost === null)
+        t.match(claimed, { status: 'failed', reason: 'PROVIDER_UNAVAILABLE', unknowns: 1 }, what)
+      else {
+        const goesOn = { status: 'sending', attempt: 3, maxAttempts: 5, attemptsEach: 3, unknowns: 1 }
+        t.match(claimed, { ...goesOn, tried: [...tried, lost] }, what)
+      }
+    }
+  },
+)
+
+t.test('who is deleted takes along what waits for them, and nothing of anybody else', async (t) => {
+  const bob = randomUUID()
+  await superuser.query({
+    text: `INSERT INTO users (tenant_id, id, external_id) VALUES ('acme', $1, 'bob'), ('globex', $1, 'bob')`,
+    values: [bob],
+  })
+  const whose = { failed: minute(90), user: bob, workflow: 'forgotten' }
+  const waiting = [
+    await put({ ...whose, status: 'queued' }),
+    await put({ ...whose, status: 'retrying', channel: 'sms', address: ['phone', '+4366012345'] }),
+  ]
+  const others = [
+    await put({ ...whose, status: 'queued', user: eve }),
+    await put({ ...whose, status: 'queued', tenant: 'globex' }),
+  ]
+  const sending = await put({ ...whose, status: 'sending' })
+  await superuser.query({
+    text: `UPDATE deliveries SET due_at = now() WHERE status IN ('queued', 'retrying', 'sending')`,
+  })
+  t.equal(await request.inTenant('acme', (tx) => deleteUser(tx, { tenant: 'acme', id: bob })), true)
+  for (const key of waiting)
+    t.match(await rowOf(key), { status: 'withdrawn', reason: 'NO_RECIPIENT', address: /^$/, due_at: null })
+  for (const key of others) t.match(await rowOf(key), { status: 'queued', address: 'ada@example.com' })
+  t.match(await rowOf(sending), { status: 'sending', address: 'ada@example.com' }, 'what is under way is')
+  const late = await put({ ...whose, status: 'queued' })
+  const claimed = await worker.inTransaction((tx) =>
+    claimDeliveries(tx, [sending, late], { leaseMs: 60_000 }),
+  )
+  t.equal(claimed.length, 2)
+  for (const row of claimed) t.match(row, { status: 'withdrawn', reason: 'NO_RECIPIENT', address: /^$/ })
+  t.match(await rowOf(sending), { detail: 'the person was deleted', unknowns: 1, due_at: null })
+  t.equal(await request.inTenant('acme', (tx) => deleteUser(tx, { tenant: 'acme', id: bob })), false)
 })
 
 t.test('a page costs a handful of buffers among many deliveries', async (t) => {

@@ -105,7 +105,7 @@ export function addUserRoutes(app: Edge, deps: EdgeDeps): void {
       schema: {
         summary: 'Delete a user with devices, subscriptions and preferences',
         description:
-          'Tokens of theirs that are still good are refused within three seconds, and connections end within about five, for 30 days or until the user is made again.',
+          'Nothing is sent to them any more; what was sent stays in the history for as long as it is kept. Tokens of theirs that are still good are refused within three seconds, and connections end within about five, for 30 days or until the user is made again.',
         tags,
         params: User,
         response: answers({ 204: Type.Null() }),
