@@ -1,11 +1,22 @@
-import { deliveryDurable, jobStream, LANES, type Lane } from '@carillon/contracts'
+import {
+  deliveryDurable,
+  jobStream,
+  LANES,
+  type Lane,
+  type Receipt,
+  receiptSubject,
+  STREAMS,
+} from '@carillon/contracts'
 import type { OutgoingMessage, PublishOutcome } from '@carillon/jetstream'
 import {
   claimDueDeliveries,
   clearRefused,
   type Database,
   type DueDelivery,
+  type ExpiredDelivery,
+  insertOutbox,
   markRefused,
+  type Tx,
 } from '@carillon/postgres'
 import type { DispatchEvents } from './events.js'
 import { jobMessage } from './publish-stored.js'
@@ -45,13 +56,46 @@ export function createOnDueDeliveries(deps: DueDeliveriesDeps): DueWork {
 
 /** True when more may be due. */
 async function bringLane(lane: Lane, deps: DueDeliveriesDeps): Promise<boolean> {
-  const claimed = await deps.database.inTransaction((tx) =>
-    claimDueDeliveries(tx, { lane, limit: BATCH, againMs: deps.respoolAfterMs }),
-  )
+  const claimed = await deps.database.inTransaction(async (tx) => {
+    const taken = await claimDueDeliveries(tx, { lane, limit: BATCH, againMs: deps.respoolAfterMs })
+    await tellExpired(tx, taken.expired)
+    return taken
+  })
   if (claimed.expired.length > 0) deps.events.expired(claimed.expired.length)
   const due = await withoutWaitingJobs(claimed.due, deps)
   if (due.length > 0) await publish(due, deps)
   return claimed.due.length + claimed.expired.length === BATCH
+}
+
+/** Their receipts wait in the outbox: what has ended is told of, whatever dies next. */
+async function tellExpired(tx: Tx, expired: readonly ExpiredDelivery[]): Promise<void> {
+  // to take something off a screen is nothing that anybody was told
+  const told = expired.filter(({ purpose }) => purpose === 'notify')
+  for (const tenant of new Set(told.map((delivery) => delivery.tenant))) {
+    const own = told.filter((delivery) => delivery.tenant === tenant)
+    await insertOutbox(tx, tenant, own.map(expiredReceipt))
+  }
+}
+
+function expiredReceipt({ id, runId, userId, tenant, channel, attempt, at }: ExpiredDelivery) {
+  const receipt: Receipt = {
+    deliveryId: id,
+    runId,
+    userId,
+    channel,
+    status: 'expired',
+    at: at.getTime(),
+    attempt,
+    by: 'worker',
+    reason: 'EXPIRED',
+    detail: 'it waited beyond its expiry',
+  }
+  return {
+    stream: STREAMS.receipts,
+    subject: receiptSubject(channel, 'expired', tenant),
+    messageId: `${id}.expired`,
+    body: JSON.stringify(receipt),
+  }
 }
 
 async function withoutWaitingJobs(

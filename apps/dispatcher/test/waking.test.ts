@@ -1,3 +1,5 @@
+import { decodeReceipt } from '@carillon/contracts'
+import { readSubject } from '@carillon/jetstream'
 import { eventually } from '@carillon/testkit'
 import t from 'tap'
 import { dispatched, useMesh } from './support.js'
@@ -57,7 +59,7 @@ t.test('an inbox step after a wait appears when it is due, once', async (t) => {
   t.match(await mesh.frames(ada), [{ type: 'notification.created', notification: { title: 'Later' } }])
 })
 
-t.test('a delivery that expired while it waited is not sent', async (t) => {
+t.test('a delivery that expired while it waited is not sent, and told of', async (t) => {
   const mesh = await useMesh(t)
   await mesh.putWorkflow({
     key: 'k',
@@ -67,18 +69,33 @@ t.test('a delivery that expired while it waited is not sent', async (t) => {
     content: { title: 'T', body: 'x' },
     steps: ['email'],
   })
-  await mesh.putUser('ada', { email: 'ada@example.com' })
+  const ada = await mesh.putUser('ada', { email: 'ada@example.com' })
   await mesh.startDispatcher({ CARILLON_RESPOOL_AFTER_MS: '100' })
   await mesh.publish({ type: 'a.b.v1', id: 'e1', data: { user: 'ada' } })
   await dispatched(mesh)
   await mesh.rows(`UPDATE deliveries SET expires_at = now() - interval '1 minute', status = 'retrying'`)
+  // of a clearing nobody is told
+  await mesh.rows(`INSERT INTO deliveries (run_id, id, tenant_id, user_id, channel, lane, step, address_kind, address, purpose, status, expires_at, due_at, created_at, updated_at)
+    SELECT run_id, gen_random_uuid(), tenant_id, user_id, 'push', lane, step, 'device', gen_random_uuid(), 'clear', status, expires_at, now(), now(), now() FROM deliveries`)
   await eventually(async () => {
     const rows = await mesh.rows<{ status: string; reason: string }>(
       'SELECT status, reason FROM deliveries WHERE due_at IS NULL',
     )
-    return rows[0]?.status === 'expired' && rows[0].reason === 'EXPIRED'
+    return rows.length === 2 && rows.every((row) => row.status === 'expired' && row.reason === 'EXPIRED')
   })
   t.equal((await mesh.jobs('email')).length, 1, 'only the first job')
+  const receipts = () =>
+    readSubject(mesh.connection, { stream: 'RECEIPTS', subject: 'rcp.>', fromSequence: 1, limit: 10 })
+  await eventually(async () => (await mesh.rows('SELECT FROM outbox')).length === 0)
+  const [told, ...others] = await receipts()
+  t.equal(told?.subject, 'rcp.email.expired.acme')
+  t.match(decodeReceipt(told?.body as Uint8Array), {
+    userId: ada,
+    status: 'expired',
+    reason: 'EXPIRED',
+    by: 'worker',
+  })
+  t.same(others, [])
 })
 
 t.test('what a request left in the outbox is published and removed', async (t) => {

@@ -1,4 +1,4 @@
-import { ContractError, decodeReceipt } from '@carillon/contracts'
+import { ContractError, type DeliveryStatus, decodeReceipt } from '@carillon/contracts'
 import {
   DONE,
   dead,
@@ -18,7 +18,7 @@ import {
 import type { HistoryEvents } from './events.js'
 import { foldReceipts } from './fold.js'
 import { deliveryFrame } from './frames.js'
-import { leaveInOutbox, type Told, writeReceipts } from './write-receipts.js'
+import { endedOf, leaveInOutbox, type Told, writeReceipts } from './write-receipts.js'
 
 export interface OnReceiptsDeps {
   database: Database
@@ -47,8 +47,8 @@ export function createOnReceipts(deps: OnReceiptsDeps): (batch: readonly Receive
     })
     if (receipts.length === 0) return outcomes
     const written = await writeReceipts(receipts, deps.database)
-    const untold = await findUntold(again, written.moved, deps.database)
-    await tell({ moved: [...written.moved, ...untold], engaged: written.engaged }, deps)
+    const untold = await findUntold(again, [...written.ended, ...written.moved], deps.database)
+    await tell({ moved: [...written.ended, ...written.moved, ...untold], engaged: written.engaged }, deps)
     for (const { channel, status, answeredAfterMs } of written.moved) {
       if (status === 'delivered' && answeredAfterMs !== null) deps.events.answered(channel, answeredAfterMs)
     }
@@ -64,26 +64,28 @@ export function createOnReceipts(deps: OnReceiptsDeps): (batch: readonly Receive
   }
 }
 
+type Moved = Omit<MovedDelivery, 'answeredAfterMs'>
+
+/** Statuses that people's devices are told of. */
+const TOLD = new Set<DeliveryStatus>(['delivered', 'failed', 'expired'])
+
 /**
  * What receipts that come again had moved: who took them before may have died after the commit, having told nobody. It is
  * told as it stands now, and perhaps for a second time.
  */
 async function findUntold(
   again: readonly TenantReceipt[],
-  moved: readonly MovedDelivery[],
+  moved: readonly Moved[],
   database: Database,
 ): Promise<Moved[]> {
   const told = new Set(moved.map(({ id }) => id))
-  const moving = new Set(
-    foldReceipts(again).deliveries.flatMap(({ id, status }) => (status === null ? [] : [id])),
-  )
+  const news = foldReceipts(again).deliveries.filter(({ status }) => status !== null)
+  const moving = new Set([...news, ...endedOf(again)].map(({ id }) => id))
   const asked = again.filter(({ deliveryId }) => moving.has(deliveryId) && !told.has(deliveryId))
   if (asked.length === 0) return []
   const found = await whenThere(() => findStatuses(database, asked))
-  return found.filter(({ status }) => status === 'delivered' || status === 'failed')
+  return found.filter(({ status }) => TOLD.has(status))
 }
-
-type Moved = Omit<MovedDelivery, 'answeredAfterMs'>
 
 /** What the broker does not take is left in the outbox, where marks are already, for dispatchers to publish. */
 async function tell(

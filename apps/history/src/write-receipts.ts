@@ -31,7 +31,7 @@ export function writeReceipts(receipts: readonly TenantReceipt[], database: Data
   return whenThere(() =>
     database.inTransaction(async (tx) => {
       const fresh = await insertReceipts(tx, receipts)
-      if (fresh.length === 0) return { fresh: 0, moved: [], engaged: [], suppressed: 0, dead: [] }
+      if (fresh.length === 0) return { fresh: 0, ended: [], moved: [], engaged: [], suppressed: 0, dead: [] }
       const folded = foldReceipts(fresh)
       const moved = await applyDeliveryNews(tx, folded.deliveries)
       const engaged = folded.engaged.length === 0 ? [] : await markEngaged(tx, folded.engaged)
@@ -40,7 +40,14 @@ export function writeReceipts(receipts: readonly TenantReceipt[], database: Data
       await addStatistics(tx, fresh)
       const suppressed = await suppressDeliveries(tx, folded.suppressed)
       const told = await toTell(tx, engaged)
-      return { fresh: fresh.length, moved, engaged: told, suppressed, dead: deadOf(fresh, moved) }
+      return {
+        fresh: fresh.length,
+        ended: endedOf(fresh),
+        moved,
+        engaged: told,
+        suppressed,
+        dead: deadOf(fresh, moved),
+      }
     }),
   )
 }
@@ -68,6 +75,15 @@ export async function leaveInOutbox(
     })
   }
   return told
+}
+
+/** What ended by a worker's word: its row says so already. */
+export function endedOf(receipts: readonly TenantReceipt[]): Omit<MovedDelivery, 'answeredAfterMs'>[] {
+  return receipts.flatMap(({ deliveryId: id, runId, tenant, userId, channel, status, by }) =>
+    by === 'worker' && (status === 'failed' || status === 'expired')
+      ? [{ id, runId, tenant, userId, channel, status }]
+      : [],
+  )
 }
 
 /** What failed: by the worker's word, or because it came back after it had gone out. */

@@ -14,23 +14,31 @@ export interface DueDelivery {
   refused: boolean
 }
 
+/** A delivery that waited beyond its expiry. */
+export interface ExpiredDelivery extends Omit<DueDelivery, 'lane' | 'refused'> {
+  userId: string
+  /** Attempts that were made. */
+  attempt: number
+  /** `clear`: nobody was to be told of it. */
+  purpose: 'notify' | 'clear'
+  /** When it ended, by the database's clock. */
+  at: Date
+}
+
 /** Marks deliveries that have no job in the stream, so that the waker brings it as soon as there is room. */
 export const NO_ROOM = 'waits for room in the queue'
 
 /**
  * Takes deliveries of one lane whose time has come: retries, lapsed leases (the attempt's outcome is unknown then, and the
  * row goes again with the same ids), and queued rows whose job may never have come. What has expired meanwhile ends
- * here. The others are queued again: their `due_at` moves on, and retries and lapsed leases get the mark, since no job
+ * here; whoever calls tells of it, in the same transaction. The others are queued again: their `due_at` moves on, and retries and lapsed leases get the mark, since no job
  * of theirs is in the stream; so a waker that dies loses nothing.
  */
 export async function claimDueDeliveries(
   tx: Tx,
   options: { lane: Lane; limit: number; againMs: number },
-): Promise<{
-  due: DueDelivery[]
-  expired: { runId: string; id: string; tenant: string; channel: DeliveryChannel }[]
-}> {
-  const { rows } = await tx.query<DueDelivery & { expired: boolean }>({
+): Promise<{ due: DueDelivery[]; expired: ExpiredDelivery[] }> {
+  const { rows } = await tx.query<DueDelivery & ExpiredDelivery & { expired: boolean }>({
     text: `WITH due AS (
         SELECT run_id, id, status = 'sending' AS lapsed, status <> 'queued' AS jobless FROM deliveries WHERE lane = $4 AND due_at <= now() ORDER BY due_at LIMIT $1
         FOR UPDATE SKIP LOCKED
@@ -47,7 +55,8 @@ export async function claimDueDeliveries(
         updated_at = now()
       FROM due WHERE d.run_id = due.run_id AND d.id = due.id
       RETURNING d.run_id AS "runId", d.id, d.tenant_id AS tenant, d.channel, d.lane,
-        d.detail IS NOT DISTINCT FROM $3 AS refused, d.status = 'expired' AS expired`,
+        d.detail IS NOT DISTINCT FROM $3 AS refused, d.status = 'expired' AS expired, d.user_id AS "userId", d.attempt_no AS attempt,
+        d.purpose, d.updated_at AS at`,
     values: [options.limit, options.againMs, NO_ROOM, options.lane],
   })
   return {
