@@ -1,6 +1,8 @@
 import { eventSubject, jobSubject, receiptSubject } from '@carillon/contracts'
-import { eventually } from '@carillon/testkit'
+import { applyTopology, openConnection, rolePermissions } from '@carillon/jetstream'
+import { eventually, useNats } from '@carillon/testkit'
 import t from 'tap'
+import { readTopology } from '../src/mesh/topology-files.js'
 import { type CliResult, runCli } from './support.js'
 import { quiet, TENANT, useWorld } from './world.js'
 
@@ -185,4 +187,32 @@ t.test('what could not be processed is published again where it was, and jobs ne
   const jobs = await dlq('redrive', '--poison', '--stream', 'JOBS_PUSH', '--yes')
   t.match(jobs, { code: 0, stdout: /^0 of \d+ published again\n {2}\d+ are jobs/ })
   t.equal((await world.deadLetters()).length, before + 1)
+})
+
+t.test('where NATS knows its users, the operator is one of them', async (t) => {
+  // a pair of this test alone
+  const OPERATOR = {
+    key: 'UDRAVS5BX7DAMXYNHV7YOSFS5ZHEAPXYFY3YLLPBI5RU33SCHBFA4XAW',
+    seed: 'SUALH7IYVUFN36QBHMKBEMWWADYROPKRJKNS4O6HHXXF7VMW2QV5ASXHPM',
+  }
+  const topology = await readTopology('single')
+  const { publish = [], subscribe = [] } =
+    rolePermissions(topology).find(({ role }) => role === 'operator') ?? {}
+  const users = [
+    { nkey: OPERATOR.key, permissions: { publish, subscribe } },
+    { user: 'test', password: 'test' },
+  ]
+  const nats = await useNats(t, {
+    maxStore: '200G',
+    extraConfig: { accounts: { MESH: { jetstream: true, users } } },
+  })
+  const connection = await openConnection({
+    servers: nats.url,
+    name: 'test',
+    credentials: { kind: 'password', user: 'test', password: 'test' },
+  })
+  t.teardown(() => connection[Symbol.asyncDispose]())
+  await applyTopology(connection, topology)
+  const env = { NATS_URL: nats.url, NATS_NKEY_SEED: OPERATOR.seed, NATS_INBOX_PREFIX: '_INBOX_operator' }
+  t.match(await runCli(t, ['dlq', 'list', '--poison'], { env }), { code: 0, stdout: 'no dead letters\n' })
 })

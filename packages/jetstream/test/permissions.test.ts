@@ -7,13 +7,17 @@ import {
   ask,
   type Connection,
   consume,
+  countLetters,
   createPublisher,
   createWindowPublisher,
   DONE,
   dead,
+  findLetter,
   loadTopology,
   openConnection,
+  readLetters,
   readSubject,
+  redriveLetter,
   rolePermissions,
   subscribeCore,
 } from '../src/index.js'
@@ -119,6 +123,46 @@ t.test('a role is refused what is not its own, at once and by name', async (t) =
   subscribeCore(spy, 'live.>', (message) => heard.push(message.text()))
   await eventually(() => errors.length > 0)
   t.match(errors[0], /permissions violation/i)
+})
+
+t.test('an operator reads letters and sends them back where they were, and nothing else', async (t) => {
+  const denied: string[] = []
+  const [operator, gateway, dispatcher] = await Promise.all(
+    ['operator', 'gateway', 'dispatcher'].map((role) =>
+      as(role, (message) => denied.push(`${role}: ${message}`)),
+    ),
+  )
+  if (!operator || !gateway || !dispatcher) throw new Error('not connected')
+  let bury = true
+  const heard: string[] = []
+  const worker = consume(
+    dispatcher,
+    { stream: 'EVENTS', durable: 'dispatcher-bulk', batch: 1, concurrency: 1 },
+    async (batch) => {
+      heard.push(...batch.map((message) => message.text()))
+      return batch.map(() => (bury ? dead('its tenant is not there yet') : DONE))
+    },
+  )
+  await createPublisher(gateway).publish('EVENTS', { subject: 'evt.bulk.later.a.b', body: 'event' })
+  await eventually(async () => (await countLetters(operator)).get('EVENTS') === 1)
+  const [letter] = await readLetters(operator, { stream: 'EVENTS', fromSequence: 1, limit: 10 })
+  if (letter === undefined) throw new Error('no letter')
+  bury = false
+  await redriveLetter(operator, letter, new Date())
+  await eventually(() => heard.length === 2)
+  t.equal(await findLetter(operator, letter.sequence), undefined)
+  t.same(denied, [], 'nothing was denied on the way')
+  await worker.drain()
+  const publisher = createWindowPublisher(operator, { stream: 'JOBS_PUSH' })
+  for (const subject of ['job.push.high.acme', 'dlq.EVENTS.x.acme', '$JS.API.STREAM.MSG.DELETE.EVENTS'])
+    await t.rejects(
+      publisher.publish({ subject, body: '{}', messageId: subject }),
+      { message: /not permitted/ },
+      subject,
+    )
+  await t.rejects(readSubject(operator, { stream: 'EVENTS', subject: 'evt.>', fromSequence: 1, limit: 1 }), {
+    code: 'DENIED',
+  })
 })
 
 t.test('realtime asks, the gateway answers, and nobody else hears or answers a question', async (t) => {

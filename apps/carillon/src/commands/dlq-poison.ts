@@ -1,16 +1,9 @@
 import { STREAMS } from '@carillon/contracts'
-import {
-  type Connection,
-  findLetter,
-  type Letter,
-  openConnection,
-  readLetters,
-  redriveLetter,
-} from '@carillon/jetstream'
+import { type Connection, findLetter, type Letter, readLetters, redriveLetter } from '@carillon/jetstream'
 import { messageOf } from '@carillon/service'
 import pc from 'picocolors'
 import type { CommandContext } from '../cli.js'
-import { reachNats } from '../mesh/reach.js'
+import { connectNats } from '../mesh/reach.js'
 import { confirmed } from '../terminal/confirm.js'
 import { CommandError, EXIT } from '../terminal/failure.js'
 import { createProgress } from '../terminal/progress.js'
@@ -21,8 +14,7 @@ import type { LetterOptions, RedriveOptions } from './dlq-register.js'
 const PAGE = 256
 const SHOWN = 50
 
-const connect = async (context: CommandContext) =>
-  openConnection({ servers: await reachNats(context), name: 'carillon-dlq' })
+const connect = (context: CommandContext) => connectNats(context, 'carillon-dlq')
 
 /** `carillon dlq list --poison`: in the order in which they died. */
 export async function listPoison(args: LetterOptions, context: CommandContext): Promise<number> {

@@ -1,7 +1,7 @@
-import { type Connection, openConnection, readSubject, streamState } from '@carillon/jetstream'
+import { type Connection, readSubject, streamState } from '@carillon/jetstream'
 import pc from 'picocolors'
 import type { CommandContext } from '../cli.js'
-import { reachNats } from '../mesh/reach.js'
+import { connectNats } from '../mesh/reach.js'
 import { CommandError, EXIT } from '../terminal/failure.js'
 import { untilStopped } from '../terminal/until-stopped.js'
 
@@ -34,7 +34,7 @@ export async function tail(
       exitCode: EXIT.usage,
     })
   }
-  await using connection = await openConnection({ servers: await reachNats(context), name: 'carillon-tail' })
+  await using connection = await connectNats(context, 'carillon-tail')
   const stop = untilStopped()
   let stopped = false
   void stop.stopped.then(() => {

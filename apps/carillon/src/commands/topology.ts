@@ -1,13 +1,7 @@
-import {
-  applyTopology,
-  openConnection,
-  type PlanRow,
-  planTopology,
-  renderTopology,
-} from '@carillon/jetstream'
+import { applyTopology, type PlanRow, planTopology, renderTopology } from '@carillon/jetstream'
 import pc from 'picocolors'
 import type { CommandContext } from '../cli.js'
-import { reachNats } from '../mesh/reach.js'
+import { connectNats } from '../mesh/reach.js'
 import { readTopology } from '../mesh/topology-files.js'
 import { CommandError, EXIT } from '../terminal/failure.js'
 
@@ -34,10 +28,7 @@ export async function topology(args: TopologyArguments, context: CommandContext)
     process.stdout.write(`${renderTopology(wanted, what)}\n`)
     return EXIT.ok
   }
-  await using connection = await openConnection({
-    servers: await reachNats(context),
-    name: 'carillon-topology',
-  })
+  await using connection = await connectNats(context, 'carillon-topology')
   if (args.action === 'apply') {
     const applied = await applyTopology(connection, wanted, { prune: args.prune === true })
     process.stdout.write(table(applied))

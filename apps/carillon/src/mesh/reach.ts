@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { type Connection, openConnection } from '@carillon/jetstream'
 import { type CarillonClient, connectHttp } from '@carillon/sdk'
 import { CommandError, EXIT } from '../terminal/failure.js'
 import { openMeshFolder } from './folder.js'
@@ -40,6 +41,23 @@ export async function reachNats(context: { base: string; env: NodeJS.ProcessEnv 
   if (context.env.NATS_URL !== undefined) return context.env.NATS_URL
   const addresses = await readAddresses(context)
   return addresses.natsUrl
+}
+
+/**
+ * A connection to that NATS, under the nkey user of NATS_NKEY_SEED where the server asks for one.
+ * @throws CommandError when none runs here · ConnectionError
+ */
+export async function connectNats(
+  context: { base: string; env: NodeJS.ProcessEnv },
+  name: string,
+): Promise<Connection> {
+  const { NATS_NKEY_SEED: seed, NATS_INBOX_PREFIX: inboxPrefix } = context.env
+  return openConnection({
+    servers: await reachNats(context),
+    name,
+    ...(seed === undefined ? {} : { credentials: { kind: 'nkey', seed } }),
+    ...(inboxPrefix === undefined ? {} : { inboxPrefix }),
+  })
 }
 
 /** Addresses of the engines that `carillon up` runs in this folder. @throws CommandError when it doesn't run */

@@ -77,6 +77,12 @@ function needsOf(): Record<string, RoleNeeds> {
       reads: [STREAMS.receipts, STREAMS.live, STREAMS.audit, STREAMS.deadLetters],
     },
     audit: { consumes: [STREAMS.audit], publishes: [DEAD], reads: [STREAMS.audit, STREAMS.deadLetters] },
+    // `carillon dlq --poison`: letters are read, published where they were, and taken away; jobs come from their rows
+    operator: {
+      publishes: ['evt.>', 'rcp.*.*.*', AUDIT],
+      reads: [STREAMS.deadLetters],
+      publishApi: [`$JS.API.STREAM.MSG.DELETE.${STREAMS.deadLetters}`],
+    },
   }
 }
 
