@@ -13,7 +13,7 @@ export interface TimelineMoment {
 }
 
 /** Ends that no receipt tells of. */
-const SILENT_ENDS = new Set(['withdrawn', 'skipped', 'expired', 'simulated', 'failed'])
+const SILENT_ENDS = new Set(['withdrawn', 'skipped', 'expired', 'failed'])
 
 /**
  * One delivery in the order of time: queued, each attempt with its verdict, what came back, sent again, how it ended.

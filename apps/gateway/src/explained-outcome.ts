@@ -37,7 +37,7 @@ export function storyOfRuns(
 type Standing = Pick<WorkflowStory, 'outcome' | 'detail' | 'reason'>
 
 const ON_ITS_WAY = new Set(['queued', 'sending', 'retrying'])
-const GONE = new Set(['sent', 'delivered', 'simulated'])
+const GONE = new Set(['sent', 'delivered'])
 
 function standingOf(run: ExplainedRun): Standing {
   const deliveries = run.deliveries as { channel: string; status: string; reason: Reason | null }[]

@@ -32,7 +32,6 @@ export const DELIVERY_STATUSES = [
   'expired',
   'skipped',
   'withdrawn',
-  'simulated',
 ] as const
 export type DeliveryStatus = (typeof DELIVERY_STATUSES)[number]
 
@@ -76,7 +75,6 @@ export const DELIVERY_RANK: Readonly<Record<DeliveryStatus, number>> = {
   expired: 4,
   skipped: 4,
   withdrawn: 4,
-  simulated: 4,
 }
 
 /** True once nothing is tried any more. `sent` stays open until a device acknowledges. */
