@@ -35,7 +35,9 @@ t.test('claim and close', async (t) => {
     id: randomUUID(),
   }))
   await owner.query({
-    text: `WITH n AS (SELECT * FROM unnest($1::uuid[], $2::uuid[]) AS n (run, id)), r AS (
+    text: `WITH n AS (SELECT * FROM unnest($1::uuid[], $2::uuid[]) AS n (run, id)), t AS (
+      INSERT INTO tenants (id, name) VALUES ('acme', 'Acme')), u AS (
+      INSERT INTO users (tenant_id, id, external_id) SELECT 'acme', run, run::text FROM n), r AS (
       INSERT INTO runs (id, tenant_id, event_id, workflow_key, workflow_version, user_id, recipient, lane, state, plan, content, in_inbox, created_at)
       SELECT run, 'acme', run, 'w', 1, run, 'a', 'normal', 'done', '[]', '{"inbox":{"title":"Hello"}}', true, now() FROM n)
       INSERT INTO deliveries (run_id, id, tenant_id, user_id, channel, lane, step, address_kind, address, created_at, updated_at)
