@@ -55,13 +55,13 @@ t.test(
     for (let round = 1; round <= KILLS; round++) {
       cut += front.cut()
       await eventually(() => clients.every(({ connections, ready }) => ready && connections > round), {
-        timeoutMs: 20_000,
+        timeoutMs: 60_000,
       })
     }
     const tookMs = performance.now() - begun
     await publishing.stop()
     await eventually(() => clients.every((client) => client.last === publishing.sent.get(of(client))), {
-      timeoutMs: 20_000,
+      timeoutMs: 60_000,
     })
     t.ok(cut >= clients.length * KILLS, `${cut} connections were cut in ${Math.round(tookMs / 100) / 10} s`)
     t.same(
