@@ -55,6 +55,13 @@ export const GatewayConfig = Type.Object({
     default: 600_000,
     minimum: 1,
   }),
+  tenantMessagesPerMinute: integerKey({
+    env: 'CARILLON_LIMIT_MESSAGES',
+    description:
+      'Events and publications of one tenant within a minute, each of a batch counted. A batch is one request to the other limits.',
+    default: 3_000_000,
+    minimum: 1,
+  }),
   callbackRequestsPerMinute: integerKey({
     env: 'CARILLON_LIMIT_CALLBACK',
     description: 'Status callbacks of one network address within a minute: a provider has few addresses.',

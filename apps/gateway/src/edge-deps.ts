@@ -4,6 +4,7 @@ import type { Trail } from './audit.js'
 import type { Authenticator } from './authenticate.js'
 import type { CredentialChecks } from './credential-checks.js'
 import type { GatewayEvents } from './events.js'
+import type { Guard } from './guard.js'
 import type { Outbox } from './outbox.js'
 import type { Rooms } from './rooms/rooms.js'
 
@@ -21,6 +22,8 @@ export interface EdgeDeps {
   trail: Trail
   authenticator: Authenticator
   events: GatewayEvents
+  /** Counts messages before they are published. @throws HttpProblem 429 */
+  spend: Guard['spend']
   position: () => Promise<Position | undefined>
   credentialChecks: CredentialChecks
   rooms: Rooms

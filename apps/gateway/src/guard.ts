@@ -6,7 +6,7 @@ import type { Authenticator } from './authenticate.js'
 import type { GatewayConfig } from './config.js'
 import type { GatewayEvents } from './events.js'
 import { type LimitPolicy, limitHeaders, type RateLimiter, type Taken, tooMany } from './limits.js'
-import { type Principal, unauthorized } from './principal.js'
+import { type Principal, principalOf, unauthorized } from './principal.js'
 
 const WINDOW_MS = 60_000
 
@@ -21,6 +21,11 @@ export interface GuardDeps {
 export interface Guard {
   /** Runs before a body is read: who is it, may they, how often already. */
   onRequest(request: FastifyRequest, reply: FastifyReply): Promise<void>
+  /**
+   * Counts the messages of a request, before the first is published; a batch is taken whole or not at all.
+   * @throws HttpProblem 429
+   */
+  spend(request: FastifyRequest, messages: number): Promise<void>
   /** Counts what somebody asks another way than by a request, as if it were one. @throws HttpProblem 429 */
   admit(principal: Principal, what: string, correlationId: string): Promise<void>
 }
@@ -30,6 +35,7 @@ export function createGuard(deps: GuardDeps): Guard {
   const perAddress: LimitPolicy = { limit: config.addressRequestsPerMinute, windowMs: WINDOW_MS }
   const perCallback: LimitPolicy = { limit: config.callbackRequestsPerMinute, windowMs: WINDOW_MS }
   const perTenant: LimitPolicy = { limit: config.tenantRequestsPerMinute, windowMs: WINDOW_MS }
+  const perTenantMessages: LimitPolicy = { limit: config.tenantMessagesPerMinute, windowMs: WINDOW_MS }
   const perKey: LimitPolicy = { limit: config.keyRequestsPerMinute, windowMs: WINDOW_MS }
   const perUser: LimitPolicy = { limit: config.userRequestsPerMinute, windowMs: WINDOW_MS }
 
@@ -77,6 +83,13 @@ export function createGuard(deps: GuardDeps): Guard {
     async admit(principal, what, correlationId) {
       const { all } = await count(principal)
       if (!all.allowed) refuse(principal, what, correlationId, all)
+    },
+    async spend(request, messages) {
+      const principal = principalOf(request)
+      // a batch larger than the limit has to fit a window that is empty
+      const points = Math.min(messages, perTenantMessages.limit)
+      const taken = await limiter.take(`messages ${principal.tenant}`, perTenantMessages, points)
+      if (!taken.allowed) refuse(principal, routeOf(request), request.id, taken)
     },
     async onRequest(request, reply) {
       const route = routeOf(request)

@@ -2,7 +2,7 @@ import { HttpProblem } from '@carillon/service'
 import type { FastifyReply } from 'fastify'
 
 export interface LimitPolicy {
-  /** Requests within the window. */
+  /** Requests, or messages, within the window. */
   limit: number
   windowMs: number
 }
@@ -15,9 +15,10 @@ export interface Taken {
   resetMs: number
 }
 
-/** Counts requests per name. Never rejects. */
+/** Counts requests, or messages, per name. Never rejects. */
 export interface RateLimiter {
-  take(name: string, policy: LimitPolicy): Taken | Promise<Taken>
+  /** Takes `points` (1 unless given) or none; more than the limit are never allowed. */
+  take(name: string, policy: LimitPolicy, points?: number): Taken | Promise<Taken>
 }
 
 const MAX_NAMES = 50_000
@@ -29,7 +30,7 @@ const MAX_NAMES = 50_000
 export function createLocalLimiter(now: () => number): RateLimiter {
   const windows = new Map<string, { start: number; count: number; before: number }>()
   return {
-    take(name, { limit, windowMs }) {
+    take(name, { limit, windowMs }, points = 1) {
       const moment = now()
       const start = moment - (moment % windowMs)
       let window = windows.get(name)
@@ -41,12 +42,12 @@ export function createLocalLimiter(now: () => number): RateLimiter {
         windows.set(name, window)
       }
       const used = window.count + window.before * (1 - (moment - start) / windowMs)
-      const allowed = used < limit
-      if (allowed) window.count++
+      const allowed = used + points - 1 < limit
+      if (allowed) window.count += points
       return {
         allowed,
         limit,
-        remaining: Math.max(0, Math.floor(limit - used - (allowed ? 1 : 0))),
+        remaining: Math.max(0, Math.floor(limit - used - (allowed ? points : 0))),
         resetMs: start + windowMs - moment,
       }
     },

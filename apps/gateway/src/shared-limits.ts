@@ -26,16 +26,22 @@ export function createSharedLimiter(redis: RedisConnection, now: () => number): 
     return found
   }
 
-  const askFor = async (name: string, policy: LimitPolicy, share: number): Promise<Taken> => {
+  const askFor = async (name: string, policy: LimitPolicy, points: number): Promise<Taken> => {
     const limiter = limiterOf(policy)
+    const share = shareOf(policy)
     const whole = await limiter.take(name, share)
     if (whole.allowed) return lend(name, share, whole)
     // less than a share is left
-    const single = await limiter.take(name, 1)
-    return single.allowed ? lend(name, 1, single) : single
+    const rest = await limiter.take(name, points)
+    return rest.allowed ? lend(name, points, rest) : rest
   }
 
-  const lend = (name: string, left: number, taken: Taken): Taken => {
+  const valid = (lease: Lease | undefined): lease is Lease => lease !== undefined && lease.until > now()
+
+  /** On top of what is left of the share before, which is too little for who asks. */
+  const lend = (name: string, points: number, taken: Taken): Taken => {
+    const before = leases.get(name)
+    const left = points + (valid(before) ? before.left : 0)
     leases.delete(name)
     if (leases.size >= MAX_LEASES) leases.delete(leases.keys().next().value as string)
     leases.set(name, { left, until: now() + taken.resetMs, taken })
@@ -43,27 +49,33 @@ export function createSharedLimiter(redis: RedisConnection, now: () => number): 
   }
 
   return {
-    async take(name, policy) {
-      const share = Math.floor(policy.limit / 1_000)
-      if (share <= 1) return limiterOf(policy).take(name)
+    async take(name, policy, points = 1) {
+      if (points > shareOf(policy)) return limiterOf(policy).take(name, points)
       for (;;) {
         const lease = leases.get(name)
-        if (lease !== undefined && lease.left > 0 && lease.until > now()) {
-          lease.left--
+        if (valid(lease) && lease.left >= points) {
+          lease.left -= points
           return {
             ...lease.taken,
             remaining: lease.taken.remaining + lease.left,
             resetMs: Math.max(0, lease.until - now()),
           }
         }
-        let question = asked.get(name)
+        const asker = `${points} ${name}`
+        let question = asked.get(asker)
         if (question === undefined) {
-          question = askFor(name, policy, share).finally(() => asked.delete(name))
-          asked.set(name, question)
+          question = askFor(name, policy, points).finally(() => asked.delete(asker))
+          asked.set(asker, question)
         }
         const taken = await question
         if (!taken.allowed) return taken
       }
     },
   }
+}
+
+/** So much of a limit is taken from Redis at a time; of small limits nothing, so that each request asks. */
+function shareOf({ limit }: LimitPolicy): number {
+  const share = Math.floor(limit / 1_000)
+  return share <= 1 ? 0 : share
 }

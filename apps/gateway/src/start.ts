@@ -57,6 +57,8 @@ export async function start(config: GatewayConfig, deps: GatewayDeps): Promise<S
     tokenKey: Buffer.from(config.tokenKey, 'base64url'),
     now,
   })
+  const limiter = deps.redis === undefined ? createLocalLimiter(now) : createSharedLimiter(deps.redis, now)
+  const guard = createGuard({ config, authenticator, limiter, trail, events })
   const edge: EdgeDeps = {
     database,
     publisher,
@@ -64,6 +66,7 @@ export async function start(config: GatewayConfig, deps: GatewayDeps): Promise<S
     trail,
     authenticator,
     events,
+    spend: guard.spend,
     position: deps.position ?? createLivePosition(connection, now),
     credentialChecks: createCredentialChecks({
       ...(config.providerSettings as ChannelSettings),
@@ -75,8 +78,6 @@ export async function start(config: GatewayConfig, deps: GatewayDeps): Promise<S
     publicUrl: config.publicUrl,
     now,
   }
-  const limiter = deps.redis === undefined ? createLocalLimiter(now) : createSharedLimiter(deps.redis, now)
-  const guard = createGuard({ config, authenticator, limiter, trail, events })
   await addEdge(http, { config, edge, guard })
   const onFailure = (error: unknown, subject: string) => events.answerFailed(subject, error)
   const answering = [

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { askSubject, frameSubject, latestSubject } from '@carillon/contracts'
 import { ask, type CoreMessage, subscribeCore } from '@carillon/jetstream'
 import { eventually } from '@carillon/testkit'
@@ -5,7 +6,7 @@ import { decodeJwt } from 'jose'
 import t from 'tap'
 import { list, text, useEdge } from './support.js'
 
-const edge = await useEdge(t)
+const edge = await useEdge(t, { CARILLON_LIMIT_MESSAGES: '2500' })
 const admin = await edge.key('acme', 'admin')
 const writer = await edge.key('acme', 'channels:write')
 const reader = await edge.key('acme', 'channels:read')
@@ -434,3 +435,30 @@ t.test(
     await eventually(async () => (await publish('room:late-1', { data: { n: 1 } })).status === 200)
   },
 )
+
+t.test('a batch counts as so many messages as it has, and is taken whole or not at all', async (t) => {
+  const events = (type: string) =>
+    edge.call(
+      stranger,
+      'POST /v1/events',
+      Array.from({ length: 1_000 }, (_, n) => ({
+        specversion: '1.0',
+        id: randomUUID(),
+        source: '/test',
+        type,
+        data: { n },
+      })),
+      { 'content-type': 'application/cloudevents-batch+json' },
+    )
+  const say = () =>
+    edge.call(stranger, 'POST /v1/channels/publish', {
+      publications: Array.from({ length: 100 }, () => ({ channel: 'room:counted-1', data: {} })),
+    })
+  const refused = { status: 429, body: { code: 'RATE_LIMITED' }, headers: { 'retry-after': /^\d+$/ } }
+  for (const type of ['first', 'second']) t.equal((await events(type)).status, 202)
+  t.match(await events('third'), refused)
+  for (let n = 0; n < 4; n++) t.equal((await say()).status, 200, 'what fits goes on')
+  t.match(await events('third'), refused)
+  t.same(await edge.stored('EVENTS', 'evt.normal.globex.third'), [], 'nothing of what was refused')
+  t.equal((await publish('room:counted-1', { data: {} })).status, 200, 'another tenant is not affected')
+})

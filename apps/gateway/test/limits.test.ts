@@ -4,10 +4,16 @@ import t from 'tap'
 import { createLocalLimiter, type RateLimiter } from '../src/limits.js'
 import { createSharedLimiter } from '../src/shared-limits.js'
 
-const allowedOf = async (limiters: RateLimiter[], times: number, limit: number): Promise<number> => {
+const allowedOf = async (
+  limiters: RateLimiter[],
+  times: number,
+  limit: number,
+  points?: number,
+): Promise<number> => {
+  const policy = { limit, windowMs: 60_000 }
   const taken = await Promise.all(
     Array.from({ length: times }, (_, n) =>
-      (limiters[n % limiters.length] as RateLimiter).take(`name-${limit}`, { limit, windowMs: 60_000 }),
+      (limiters[n % limiters.length] as RateLimiter).take(`name-${limit}`, policy, points),
     ),
   )
   return taken.filter((one) => one.allowed).length
@@ -23,6 +29,13 @@ t.test('two gateways share a limit through Redis, and each counts for itself whi
   const two = [createSharedLimiter(redis, () => now), createSharedLimiter(redis, () => now)]
   t.equal(await allowedOf(two, 30, 10), 10)
   t.equal(await allowedOf(two, 6_000, 5_000), 5_000, 'also when shares of it are taken')
+  t.equal(await allowedOf(two, 30, 100, 10), 10, 'of ten points each')
+  t.equal(await allowedOf(two, 200, 9_000, 90), 100, 'more than a share at once')
+  const mixed = await allowedOf(two, 1_200, 8_001, 7)
+  t.ok(
+    mixed >= 1_141 && mixed <= 1_143,
+    `${mixed} from shares of eight, what is left of each added to the next`,
+  )
   await server.stop()
   const allowed = await allowedOf(two, 60, 20)
   t.ok(allowed >= 20 && allowed <= 40, `${allowed} of 60`)
@@ -39,7 +52,9 @@ t.test('the local window slides: a burst at its end counts into the next one', a
   now += 1_000
   t.equal(take().allowed, false)
   now += 30_000
+  t.equal((limiter.take('a', policy, 6) as { allowed: boolean }).allowed, false, 'whole or not at all')
+  t.equal((limiter.take('a', policy, 3) as { allowed: boolean }).allowed, true)
   let allowed = 0
   while (take().allowed) allowed++
-  t.equal(allowed, 5)
+  t.equal(allowed, 2)
 })

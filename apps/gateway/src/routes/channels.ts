@@ -38,6 +38,7 @@ export function addChannelRoutes(app: Edge, deps: EdgeDeps): void {
     },
     async (request) => {
       const { tenant } = principalOf(request)
+      await deps.spend(request, 1)
       const publication = { ...request.body, channel: request.params.channel }
       const [offset] = await deps.rooms.publisher.publish(tenant, [publication], () => '')
       deps.events.accepted('publication', 1)
@@ -57,6 +58,7 @@ export function addChannelRoutes(app: Edge, deps: EdgeDeps): void {
     async (request) => {
       const { tenant } = principalOf(request)
       const { publications } = request.body
+      await deps.spend(request, publications.length)
       const offsets = await deps.rooms.publisher.publish(
         tenant,
         publications,

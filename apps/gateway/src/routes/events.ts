@@ -57,6 +57,7 @@ export function addEventRoutes(app: Edge, deps: EdgeDeps): void {
     async (request, reply) => {
       const events = readEvents(request, arrivalOf(request, deps.now()))
       const messages = events.map((event, index) => indexed(events, index, () => eventMessage(event)))
+      await deps.spend(request, messages.length)
       const outcomes =
         messages.length === 1
           ? [await deps.publisher.publish(STREAMS.events, messages[0] as (typeof messages)[number])]
