@@ -10,8 +10,8 @@ interface Row {
 
 t.test('who holds a realtime connection is left alone by steps that say so', async (t) => {
   const [mesh, server] = [await useMesh(t), await useRedis(t)]
-  const redis = await openRedis({ url: server.url, name: 'dispatcher' })
-  const edge = await openRedis({ url: server.url, name: 'realtime' })
+  const redis = await openRedis({ url: server.url, name: 'dispatcher', commandTimeoutMs: 10_000 })
+  const edge = await openRedis({ url: server.url, name: 'realtime', commandTimeoutMs: 10_000 })
   const presence = createPresence(edge, {
     node: 'realtime',
     tickMs: 20,

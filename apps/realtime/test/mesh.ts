@@ -80,7 +80,9 @@ export async function useNode(
   const health = createHealth()
   const connection = await openConnection({ servers, name: 'realtime' })
   const recoveryConnection = await openConnection({ servers, name: 'realtime-recovery' })
-  const redis = redisUrl === undefined ? undefined : await openRedis({ url: redisUrl, name: 'realtime' })
+  // patient, so that a busy machine is not taken for a Redis that is away
+  const patience = { name: 'realtime', commandTimeoutMs: 10_000 }
+  const redis = redisUrl === undefined ? undefined : await openRedis({ url: redisUrl, ...patience })
   const http = await createHttpServer({ logger, metrics, health, maxEventLoopDelayMs })
   const routes: string[] = []
   http.addHook('onRoute', ({ method, url }) => {

@@ -24,7 +24,7 @@ export async function usePresence(
   options: { redis?: false; graceMs?: number } = {},
 ): Promise<PresenceNode> {
   const connection = await openConnection({ servers: engines.natsUrl, name: node })
-  const redis = await openRedis({ url: engines.redisUrl, name: node })
+  const redis = await openRedis({ url: engines.redisUrl, name: node, commandTimeoutMs: 10_000 })
   const presence = createRoomPresence(
     { node, leaseMs: LEASE_MS, graceMs: options.graceMs ?? 500, tickMs: 20 },
     {

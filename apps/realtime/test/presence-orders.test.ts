@@ -8,7 +8,7 @@ import { listed, type Observer, observe, usePresence } from './presence-nodes.js
 const nats = await useNats(t)
 const server = await useRedis(t)
 const engines = { natsUrl: nats.url, redisUrl: server.url }
-const redis = await openRedis({ url: server.url })
+const redis = await openRedis({ url: server.url, commandTimeoutMs: 10_000 })
 t.teardown(() => redis.close())
 const nodes = [
   await usePresence(t, engines, 'one', { graceMs: 60 }),

@@ -93,7 +93,7 @@ t.test('what a killed process held is gone with its lease, and is told once', as
   })
   await eventually(() => seen.there.size === 4 && again.there.size === 4)
   t.equal((await two.stats(room)).clients, 4)
-  const redis = await openRedis({ url: redisServer.url })
+  const redis = await openRedis({ url: redisServer.url, commandTimeoutMs: 10_000 })
   t.teardown(() => redis.close())
   const online = createOnline(redis)
   t.equal((await online.online(peopleOf(['anna', 'ben', 'cleo', 'dora']))).size, 3)
@@ -118,7 +118,7 @@ t.test('what a killed process held is gone with its lease, and is told once', as
 t.test('whoever is connected is online, whatever the way, and no longer than that', async (t) => {
   await applyLive(await useConnection(t))
   const node = await useNode(t, nats.url, {}, redisServer.url)
-  const redis = await openRedis({ url: redisServer.url })
+  const redis = await openRedis({ url: redisServer.url, commandTimeoutMs: 10_000 })
   t.teardown(() => redis.close())
   const { online } = createOnline(redis)
   const idOf = (user: string) => userId(sha256, 'acme', user)

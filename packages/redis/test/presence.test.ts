@@ -29,7 +29,7 @@ async function useNode(
   name: string,
   options: { graceMs?: number; leaseMs?: number; now?: () => number } = {},
 ): Promise<Node> {
-  const redis = await openRedis({ url: server.url, name })
+  const redis = await openRedis({ url: server.url, name, commandTimeoutMs: 10_000 })
   const told: string[] = []
   const presence = createPresence(redis, {
     node: name,
@@ -57,7 +57,7 @@ let rooms = 0
 const nextRoom = (): PresenceRoom => ({ tenant: 'acme', id: `ride-${++rooms}` })
 
 t.beforeEach(async () => {
-  const redis = await openRedis({ url: server.url })
+  const redis = await openRedis({ url: server.url, commandTimeoutMs: 10_000 })
   await redis.client.flushall()
   await redis.close()
 })
@@ -308,7 +308,7 @@ t.test('a copy that takes over without the last writes keeps nobody online who h
   const there = async () => [...(await online.online(peopleOf(['anna', 'ben', 'cem'])))].sort()
   for (const user of ['anna', 'ben']) one.presence.connected('acme', user)
   await eventually(async () => (await there()).length === 2)
-  const admin = await openRedis({ url: server.url })
+  const admin = await openRedis({ url: server.url, commandTimeoutMs: 10_000 })
   t.teardown(() => admin.close())
   const [key = ''] = await admin.client.keys('pres:{nodes}:online:one*')
   one.presence.gone('acme', 'ben')
