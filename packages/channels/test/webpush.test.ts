@@ -71,6 +71,20 @@ t.test('serves as well a push service that knows HTTP/1.1 alone', async (t) => {
   }
 })
 
+t.test('cuts nothing that is under way when a later connection gets HTTP/1.1 alone', async (t) => {
+  await using mixed = openSender('webpush', simulators.credentials.webpush, settings)
+  t.same(words(await mixed.send([outgoing(toBrowser())], never())), ['accepted'])
+  service.server.http1Only = true
+  t.teardown(() => {
+    service.server.http1Only = false
+  })
+  service.faults.rules.push({ reply: { latencyMs: 200 } })
+  const browsers = times(130, () => service.registerDevice())
+  const batch = browsers.map((device) => outgoing(addressOf(device)))
+  t.same(kinds(await mixed.send(batch, never())), { accepted: 130 })
+  t.ok(browsers.every(({ received }) => received === 1))
+})
+
 t.test('tells a dead subscription from a wrong key, a big message and one that shows nothing', async (t) => {
   const gone = service.registerDevice()
   service.unregister(gone.id)

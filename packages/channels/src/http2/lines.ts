@@ -5,6 +5,8 @@ import type { TLSSocket } from 'node:tls'
 const LINES = 8
 /** The most streams of a connection, which is what providers allow. */
 const STREAMS = 100
+/** Why a request was not sent whose connection did not become one of HTTP/2. */
+export const OTHER_PROTOCOL = 'OTHER_PROTOCOL'
 /** What was idle for so long may be forgotten by something in between, without a word. */
 const IDLE_MS = 4 * 60_000
 
@@ -18,7 +20,10 @@ export interface LinesOptions {
   streamsUnasked: number
   /** A line takes more than it did. */
   onRoom(): void
-  /** The peer chose another protocol; the line is closed, and nothing was written on it. */
+  /**
+   * The peer chose another protocol, and no connection to it speaks HTTP/2. What waited for the connection ends as
+   * `OTHER_PROTOCOL`; nothing was written on it.
+   */
   onOtherProtocol?(): void
 }
 
@@ -28,6 +33,8 @@ export interface Line {
   /** Streams under way. */
   open: number
   limit: number
+  /** True once the peer has spoken HTTP/2. */
+  greeted: boolean
   usedAt: number
   /** Milliseconds of the last answer; 0 before the first. */
   answeredAt: number
@@ -57,7 +64,7 @@ export function createLines(options: LinesOptions): Lines {
         socket.once('secureConnect', () => {
           if (socket.alpnProtocol === 'h2') return
           session.destroy(new OtherProtocolError('The peer does not speak HTTP/2.'))
-          options.onOtherProtocol?.()
+          if (!lines.some((one) => one.greeted && !one.session.destroyed)) options.onOtherProtocol?.()
         })
         return socket
       },
@@ -66,6 +73,7 @@ export function createLines(options: LinesOptions): Lines {
       session,
       open: 0,
       limit: options.streamsUnasked,
+      greeted: false,
       usedAt: Date.now(),
       answeredAt: 0,
     }
@@ -73,6 +81,7 @@ export function createLines(options: LinesOptions): Lines {
     const greeting = setTimeout(() => session.destroy(), options.connectMs)
     session.once('connect', () => clearTimeout(greeting))
     session.on('remoteSettings', ({ maxConcurrentStreams }) => {
+      line.greeted = true
       line.limit = Math.max(1, Math.min(STREAMS, maxConcurrentStreams ?? STREAMS))
       options.onRoom()
     })
@@ -128,5 +137,5 @@ export function createLines(options: LinesOptions): Lines {
 }
 
 class OtherProtocolError extends Error {
-  readonly code = 'OTHER_PROTOCOL'
+  readonly code = OTHER_PROTOCOL
 }

@@ -3,6 +3,7 @@ import { connect } from 'node:tls'
 import { createEgressAgent, guardedLookup, trustedContext } from '../egress/agent.js'
 import type { EgressGuard } from '../egress/guard.js'
 import { type HttpOutcome, post } from '../egress/post.js'
+import { OTHER_PROTOCOL } from '../http2/lines.js'
 import { createWire, type Wire } from '../http2/wire.js'
 import type { Timeouts } from '../settings.js'
 
@@ -104,8 +105,9 @@ export function createPushServices(options: {
       const { wire } = service
       if (!wire) return overHttp1(request)
       const outcome = await wire.request({ path: url.pathname + url.search, headers, body, signal })
-      const isToChange = outcome.kind === 'not-sent' && service.wire !== wire && !signal.aborted
-      return isToChange ? overHttp1(request) : outcome
+      const isToChange =
+        outcome.kind === 'not-sent' && (service.wire !== wire || outcome.reason === OTHER_PROTOCOL)
+      return isToChange && !signal.aborted ? overHttp1(request) : outcome
     },
     async [Symbol.asyncDispose]() {
       const wires = [...services.values()].map(({ wire }) => wire?.[Symbol.asyncDispose]())
