@@ -87,7 +87,7 @@ async function sendGroup(
       const notBeforeMs = circuits.openUntil(account.id, nowMs)
       const told: Judged[] = []
       slice.forEach((departure, index) => {
-        const verdict = given[index] ?? { kind: 'unknown', reason: 'the sender gave no verdict' }
+        const verdict = storable(given[index] ?? { kind: 'unknown', reason: 'the sender gave no verdict' })
         verdicts.push(verdict)
         const judged = answered(departure, verdict, notBeforeMs)
         if (verdict.kind === 'address') dead.push(judged)
@@ -98,6 +98,17 @@ async function sendGroup(
   )
   circuits.note(account.id, verdicts, nowMs)
   if (dead.length > 0) tell(dead)
+}
+
+/** Servers that tenants name may say what no text column takes, and one row would keep its whole batch from being closed. */
+function storable(verdict: Verdict): Verdict {
+  if (verdict.kind !== 'accepted') return { ...verdict, reason: withoutNul(verdict.reason) }
+  const { providerId } = verdict
+  return providerId === undefined ? verdict : { ...verdict, providerId: withoutNul(providerId) }
+}
+
+function withoutNul(text: string): string {
+  return text.replaceAll('\0', '\uFFFD')
 }
 
 /** Finds the message, the address and the account of each delivery; what lacks one is judged at once. */

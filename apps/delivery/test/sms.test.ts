@@ -32,6 +32,30 @@ t.test('a text is brought once, and its account is told where to report', async 
   })
 })
 
+t.test(
+  'an answer that can not be stored as it is keeps no text from being noted, nor is it sent again',
+  async (t) => {
+    const world = await useWorld(t, 'sms')
+    const { sms } = world.simulators
+    await world.putTenant('acme')
+    sms.faults.rules.push({
+      match: (number) => number === '+436600000201',
+      reply: { status: 201, body: { sid: 'SM\0x' } },
+    })
+    const odd = await world.text('acme', '+436600000201')
+    const plain = await world.text('acme', ANA)
+    for (const job of [odd, plain]) await world.job(job)
+    await world.startWorker()
+    for (const job of [odd, plain]) {
+      await world.becomes(job, 'sent')
+      t.same(await world.attempts(job), [{ verdict: 'accepted' }])
+    }
+    t.match(await world.rows('SELECT provider_id FROM deliveries WHERE id = $1', [odd.deliveryId]), [
+      { provider_id: 'SM\uFFFDx' },
+    ])
+  },
+)
+
 t.test('each refusal ends its own text and says why; Retry-After is waited for', async (t) => {
   const world = await useWorld(t, 'sms')
   const { sms } = world.simulators
