@@ -1,5 +1,6 @@
 import t from 'tap'
 import { TokenVerifier } from '../src/access/identity.js'
+import { KnownTokens } from '../src/access/known-tokens.js'
 import { signToken, TOKEN_KEY } from './mesh.js'
 
 t.test('a token is good until its end, read for the first time or again', async (t) => {
@@ -41,4 +42,17 @@ t.test('a token for one channel lets nobody connect, also when it is known', asy
   t.match(await verifier.verifyChannel(token), { channel: 'room:a' })
   await t.rejects(verifier.verify(token), { code: 'TOKEN_INVALID' })
   t.match(await verifier.verifyChannel(token), { channel: 'room:a' })
+})
+
+t.test('few long tokens are remembered, many short ones', async (t) => {
+  const said = { expiresAtMs: Date.now() + 600_000 }
+  const remembered = (count: number, length: number): number => {
+    const known = new KnownTokens<typeof said>(Date.now)
+    const tokens = Array.from({ length: count }, (_, n) => `${n}`.padEnd(length, '.'))
+    for (const token of [...tokens, ...tokens.slice(-1)]) known.add(token, said)
+    t.equal(known.get(tokens.at(-1) as string), said, 'the last one is')
+    return tokens.filter((token) => known.get(token) !== undefined).length
+  }
+  t.equal(remembered(50_001, 200), 50_000)
+  t.equal(remembered(4_100, 4_096), 4_096, '16 MiB in all')
 })

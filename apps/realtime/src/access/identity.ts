@@ -75,6 +75,7 @@ export class TokenVerifier {
 
   /** @throws TokenError */
   async verify(token: string, options: { ticket?: boolean } = {}): Promise<Identity> {
+    if (token.length > MAX_TOKEN_LENGTH) throw invalid()
     const { identity, lifetimeSeconds } = this.#known.get(token) ?? (await this.#readUser(token))
     if (options.ticket === true) {
       const seconds = lifetimeSeconds ?? (identity.expiresAtMs - this.#now()) / 1_000
