@@ -219,3 +219,44 @@ t.test('who is in a room is told over HTTP: by name up to 200, by number above',
   t.equal((await ask('presence', patient)).body.code, 'UNAVAILABLE')
   t.equal((await ask('history', patient)).status, 200, 'what was said can still be read')
 })
+
+t.test('an answer with history ends at 1 MiB, and counts as eight questions', async (t) => {
+  const { nats, connection } = await useLive(t)
+  const node = await useNode(t, nats.url)
+  answerRules(t, connection, [])
+  await connection.flush()
+  const padding = 'x'.repeat(30_000)
+  for (let n = 0; n < 40; n++) await say(node.url, 'ben', { n, padding })
+  const authorization = `Bearer ${await signToken({ rooms: ['ride-9'] })}`
+  const ask = async (query: string) => {
+    const response = await fetch(`${node.url}${RIDE}/history${query}`, { headers: { authorization } })
+    const text = await response.text()
+    const { publications = [] } = JSON.parse(text) as {
+      publications?: { data: { n: number }; offset: number }[]
+    }
+    const all = publications.map(({ data }) => data.n)
+    return { status: response.status, length: text.length, all, last: publications.at(-1)?.offset }
+  }
+  const counted = (from: number, to: number) => Array.from({ length: to - from }, (_, n) => from + n)
+  for (const reverse of [false, true]) {
+    const first = await ask(`?limit=200&reverse=${reverse}`)
+    t.ok(first.length <= 1024 * 1024 + 20_000 && first.length > 900_000, `${first.length} bytes`)
+    const rest = await ask(`?limit=200&reverse=${reverse}&since=${first.last}`)
+    const whole = [...first.all, ...rest.all]
+    t.same(reverse ? whole.reverse() : whole, counted(0, 40), 'the next one goes on from there')
+  }
+  t.same((await ask('?limit=2&reverse=true')).all, [39, 38])
+
+  const eve: TokenClaims = { user: 'eve', rooms: ['ride-9'] }
+  const statuses = await Promise.all(
+    Array.from({ length: 100 }, async () => (await get(`${node.url}${RIDE}/history?limit=1`, eve)).status),
+  )
+  const answered = statuses.filter((status) => status === 200).length
+  t.ok(answered >= 50, `${answered} at once`)
+  for (let round = 0; round < 100 && !statuses.includes(429); round++) {
+    const more = Array.from({ length: 100 }, () => get(`${node.url}${RIDE}/history?limit=1`, eve))
+    statuses.push(...(await Promise.all(more)).map(({ status }) => status))
+  }
+  const before = statuses.indexOf(429)
+  t.ok(before >= 0 && before < 400, `refused after ${before}, sooner than other questions`)
+})

@@ -14,13 +14,13 @@ export class TokenBucket {
     this.#filledAt = options.now()
   }
 
-  /** Takes one token; false when there is none. */
-  take(): boolean {
+  /** Takes tokens, one unless said; false, and none taken, when there are fewer. */
+  take(tokens = 1): boolean {
     const now = this.#now()
     this.#tokens = Math.min(this.#burst, this.#tokens + ((now - this.#filledAt) / 1_000) * this.#perSecond)
     this.#filledAt = now
-    if (this.#tokens < 1) return false
-    this.#tokens--
+    if (this.#tokens < tokens) return false
+    this.#tokens -= tokens
     return true
   }
 }

@@ -49,6 +49,8 @@ const HistoryQuery = Type.Object(
   strict,
 )
 const DEFAULT_LIMIT = 50
+/** History is read from the stream for each question, and a MiB of it may wait in memory for a slow reader. */
+const HISTORY_PRICE = 8
 const SAID = {
   presence: {
     summary: 'Who is in a room',
@@ -64,7 +66,8 @@ const SAID = {
   },
   history: {
     summary: 'What a room keeps, oldest first',
-    description: 'Needs the permission `history`. A room keeps 200 publications for a day.',
+    description:
+      'Needs the permission `history`. A room keeps 200 publications for a day. An answer ends at 1 MiB: ask on with `since`.',
     querystring: HistoryQuery,
     response: answers({ 200: History }),
   },
@@ -122,7 +125,7 @@ async function enter(
   permission: ChannelPermission & ('presence' | 'history'),
   deps: EdgeDeps,
 ): Promise<{ identity: Identity; grant: Grant; room: { tenant: string; id: string } }> {
-  const identity = await letAsk(request, deps)
+  const identity = await letAsk(request, deps, permission === 'history' ? HISTORY_PRICE : 1)
   const { channel } = request.params
   const grant = await deps.access.enter(identity, channel)
   if (!grant.permissions.has(permission)) {

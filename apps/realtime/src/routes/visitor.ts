@@ -6,11 +6,11 @@ import { checkOrigin, identify } from './handshake.js'
 import { identifyByTicket } from './on-ticket.js'
 
 /**
- * Who asks something of a channel without being connected: origin, token, standing, and one of what this user may ask
- * and say without a connection, by whichever route.
+ * Who asks something of a channel without being connected: origin, token, standing, and `price` of what this user may
+ * ask and say without a connection, by whichever route.
  * @throws HttpProblem 401, 403, 429
  */
-export async function letAsk(request: FastifyRequest, deps: EdgeDeps): Promise<Identity> {
+export async function letAsk(request: FastifyRequest, deps: EdgeDeps, price = 1): Promise<Identity> {
   checkOrigin(request, deps.allowedOrigins)
   const identity = (await identifyByTicket(request, deps)) ?? (await identify(request, deps.verifier))
   if (identity === undefined) {
@@ -20,7 +20,7 @@ export async function letAsk(request: FastifyRequest, deps: EdgeDeps): Promise<I
   if (!(await deps.standing.stands(identity))) {
     throw new HttpProblem(403, 'SUSPENDED', 'This user may not be connected.')
   }
-  if (!deps.budgets.of(identity.userId).take()) {
+  if (!deps.budgets.of(identity.userId).take(price)) {
     throw new HttpProblem(429, 'TOO_MANY_REQUESTS', 'Too many publications and questions at this moment.', {
       headers: { 'retry-after': '1' },
     })

@@ -1,5 +1,5 @@
 import { isRecord, type Params, readPosition } from '../protocol/commands.js'
-import type { HistoryResult } from '../protocol/replies.js'
+import type { HistoryResult, Publication } from '../protocol/replies.js'
 import { MAX_READ } from './backfills.js'
 import type { Channel } from './channel.js'
 import type { ChannelSpec } from './channel-spec.js'
@@ -8,6 +8,8 @@ import type { LiveSource } from './live-source.js'
 import { PUBLISHER, publisherInfo } from './publisher-info.js'
 
 const MAX_PUBLICATIONS = 300
+/** An answer over HTTP is not made larger than this by another publication: who doesn't read it leaves it in memory. */
+const MAX_ANSWER_BYTES = 1024 * 1024
 
 /**
  * The protocol's history result: at most `limit` publications after `since`, or the newest first with `reverse`.
@@ -38,8 +40,8 @@ export interface HistoryWish {
 }
 
 /**
- * The same for who is in no channel: it is read from the stream, and no channel is opened and kept for it. Undefined
- * when the stream began anew meanwhile.
+ * The same for who is in no channel: it is read from the stream, and no channel is opened and kept for it. It ends at
+ * 1 MiB. Undefined when the stream began anew meanwhile.
  */
 export async function readStored(
   source: Pick<LiveSource, 'head' | 'read'>,
@@ -50,20 +52,24 @@ export async function readStored(
   const { epoch, lastSequence } = await source.head()
   const stored = await source.read(spec.storedSubject, reverse ? 1 : since + 1, reverse ? MAX_READ : limit)
   if ((await source.head()).epoch !== epoch) return undefined
-  const channel = { name: spec.name, tag: spec.tag, epoch }
-  const frames = stored.flatMap(({ sequence, body, headers }) => {
+  const publications: Publication[] = []
+  let bytes = 0
+  for (const { sequence, body, headers } of choose(stored, wish)) {
+    bytes += body.length
+    if (bytes > MAX_ANSWER_BYTES) break
     const json = frameText(body)
+    if (json === undefined) continue
     const info = publisherInfo(headers.get(PUBLISHER))
-    return json === undefined ? [] : [new EncodedFrame(channel, { sequence, previous: 0, json, info })]
-  })
-  return {
-    publications: choose(frames, wish).map((frame) => frame.publication),
-    epoch,
-    offset: Math.max(lastSequence, stored.at(-1)?.sequence ?? 0),
+    const channel = { name: spec.name, tag: spec.tag, epoch }
+    publications.push(new EncodedFrame(channel, { sequence, previous: 0, json, info }).publication)
   }
+  return { publications, epoch, offset: Math.max(lastSequence, stored.at(-1)?.sequence ?? 0) }
 }
 
-function choose(frames: readonly EncodedFrame[], how: HistoryWish): readonly EncodedFrame[] {
+function choose<T extends { readonly sequence: number }>(
+  frames: readonly T[],
+  how: HistoryWish,
+): readonly T[] {
   const { limit, reverse, since } = how
   if (!reverse) return frames.slice(0, limit)
   const before = since === undefined ? frames : frames.filter(({ sequence }) => sequence < since)
