@@ -1,8 +1,9 @@
 import { createECDH } from 'node:crypto'
 import { once } from 'node:events'
-import { type AddressInfo, createServer } from 'node:net'
+import { createSecureServer, type ServerHttp2Stream } from 'node:http2'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { startSimulators } from '@carillon/simulators'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import webpush from 'web-push'
 import { type Address, createRegistry, openSender, type Verdict } from '../src/index.js'
 import { HASTY, kinds, never, openWorld, outgoing, PATIENT, times, until, words } from './fixtures.js'
@@ -83,6 +84,110 @@ t.test('cuts nothing that is under way when a later connection gets HTTP/1.1 alo
   const batch = browsers.map((device) => outgoing(addressOf(device)))
   t.same(kinds(await mixed.send(batch, never())), { accepted: 130 })
   t.ok(browsers.every(({ received }) => received === 1))
+})
+
+t.test('cuts nothing that is under way when who is being left comes back with HTTP/1.1 alone', async (t) => {
+  await using mixed = openSender('webpush', simulators.credentials.webpush, settings)
+  t.same(words(await mixed.send([outgoing(toBrowser())], never())), ['accepted'])
+  const held = times(60, () => service.registerDevice())
+  let release: () => void = () => undefined
+  const released = new Promise<void>((resolve) => {
+    release = resolve
+  })
+  const { take } = service.faults
+  t.teardown(() => {
+    service.faults.take = take
+    service.server.http1Only = false
+  })
+  const waiting = new Set<string>()
+  service.faults.take = async (target) => {
+    if (held.some(({ id }) => id === target)) {
+      waiting.add(target)
+      await released
+    }
+    return take(target)
+  }
+  const under = mixed.send(
+    held.map((device) => outgoing(addressOf(device))),
+    never(),
+  )
+  await until(() => waiting.size === 60)
+  service.server.http1Only = true
+  service.server.goAway()
+  let verdict = ''
+  // refused as long as the client has not heard that it is to leave
+  do verdict = words(await mixed.send([outgoing(toBrowser())], never())).join()
+  while (verdict.startsWith('retry'))
+  t.equal(verdict, 'accepted')
+  release()
+  t.same(kinds(await under), { accepted: 60 })
+  t.ok(held.every(({ received }) => received === 1))
+})
+
+/** A push service that does what it is told with each stream. */
+async function openService(t: Test, answer: (stream: ServerHttp2Stream, socket: Socket) => void) {
+  const server = createSecureServer(simulators.save().authority.identity)
+  const ignore = () => undefined
+  let socket: Socket | undefined
+  server.on('connection', (opened: Socket) => {
+    socket = opened.on('error', ignore)
+  })
+  server.on('session', (session) => session.on('error', ignore))
+  server.on('sessionError', ignore)
+  server.on('stream', (stream) => {
+    stream.on('error', ignore)
+    if (socket) answer(stream, socket)
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.teardown(() => server.close())
+  return (server.address() as AddressInfo).port
+}
+
+const at = (port: number) => outgoing({ ...toBrowser(), endpoint: `https://127.0.0.1:${port}/push/x` })
+
+t.test(
+  'goes by what of an answer came: the status when it breaks off, the beginning when it is long',
+  async (t) => {
+    const broken = await openService(t, (stream, socket) => {
+      stream.respond({ ':status': 201, location: 'https://push.example/m/1' })
+      // its echo comes after the client has read the status
+      stream.session?.ping(() => socket.resetAndDestroy())
+    })
+    const wordy = await openService(t, (stream) => {
+      stream.respond({ ':status': 403 })
+      stream.end(`VapidPkHashMismatch${' '.repeat(6000)}`)
+    })
+    await using other = openSender('webpush', simulators.credentials.webpush, settings)
+    t.same(await other.send([at(broken), at(wordy)], never()), [
+      { kind: 'accepted', providerId: 'https://push.example/m/1' },
+      { kind: 'address', reason: 'VAPID_MISMATCH' },
+    ])
+  },
+)
+
+t.test('is disposed of although a service that went silent never says goodbye', async (t) => {
+  const port = await openService(t, (stream) => stream.respond({ ':status': 201 }, { endStream: true }))
+  let silent = false
+  const sockets: Socket[] = []
+  const between = createServer({ allowHalfOpen: true }, (near) => {
+    const far = connect(port, '127.0.0.1')
+    sockets.push(near, far)
+    near.on('data', (part) => silent || far.write(part))
+    far.on('data', (part) => silent || near.write(part))
+  })
+  between.listen(0, '127.0.0.1')
+  await once(between, 'listening')
+  t.teardown(() => {
+    for (const socket of sockets) socket.destroy()
+    between.close()
+  })
+  const lone = openSender('webpush', simulators.credentials.webpush, { ...settings, timeouts: HASTY })
+  const through = (between.address() as AddressInfo).port
+  t.same(words(await lone.send([at(through)], never())), ['accepted'])
+  silent = true
+  t.same(words(await lone.send([at(through)], never())), ['unknown TIMEOUT'])
+  await lone[Symbol.asyncDispose]()
 })
 
 t.test('tells a dead subscription from a wrong key, a big message and one that shows nothing', async (t) => {

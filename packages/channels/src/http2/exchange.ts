@@ -32,11 +32,10 @@ export function exchange(stream: ClientHttp2Stream, options: ExchangeOptions): P
       headers = answered
     })
     stream.on('data', (part: Buffer) => {
+      if (full) return
+      parts.push(part.subarray(0, options.maxAnswerBytes - size))
       size += part.length
-      if (size <= options.maxAnswerBytes) {
-        parts.push(part)
-        return
-      }
+      if (size <= options.maxAnswerBytes) return
       full = true
       stream.close(constants.NGHTTP2_CANCEL)
     })
@@ -47,7 +46,9 @@ export function exchange(stream: ClientHttp2Stream, options: ExchangeOptions): P
       clearTimeout(timer)
       aborts.remove(signal, stop)
       const status = Number(headers?.[':status'] ?? 0)
-      if (headers && status > 0 && (full || stream.readableEnded)) {
+      // that it was taken stands in the status; only what else it says may be missing
+      const isTaken = status >= 200 && status < 300
+      if (headers && status > 0 && (isTaken || full || stream.readableEnded)) {
         const text = parts.length === 0 ? '' : Buffer.concat(parts).toString('utf8')
         resolve({ kind: 'answer', status, headers, text })
         return

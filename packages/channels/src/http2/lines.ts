@@ -47,27 +47,27 @@ export interface Lines extends AsyncDisposable {
   release(line: Line): void
   /** Closes, once what is under way has ended, every line that brought no answer since then (milliseconds). */
   abandon(since: number): void
+  /** Closes every line once what is under way on it has ended. */
+  retire(): void
   /** True while no connection is open. */
   isEmpty(): boolean
 }
 
 export function createLines(options: LinesOptions): Lines {
   const lines: Line[] = []
-  const sessions = new Set<ClientHttp2Session>()
+  const sessions = new Map<ClientHttp2Session, TLSSocket>()
 
   const open = (): Line => {
+    const socket = options.dial()
+    // Comes before the session's own listener, which would begin to speak HTTP/2.
+    socket.once('secureConnect', () => {
+      if (socket.alpnProtocol === 'h2') return
+      session.destroy(new OtherProtocolError('The peer does not speak HTTP/2.'))
+      if (!lines.some((one) => one.greeted && !one.session.destroyed)) options.onOtherProtocol?.()
+    })
     const session = connect(options.origin, {
       peerMaxConcurrentStreams: STREAMS,
-      createConnection: () => {
-        const socket = options.dial()
-        // Comes before the session's own listener, which would begin to speak HTTP/2.
-        socket.once('secureConnect', () => {
-          if (socket.alpnProtocol === 'h2') return
-          session.destroy(new OtherProtocolError('The peer does not speak HTTP/2.'))
-          if (!lines.some((one) => one.greeted && !one.session.destroyed)) options.onOtherProtocol?.()
-        })
-        return socket
-      },
+      createConnection: () => socket,
     })
     const line: Line = {
       session,
@@ -77,7 +77,7 @@ export function createLines(options: LinesOptions): Lines {
       usedAt: Date.now(),
       answeredAt: 0,
     }
-    sessions.add(session)
+    sessions.set(session, socket)
     const greeting = setTimeout(() => session.destroy(), options.connectMs)
     session.once('connect', () => clearTimeout(greeting))
     session.on('remoteSettings', ({ maxConcurrentStreams }) => {
@@ -121,14 +121,19 @@ export function createLines(options: LinesOptions): Lines {
     abandon(since) {
       for (const { session, answeredAt } of lines) if (answeredAt < since) session.close()
     },
+    retire() {
+      for (const session of sessions.keys()) session.close()
+    },
     isEmpty: () => sessions.size === 0,
     async [Symbol.asyncDispose]() {
       await Promise.all(
         [...sessions].map(
-          (session) =>
+          ([session, socket]) =>
             new Promise<void>((resolve) => {
               session.once('close', () => resolve())
               session.destroy()
+              // one that was closed before waits for the peer to close, too, which may be gone
+              socket.destroy()
             }),
         ),
       )

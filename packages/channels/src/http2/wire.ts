@@ -28,6 +28,8 @@ export interface WireRequest {
  */
 export interface Wire extends AsyncDisposable {
   request(request: WireRequest): Promise<HttpOutcome>
+  /** Takes nothing more: what waits for room is not sent, and what is under way ends as it ends. */
+  retire(): void
   /** True while no connection is open. */
   isEmpty(): boolean
 }
@@ -77,6 +79,10 @@ export function createWire(options: WireOptions): Wire {
         lines.release(line)
         room.serve()
       }
+    },
+    retire() {
+      room.close()
+      lines.retire()
     },
     isEmpty: () => lines.isEmpty(),
     async [Symbol.asyncDispose]() {

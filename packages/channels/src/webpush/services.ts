@@ -47,7 +47,8 @@ export function createPushServices(options: {
   const trust = trustedContext(ca)
   const lookup = guardedLookup(guard)
   const services = new Map<string, Service>()
-  const closing = new Set<Promise<void>>()
+  /** Wires to services that went over to HTTP/1.1, for what was under way on them. */
+  const retired = new Set<Wire>()
 
   const open = (service: Service, url: URL): Wire => {
     const host = url.hostname.replace(/^\[|\]$/g, '')
@@ -70,9 +71,9 @@ export function createPushServices(options: {
         if (service.wire !== wire) return
         service.wire = undefined
         service.http1Until = Date.now() + HTTP1_MS
-        const closed = Promise.resolve(wire[Symbol.asyncDispose]())
-        closing.add(closed)
-        void closed.then(() => closing.delete(closed))
+        for (const old of retired) if (old.isEmpty()) retired.delete(old)
+        retired.add(wire)
+        wire.retire()
       },
     })
     return wire
@@ -110,8 +111,9 @@ export function createPushServices(options: {
       return isToChange && !signal.aborted ? overHttp1(request) : outcome
     },
     async [Symbol.asyncDispose]() {
-      const wires = [...services.values()].map(({ wire }) => wire?.[Symbol.asyncDispose]())
-      await Promise.all([...wires, ...closing, agent.close()])
+      const wires = [...services.values()].flatMap(({ wire }) => (wire ? [wire] : []))
+      const closed = [...wires, ...retired].map((wire) => wire[Symbol.asyncDispose]())
+      await Promise.all([...closed, agent.close()])
     },
   }
 }
