@@ -87,6 +87,41 @@ t.test('people of many tenants share a question, and a lost one shields nobody e
   t.same(Object.keys(questions[0]?.tenants ?? {}), ['acme', 'constructor', 'globex'])
 })
 
+t.test('who was sent away is asked about again before they may come back', async (t) => {
+  let now = 0
+  let answer: 'fallen' | 'stands' | 'nothing' = 'fallen'
+  let asked = 0
+  const ben = { tenant: 'acme', userId: userId(sha256, 'acme', 'ben') }
+  const standing = new Standing({
+    now: () => now,
+    ask: async () => {
+      asked++
+      if (answer === 'nothing') throw new Error('nobody answers')
+      return { fallen: answer === 'fallen' ? [ben.userId] : [] }
+    },
+  })
+  t.equal(await standing.admits(ben), true, 'whom nobody has looked at yet')
+  t.equal(asked, 0)
+  await standing.fallen([ben])
+  for (let times = 0; times < 3; times++) {
+    t.equal(await standing.admits(ben), false)
+    now += 31_000
+    t.equal(await standing.admits(ben), false, 'however often they come')
+  }
+  t.equal(asked, 4, 'not more often than every half minute')
+  now += 31_000
+  answer = 'nothing'
+  t.equal(await standing.admits(ben), true, 'while nobody answers')
+  answer = 'fallen'
+  t.equal(await standing.admits(ben), false)
+  now += 31_000
+  answer = 'stands'
+  t.equal(await standing.admits(ben), true)
+  asked = 0
+  t.equal(await standing.admits(ben), true)
+  t.equal(asked, 0, 'and then nobody asks any more')
+})
+
 t.test('who is suspended says nothing over HTTP either, connected or not', async (t) => {
   const { nats, connection } = await useLive(t)
   const node = await useNode(t, nats.url)

@@ -36,19 +36,20 @@ export class Standing {
     this.#deps = deps
   }
 
-  /** True for somebody who was found fallen a moment ago. */
-  refuses(userId: string): boolean {
-    const until = this.#refused.get(userId)
-    if (until === undefined) return false
-    if (until > this.#deps.now()) return true
-    this.#refused.delete(userId)
-    return false
+  /**
+   * Whether somebody may open a connection. Who was found fallen before is asked about again: else they would be let in
+   * until the next look, again and again. While nobody answers, everybody may.
+   */
+  async admits(holder: Holder): Promise<boolean> {
+    const { userId } = holder
+    if (this.#refuses(userId)) return false
+    return !this.#refused.has(userId) || !(await this.fallen([holder])).has(userId)
   }
 
   /** Whether somebody who need not hold a connection may go on. While nobody answers, everybody may. */
   async stands(holder: Holder): Promise<boolean> {
     const { userId } = holder
-    if (this.refuses(userId)) return false
+    if (this.#refuses(userId)) return false
     if ((this.#asked.get(userId) ?? 0) > this.#deps.now()) return true
     const fallen = await this.fallen([holder])
     remember(this.#asked, { userId, until: this.#deps.now() + ASKED_MS, most: MAX_ASKED })
@@ -62,12 +63,21 @@ export class Standing {
   async fallen(holders: readonly Holder[]): Promise<ReadonlySet<string>> {
     const people = [...new Map(holders.map((holder) => [holder.userId, holder])).values()]
     const answers = await Promise.allSettled(
-      chunks(people, MAX_STANDING_USERS).map((some) => this.#ask(some)),
+      chunks(people, MAX_STANDING_USERS).map(async (some) => {
+        const fallen = new Set(await this.#ask(some))
+        for (const { userId } of some) if (!fallen.has(userId)) this.#refused.delete(userId)
+        return [...fallen]
+      }),
     )
     const fallen = new Set(answers.flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : [])))
     const until = this.#deps.now() + REFUSED_MS
     for (const userId of fallen) remember(this.#refused, { userId, until, most: MAX_REFUSED })
     return fallen
+  }
+
+  /** True for somebody who was found fallen a moment ago. */
+  #refuses(userId: string): boolean {
+    return (this.#refused.get(userId) ?? 0) > this.#deps.now()
   }
 
   async #ask(people: readonly Holder[]): Promise<readonly string[]> {

@@ -32,7 +32,7 @@ export async function letIn(
   if (identity === undefined) {
     throw new HttpProblem(401, 'TOKEN_MISSING', 'Send a user token: Authorization, cookie, or a ticket.')
   }
-  if (deps.standing.refuses(identity.userId)) {
+  if (!(await deps.standing.admits(identity))) {
     throw new HttpProblem(403, 'SUSPENDED', 'This user may not be connected.')
   }
   // before the channels, so that a rush does not ask services about those who are sent away

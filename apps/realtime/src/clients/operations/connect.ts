@@ -73,12 +73,13 @@ export async function refresh(caller: Caller, id: number, params: Params): Promi
 async function authenticate(caller: Caller, token: unknown): Promise<Identity | undefined> {
   const { deps, port } = caller
   const identity = typeof token === 'string' && token !== '' ? await verified(caller, token) : caller.identity
+  const admitted = identity !== undefined && (await deps.standing.admits(identity))
   if (identity === undefined || port.ended) {
     port.disconnect(DISCONNECTS.invalidToken)
     return undefined
   }
   if (identity.expiresAtMs <= deps.now()) throw new Refusal(ERRORS.tokenExpired)
-  if (deps.standing.refuses(identity.userId)) {
+  if (!admitted) {
     port.disconnect(DISCONNECTS.forced)
     return undefined
   }
