@@ -58,7 +58,7 @@ export const GatewayConfig = Type.Object({
   tenantMessagesPerMinute: integerKey({
     env: 'CARILLON_LIMIT_MESSAGES',
     description:
-      'Events and publications of one tenant within a minute, each of a batch counted. A batch is one request to the other limits.',
+      'Events, triggers, notifications and publications of one tenant within a minute, each of a batch counted. A batch is one request to the other limits.',
     default: 3_000_000,
     minimum: 1,
   }),

@@ -461,4 +461,11 @@ t.test('a batch counts as so many messages as it has, and is taken whole or not 
   t.match(await events('third'), refused)
   t.same(await edge.stored('EVENTS', 'evt.normal.globex.third'), [], 'nothing of what was refused')
   t.equal((await publish('room:counted-1', { data: {} })).status, 200, 'another tenant is not affected')
+  const notify = () => edge.call(stranger, 'POST /v1/notifications', { to: ['ada'], title: 'Hello' })
+  // the window slides: what is free again is taken first
+  await eventually(async () => {
+    while ((await say()).status === 200);
+    while ((await publish('room:counted-1', { data: {} }, stranger)).status === 200);
+    return (await notify()).status === 429
+  })
 })

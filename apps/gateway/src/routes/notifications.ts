@@ -43,6 +43,7 @@ export function addNotificationRoutes(app: Edge, deps: EdgeDeps): void {
       details: { event: event.id },
     }
     const message = eventMessage(event)
+    await deps.spend(request, 1)
     await deps.publisher.publish(STREAMS.events, message)
     await deps.trail.publish(principal, deed, request.id)
     return { id: event.id, source: event.source, type: event.type }
