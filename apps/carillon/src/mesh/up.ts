@@ -1,5 +1,6 @@
 import { rm, stat, writeFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
+import { MAX_EVENT_LOOP_DELAY_MS } from '@carillon/realtime'
 import { RidesConfig, start as startRides } from '@carillon/rides'
 import { type CarillonClient, connectHttp } from '@carillon/sdk'
 import {
@@ -178,7 +179,8 @@ async function startServices(parts: ServiceParts): Promise<AsyncDisposable> {
   const health = createHealth()
   const deps = { logger, metrics, health }
   const adapters = stack.use(openAdapters(env, deps))
-  const http = await createHttpServer(deps)
+  // the one process does everything, simulators too: what stands still for a moment is a small machine, not a rush
+  const http = await createHttpServer({ ...deps, maxEventLoopDelayMs: MAX_EVENT_LOOP_DELAY_MS })
   const services: Service[] = []
   stack.defer(() => stopServices(services, http))
   services.push(...(await startRoles(ROLE_NAMES, { ...deps, env, adapters, http })))
