@@ -388,6 +388,21 @@ t.test('a provider that takes a connection and says nothing on it got no message
   }
 })
 
+t.test('what is stopped before there is a connection was not sent', async (t) => {
+  let connections = 0
+  const mute = createServer(() => connections++)
+  mute.listen(0, '127.0.0.1')
+  await once(mute, 'listening')
+  t.teardown(() => mute.close())
+  await using waiting = openSender('webpush', simulators.credentials.webpush, settings)
+  const stop = new AbortController()
+  const batch = times(20, () => at((mute.address() as AddressInfo).port))
+  const verdicts = waiting.send(batch, stop.signal)
+  await until(() => connections === 8)
+  stop.abort()
+  t.same(kinds(await verdicts), { retry: 20 })
+})
+
 t.test('a provider that can not be reached or is not who it says is safe to try again', async (t) => {
   const { ca: _none, ...untrusting } = simulators.settingsForChannels
   const away = await startSimulators({ allow: 'development' })

@@ -23,7 +23,9 @@ export function exchange(stream: ClientHttp2Stream, options: ExchangeOptions): P
     let full = false
     const stop = () => {
       stopped = true
-      stream.close(constants.NGHTTP2_CANCEL)
+      // closed before there is a connection it would be written on it all the same, and only then be over
+      if (stream.pending) stream.destroy()
+      else stream.close(constants.NGHTTP2_CANCEL)
     }
     const timer = setTimeout(stop, options.timeoutMs)
     if (signal.aborted) stop()
