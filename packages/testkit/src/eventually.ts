@@ -11,7 +11,7 @@ export class NeverHappened extends Error {
 }
 
 export interface EventuallyOptions {
-  /** 10 s unless told. */
+  /** 40 s unless told: what was lost on its way comes again after 30 s at most. */
   readonly timeoutMs?: number
   /** 20 ms unless told. */
   readonly everyMs?: number
@@ -25,7 +25,7 @@ export async function eventually<T>(
   look: () => T | Promise<T>,
   options: EventuallyOptions = {},
 ): Promise<Exclude<T, false | null | undefined | 0 | ''>> {
-  const { timeoutMs = 10_000, everyMs = 20 } = options
+  const { timeoutMs = 40_000, everyMs = 20 } = options
   const giveUpAt = performance.now() + timeoutMs
   for (;;) {
     let last: unknown

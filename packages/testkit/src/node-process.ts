@@ -53,7 +53,7 @@ export async function useNodeProcess(t: TestScope, options: NodeProcessOptions):
       child.signal(signal)
       if (signal !== 'SIGSTOP' && signal !== 'SIGCONT') await child.exited
     },
-    line: (pattern, timeoutMs = 10_000) =>
+    line: (pattern, timeoutMs = 40_000) =>
       eventually(() => lines.find((line) => pattern.test(line)), { timeoutMs }),
   }
 }
