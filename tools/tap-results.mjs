@@ -9,6 +9,7 @@ const ignore = () => undefined
 export class TapResults {
   counts = { passed: 0, failed: 0, skipped: 0 }
   #parser
+  #decoder = new TextDecoder()
   #onFailure
   #onTop
 
@@ -23,8 +24,9 @@ export class TapResults {
     this.#watch(this.#parser, [])
   }
 
+  /** @param {Uint8Array} chunk bytes, cut anywhere */
   write(chunk) {
-    this.#parser.write(chunk)
+    this.#parser.write(this.#decoder.decode(chunk, { stream: true }))
   }
 
   /** @returns {Promise<{ ok: boolean }>} what the stream as a whole says, its plan and bail-outs included */

@@ -30,7 +30,7 @@ export function findTests(filters) {
   }
   for (const path of filesBelow(join(root, 'tools'), (file) => file.endsWith('.test.mjs'))) {
     const name = path.slice(root.length + 1)
-    if (wanted(name)) files.push({ name, path, folder: root, timeoutMs: 120_000 })
+    if (wanted(name)) files.push({ name, path, folder: root, timeoutMs: timeoutOf(join(root, '.taprc')) })
   }
   const times = readTimes()
   const weight = ({ name, path }) =>

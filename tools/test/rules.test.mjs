@@ -6,6 +6,7 @@ import { checkBoundaries } from '../boundaries.mjs'
 import { removeStale } from '../build.mjs'
 import { longFiles } from '../long-files.mjs'
 import { capture } from '../steps.mjs'
+import { TapResults } from '../tap-results.mjs'
 import { runTestFile } from '../test-file.mjs'
 import { filesBelow, root } from '../workspace.mjs'
 
@@ -249,5 +250,33 @@ t.test('a test file that fails, tests nothing, dies or hangs has failed', async 
     )
     t.same(result.counts, counts, name)
     t.match(result.report, report, name)
+  }
+})
+
+t.test('a test file that leaves a process behind which holds its output has failed', async (t) => {
+  const base = workspace(t, {
+    'leaves.mjs': `import t from ${JSON.stringify(import.meta.resolve('tap'))}
+      import { spawn } from 'node:child_process'
+      import { writeFileSync } from 'node:fs'
+      const left = spawn(process.execPath, ['-e', 'setTimeout(() => 0, 60_000)'], { stdio: 'inherit', detached: true })
+      left.unref()
+      writeFileSync('left', String(left.pid))
+      t.pass('fine')`,
+  })
+  t.teardown(() => process.kill(Number(readFileSync(join(base, 'left'), 'utf8')), 'SIGKILL'))
+  const file = { path: join(base, 'leaves.mjs'), folder: base, timeoutMs: 30_000, leftBehindMs: 200 }
+  const { counts, report } = await runTestFile(file, process.env)
+  t.same(counts, { passed: 1, failed: 1, skipped: 0 })
+  t.match(report, /FAIL ended, and left processes behind/)
+})
+
+t.test('a test counts once wherever its output is cut in two', async (t) => {
+  const bytes = Buffer.from('# Subtest: größer als …\n    ok 1 - ✓\n    1..1\nok 1 - größer als …\n1..1\n')
+  for (let at = 0; at <= bytes.length; at++) {
+    const results = new TapResults()
+    results.write(bytes.subarray(0, at))
+    results.write(bytes.subarray(at))
+    t.ok((await results.end()).ok)
+    t.same(results.counts, { passed: 1, failed: 0, skipped: 0 }, `cut at ${at}`)
   }
 })
