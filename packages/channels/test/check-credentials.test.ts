@@ -4,13 +4,12 @@ import { createServer } from 'node:net'
 import { startSimulators } from '@carillon/simulators'
 import t from 'tap'
 import { type ChannelSettings, checkCredentials, openSender, PROVIDERS, type Provider } from '../src/index.js'
-import { never } from './fixtures.js'
+import { HASTY, NOBODY, never, PATIENT } from './fixtures.js'
 import { to } from './mail-server.js'
 
 const simulators = await startSimulators({ allow: 'development' })
 t.teardown(() => simulators[Symbol.asyncDispose]())
-const timeouts = { connectMs: 2000, requestMs: 1500, batchMs: 4000 }
-const settings = { ...simulators.settingsForChannels, timeouts }
+const settings = { ...simulators.settingsForChannels, timeouts: PATIENT }
 const check = (provider: Provider, more: object = {}, at: object = {}) => {
   const credentials = { ...(simulators.credentials[provider] as object), ...more }
   return checkCredentials(provider, credentials, { ...settings, ...at }, never())
@@ -118,23 +117,24 @@ t.test('a provider that is down, away, silent or busy says nothing about the cre
   for (const provider of ['fcm', 'apns', 'sms'] as const) {
     simulators[provider].faults.rules.push({ times: 1, reply: 'hang' })
   }
-  for (const one of await Promise.all([check('fcm'), check('apns'), check('sms')])) {
+  const hasty = { timeouts: HASTY }
+  const hanging = (['fcm', 'apns', 'sms'] as const).map((provider) => check(provider, {}, hasty))
+  for (const one of await Promise.all(hanging)) {
     t.match(one, { ok: false, temporary: true }, 'hanging')
   }
   const silent = await listen(() => undefined)
-  const away = { host: '127.0.0.1', port: await closedPort() }
   for (const [name, dial] of [
-    ['away', away],
+    ['away', NOBODY],
     ['silent', silent],
   ] as const) {
     const endpoints = { fcm: dial, apns: dial, fcmToken: `https://127.0.0.1:${dial.port}/token` }
     const url = `https://127.0.0.1:${dial.port}`
     const found = await Promise.all([
-      check('fcm', {}, { endpoints }),
-      check('fcm', {}, { endpoints: { ...endpoints, fcmToken: simulators.fcm.tokenUrl } }),
-      check('apns', {}, { endpoints }),
-      check('smtp', dial),
-      check('sms', { baseUrl: url }),
+      check('fcm', {}, { ...hasty, endpoints }),
+      check('fcm', {}, { ...hasty, endpoints: { ...endpoints, fcmToken: simulators.fcm.tokenUrl } }),
+      check('apns', {}, { ...hasty, endpoints }),
+      check('smtp', dial, hasty),
+      check('sms', { baseUrl: url }, hasty),
     ])
     for (const one of found) t.match(one, { ok: false, temporary: true }, name)
   }
@@ -188,14 +188,14 @@ t.test('an answer about the made-up phone lets in, one about the project or the 
 
 t.test('is told to stop, and does', async (t) => {
   const silent = await listen(() => undefined)
-  const patient = { ...settings, timeouts: { connectMs: 30_000, requestMs: 30_000, batchMs: 300 } }
+  const patient = { ...settings, timeouts: { ...PATIENT, batchMs: 300 } }
   const at = Date.now()
   t.match(await checkCredentials('smtp', { ...simulators.smtp.credentials, ...silent }, patient, never()), {
     ok: false,
     reason: 'TIMEOUT',
     temporary: true,
   })
-  t.ok(Date.now() - at < 5000)
+  t.ok(Date.now() - at < PATIENT.connectMs)
   t.match(await checkCredentials('fcm', simulators.fcm.credentials, settings, AbortSignal.abort()), {
     reason: 'ABORTED',
     temporary: true,
@@ -259,13 +259,4 @@ async function listen(serve: (socket: Socket) => void): Promise<{ host: string; 
     return new Promise((resolve) => server.close(resolve))
   })
   return { host: '127.0.0.1', port: (server.address() as AddressInfo).port }
-}
-
-/** A port that was free a moment ago. */
-async function closedPort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }

@@ -1,4 +1,3 @@
-import { setTimeout as pause } from 'node:timers/promises'
 import { startSimulators } from '@carillon/simulators'
 import t from 'tap'
 import { openSender } from '../src/index.js'
@@ -85,14 +84,13 @@ t.test('settles every message when the peer vanishes, and goes on afterwards', a
 })
 
 t.test('settles what is in flight when the peer ends the connection without GOAWAY', async (t) => {
-  fcm.faults.latencyMs = 100
   const cut = toPhone()
-  fcm.faults.rules.push({ match: { target: cut.token }, reply: 'fin' })
-  const verdicts = await send(outgoing(toPhone()), outgoing(cut), outgoing(toPhone()))
-  t.ok(
-    verdicts.every(({ kind }) => kind === 'unknown'),
-    words(verdicts).join(),
-  )
+  fcm.faults.rules.push({ match: { target: cut.token }, reply: 'fin' }, { reply: 'hang' })
+  const { sends } = fcm.counters
+  const others = send(outgoing(toPhone()), outgoing(toPhone()))
+  await until(() => fcm.counters.sends === sends + 2)
+  const verdicts = [...(await send(outgoing(cut))), ...(await others)]
+  t.same(kinds(verdicts), { unknown: 3 }, words(verdicts).join())
   fcm.faults.heal()
   t.same(words(await send(outgoing(toPhone()))), ['accepted'])
 })
@@ -149,25 +147,29 @@ t.test('blames the credentials when the service account is not known', async (t)
 t.test(
   'an access token serves to its end when a new one is not to be had, and no message dies of it',
   async (t) => {
-    const relay = await openOauthRelay(simulators, 3)
+    // refreshed from five minutes before its end on
+    const lifeSeconds = 3600
+    const relay = await openOauthRelay(simulators, lifeSeconds)
+    let now = Date.now()
+    t.intercept(Date, 'now', { value: () => now })
     const endpoints = { ...settings.endpoints, fcmToken: relay.url }
     const own = openSender('fcm', simulators.credentials.fcm, { ...settings, endpoints })
     t.teardown(async () => {
       await own[Symbol.asyncDispose]()
       await relay[Symbol.asyncDispose]()
     })
-    const sendOne = async () => {
-      await pause(20)
-      return own.send([outgoing(toPhone())], never())
-    }
+    const sendOne = () => own.send([outgoing(toPhone())], never())
     t.same(words(await sendOne()), ['accepted'])
+    const issuedAt = now
     relay.down = true
-    let last = await sendOne()
-    while (relay.asked === 1) last = await sendOne()
-    t.same(words(last), ['accepted'], 'renewal failed, the token is still good')
+    now = issuedAt + (lifeSeconds - 301) * 1000
+    t.same(words(await sendOne()), ['accepted'])
+    t.equal(relay.asked, 1)
+    now = issuedAt + (lifeSeconds - 1) * 1000
+    t.same(words(await sendOne()), ['accepted'], 'renewal failed, the token is still good')
     t.equal(relay.asked, 2)
-    while (last[0]?.kind === 'accepted') last = await sendOne()
-    t.match(last, [{ kind: 'retry', reason: 'OAUTH_UNREACHABLE', afterMs: 5000 }], 'it ended')
+    now = issuedAt + lifeSeconds * 1000
+    t.match(await sendOne(), [{ kind: 'retry', reason: 'OAUTH_UNREACHABLE', afterMs: 5000 }], 'it ended')
     t.equal(relay.asked, 2, 'an endpoint that is down is left alone for a while')
   },
 )

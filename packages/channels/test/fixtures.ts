@@ -2,9 +2,11 @@ import { startSimulators } from '@carillon/simulators'
 import { type Address, createRegistry, type Message, type Outgoing, type Verdict } from '../src/index.js'
 
 /** No answer takes that long, however busy the machine is. */
-export const PATIENT = { connectMs: 20_000, requestMs: 20_000, batchMs: 30_000 }
+export const PATIENT = { connectMs: 60_000, requestMs: 60_000, batchMs: 120_000 }
 /** For tests that wait until it is over. */
-export const HASTY = { connectMs: 2000, requestMs: 1500, batchMs: 12_000 }
+export const HASTY = { connectMs: 5000, requestMs: 3000, batchMs: 30_000 }
+/** Where nobody listens: a port below those that are handed out. */
+export const NOBODY = { host: '127.0.0.1', port: 1 }
 
 /** Simulators and senders that reach them; disposed together, senders first. */
 export async function openWorld(timeouts = PATIENT) {
@@ -25,9 +27,9 @@ export async function openWorld(timeouts = PATIENT) {
 }
 
 /** Resolves once the condition holds; looks again every other millisecond. */
-export async function until(condition: () => boolean): Promise<void> {
-  const deadline = Date.now() + 10_000
-  while (!condition()) {
+export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  const deadline = Date.now() + 60_000
+  while (!(await condition())) {
     if (Date.now() > deadline) throw new Error('the condition never came true')
     await new Promise((resolve) => setTimeout(resolve, 2))
   }

@@ -1,8 +1,6 @@
 import { openSender, type Verdict } from '../src/index.js'
-import { never, outgoing } from './fixtures.js'
+import { never, outgoing, PATIENT } from './fixtures.js'
 import { type Answer, type Asked, startScriptedSmtp } from './scripted-smtp.js'
-
-const TIMEOUTS = { connectMs: 3000, requestMs: 2000, batchMs: 8000 }
 
 /** A mail to somebody. */
 export const to = (email: string, message = {}) => outgoing({ kind: 'email', email }, message)
@@ -12,13 +10,13 @@ export async function meet(
   t: { teardown(end: () => Promise<void>): void },
   answer: (asked: Asked, line: string) => Answer | undefined,
   more: object = {},
-  requestMs = TIMEOUTS.requestMs,
+  requestMs = PATIENT.requestMs,
 ) {
   const server = await startScriptedSmtp(answer)
   const sender = openSender(
     'smtp',
     { host: '127.0.0.1', port: server.port, plaintext: true, from: 'bells@a.example', ...more },
-    { timeouts: { ...TIMEOUTS, requestMs }, mailRelays: 'private' },
+    { timeouts: { ...PATIENT, requestMs }, mailRelays: 'private' },
   )
   t.teardown(async () => {
     await sender[Symbol.asyncDispose]()

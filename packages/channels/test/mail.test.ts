@@ -1,19 +1,11 @@
 import { generateKeyPairSync } from 'node:crypto'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { startSimulators } from '@carillon/simulators'
 import t from 'tap'
-import { bounceLocalPart, createRegistry, openSender, readBounceAddress } from '../src/index.js'
+import { bounceLocalPart, openSender, readBounceAddress } from '../src/index.js'
 import { verifyDkim } from './dkim.js'
-import { never, outgoing, words } from './fixtures.js'
+import { HASTY, NOBODY, never, openWorld, outgoing, words } from './fixtures.js'
 
-const simulators = await startSimulators({ allow: 'development' })
-const timeouts = { connectMs: 2000, requestMs: 700, batchMs: 5000 }
-const registry = createRegistry({ settings: { ...simulators.settingsForChannels, timeouts } })
-t.teardown(async () => {
-  await registry[Symbol.asyncDispose]()
-  await simulators[Symbol.asyncDispose]()
-})
+const { simulators, settings, registry, close } = await openWorld()
+t.teardown(close)
 const { smtp, inbox } = simulators
 const rawOf = (did: string) =>
   inbox.list().find((message) => message.did === did)?.raw as {
@@ -24,6 +16,8 @@ const rawOf = (did: string) =>
 
 t.test('e-mail', async (t) => {
   const sender = registry.open('smtp', 'smtp-1', simulators.credentials.smtp)
+  const hasty = openSender('smtp', simulators.credentials.smtp, { ...settings, timeouts: HASTY })
+  t.teardown(() => hasty[Symbol.asyncDispose]())
   const to = (email: string, message = {}) => outgoing({ kind: 'email', email, name: 'Ana' }, message)
   const send = (...batch: ReturnType<typeof outgoing>[]) => sender.send(batch, never())
   t.beforeEach(() => smtp.faults.heal())
@@ -188,17 +182,18 @@ t.test('e-mail', async (t) => {
   t.test(
     'tells a dead mailbox from a full one, a busy server, a refused mail and a refused sender',
     async (t) => {
-      const faults: [number, string, string][] = [
+      const faults: [number, string, string | RegExp][] = [
         [550, '5.1.1 no such user', 'address SMTP_550 5.1.1'],
         [552, '5.2.2 mailbox full', 'address SMTP_552 5.2.2'],
         [450, '4.2.0 greylisted', 'retry SMTP_450 4.2.0'],
-        [421, '4.3.2 closing', 'retry ECONNECTION'],
+        // the line and the end of the connection come in any order
+        [421, '4.3.2 closing', /^retry (SMTP_421 4\.3\.2|ECONNECTION)$/],
         [554, '5.7.1 looks like spam', 'message SMTP_554 5.7.1'],
         [550, '5.7.1 blocked', 'message SMTP_550 5.7.1'],
       ]
       for (const [status, body, expected] of faults) {
         smtp.faults.rules.push({ times: 1, reply: { status, body } })
-        t.same(words(await send(to('ana@mail.example'))), [expected])
+        t.match(words(await send(to('ana@mail.example'))), [expected])
       }
     },
   )
@@ -210,7 +205,7 @@ t.test('e-mail', async (t) => {
 
   t.test('is safe to repeat when the server hangs or hangs up before the mail was sent', async (t) => {
     smtp.faults.rules.push({ times: 1, reply: 'hang' })
-    t.match(await send(to('ana@mail.example')), [{ kind: 'retry' }])
+    t.match(await hasty.send([to('ana@mail.example')], never()), [{ kind: 'retry' }])
     const mails = smtp.counters.mails
     smtp.faults.rules.push({ times: 1, reply: 'reset' })
     t.match(await send(to('ana@mail.example')), [{ kind: 'retry' }])
@@ -221,7 +216,7 @@ t.test('e-mail', async (t) => {
     smtp.contentFaults.rules.push({ times: 1, reply: 'reset' })
     t.match(words(await send(to('ana@mail.example'))), [/^unknown /])
     smtp.contentFaults.rules.push({ times: 1, reply: 'hang' })
-    t.match(words(await send(to('ana@mail.example'))), [/^unknown /])
+    t.match(words(await hasty.send([to('ana@mail.example')], never())), [/^unknown /])
     smtp.contentFaults.rules.push({ times: 1, reply: { status: 452, body: '4.3.1 disk full' } })
     t.same(words(await send(to('ana@mail.example'))), ['retry SMTP_452 4.3.1'])
   })
@@ -230,20 +225,11 @@ t.test('e-mail', async (t) => {
     const credentials = simulators.smtp.credentials
     const wrong = registry.open('smtp', 'smtp-wrong', { ...credentials, password: 'no' })
     t.match(words(await wrong.send([to('ana@mail.example')], never())), [/^config SMTP_535/])
-    const { ca: _none, ...settings } = simulators.settingsForChannels
-    const untrusting = openSender('smtp', credentials, { ...settings, timeouts })
+    const { ca: _none, ...unsure } = settings
+    const untrusting = openSender('smtp', credentials, unsure)
     t.teardown(() => untrusting[Symbol.asyncDispose]())
     t.same(words(await untrusting.send([to('ana@mail.example')], never())), ['config TLS_FAILED'])
-    const away = registry.open('smtp', 'smtp-away', { ...credentials, port: await closedPort() })
+    const away = registry.open('smtp', 'smtp-away', { ...credentials, ...NOBODY })
     t.match(await away.send([to('ana@mail.example')], never()), [{ kind: 'retry' }])
   })
 })
-
-/** A port that was free a moment ago. */
-async function closedPort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
-}

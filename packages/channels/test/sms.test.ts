@@ -2,18 +2,12 @@ import { createHash } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { text as readText } from 'node:stream/consumers'
-import { startSimulators } from '@carillon/simulators'
 import t from 'tap'
-import { createRegistry, isSignedByTwilio, readSmsNews } from '../src/index.js'
-import { never, outgoing, words } from './fixtures.js'
+import { createRegistry, isSignedByTwilio, openSender, readSmsNews } from '../src/index.js'
+import { HASTY, never, openWorld, outgoing, PATIENT, words } from './fixtures.js'
 
-const simulators = await startSimulators({ allow: 'development' })
-const timeouts = { connectMs: 4000, requestMs: 3000, batchMs: 12_000 }
-const registry = createRegistry({ settings: { ...simulators.settingsForChannels, timeouts } })
-t.teardown(async () => {
-  await registry[Symbol.asyncDispose]()
-  await simulators[Symbol.asyncDispose]()
-})
+const { simulators, settings, registry, close } = await openWorld()
+t.teardown(close)
 const { sms, inbox } = simulators
 const sender = registry.open('sms', 'sms-1', sms.credentials)
 const to = (phone: string, message = {}, statusUrl?: string) =>
@@ -80,8 +74,9 @@ t.test('waits as long as the API asks, and knows what may have been taken', asyn
   t.same(words(await send(to(ANA))), ['retry TWILIO_20503'])
   sms.faults.rules.push({ times: 1, reply: { status: 500 } })
   t.same(words(await send(to(ANA))), ['unknown TWILIO_20500'])
+  await using hasty = openSender('sms', sms.credentials, { ...settings, timeouts: HASTY })
   sms.faults.rules.push({ times: 1, reply: 'hang' })
-  t.same(words(await send(to(ANA))), ['unknown TIMEOUT'])
+  t.same(words(await hasty.send([to(ANA)], never())), ['unknown TIMEOUT'])
   sms.faults.rules.push({ times: 1, reply: 'reset' })
   t.match(words(await send(to(ANA))), [/^unknown /])
   t.same(words(await sender.send([to(ANA)], AbortSignal.abort())), ['retry NOT_SENT'])
@@ -94,7 +89,7 @@ t.test(
     const wrong = open({ authToken: createHash('md5').update('x').digest('hex') })
     t.same(words(await wrong.send([to(ANA)], never())), ['config TWILIO_20003'])
     t.same(words(await open({ from: '+15005550007' }).send([to(ANA)], never())), ['config TWILIO_21606'])
-    const strict = createRegistry({ settings: { ca: simulators.ca, timeouts } })
+    const strict = createRegistry({ settings: { ca: simulators.ca, timeouts: PATIENT } })
     t.teardown(() => strict[Symbol.asyncDispose]())
     const before = sms.counters.requests
     t.same(words(await strict.open('sms', 's', sms.credentials).send([to(ANA)], never())), [

@@ -1,17 +1,11 @@
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { startSimulators } from '@carillon/simulators'
+import { execFileSync } from 'node:child_process'
+import { startSimulatorsProcess } from '@carillon/simulators'
 import t from 'tap'
-import { type Address, createRegistry, PROVIDERS, type Provider } from '../src/index.js'
-import { never, outgoing, words } from './fixtures.js'
+import { type Address, createRegistry, openSender, PROVIDERS, type Provider } from '../src/index.js'
+import { HASTY, NOBODY, never, openWorld, outgoing, PATIENT, until, words } from './fixtures.js'
 
-const simulators = await startSimulators({ allow: 'development' })
-const timeouts = { connectMs: 2000, requestMs: 700, batchMs: 5000 }
-const registry = createRegistry({ settings: { ...simulators.settingsForChannels, timeouts } })
-t.teardown(async () => {
-  await registry[Symbol.asyncDispose]()
-  await simulators[Symbol.asyncDispose]()
-})
+const { simulators, settings, registry, close } = await openWorld()
+t.teardown(close)
 const { webhook, inbox } = simulators
 
 t.test('webhooks', async (t) => {
@@ -58,8 +52,9 @@ t.test('webhooks', async (t) => {
       webhook.faults.rules.push({ times: 1, reply: { status, headers } })
       t.match(await send(to()), [expected])
     }
+    await using hasty = openSender('webhook', {}, { ...settings, timeouts: HASTY })
     webhook.faults.rules.push({ times: 1, reply: 'hang' })
-    t.same(words(await send(to())), ['unknown TIMEOUT'])
+    t.same(words(await hasty.send([to()], never())), ['unknown TIMEOUT'])
     webhook.faults.rules.push({ times: 1, reply: { status: 200, body: 'x'.repeat(500_000) } })
     t.same(words(await send(to())), ['accepted'])
   })
@@ -74,7 +69,7 @@ t.test('webhooks', async (t) => {
   })
 
   t.test('reach no private address, by number, by name or without TLS', async (t) => {
-    const strict = createRegistry({ settings: { ca: simulators.ca, timeouts } })
+    const strict = createRegistry({ settings: { ca: simulators.ca, timeouts: PATIENT } })
     t.teardown(() => strict[Symbol.asyncDispose]())
     const guarded = strict.open('webhook', 'w', {})
     const { port } = webhook
@@ -104,10 +99,10 @@ t.test('webhooks', async (t) => {
   t.test(
     'are retried when nobody listens, when the certificate is not trusted and when the caller aborts',
     async (t) => {
-      const away = `https://127.0.0.1:${await closedPort()}/`
+      const away = `https://${NOBODY.host}:${NOBODY.port}/`
       t.same(words(await send(to({ url: away }))), ['retry ECONNREFUSED'])
-      const { ca: _none, ...settings } = simulators.settingsForChannels
-      const untrusting = createRegistry({ settings: { ...settings, timeouts } })
+      const { ca: _none, ...unsure } = settings
+      const untrusting = createRegistry({ settings: unsure })
       t.teardown(() => untrusting[Symbol.asyncDispose]())
       t.match(words(await untrusting.open('webhook', 'w', {}).send([to()], never())), [/^retry /])
       t.same(words(await sender.send([to(), to()], AbortSignal.abort())), [
@@ -172,11 +167,43 @@ t.test('a closed sender sends nothing and says so', async (t) => {
   }
 })
 
-/** A port that was free a moment ago. */
-async function closedPort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
-}
+t.test('what was answered while this process stood still was answered', async (t) => {
+  await using elsewhere = await startSimulatorsProcess({ latencyMs: 200 })
+  const { control, connection } = elsewhere
+  const timeouts = { ...PATIENT, requestMs: 5000 }
+  await using own = createRegistry({ settings: { ...connection.settingsForChannels, timeouts } })
+  const { url, secret } = connection.webhook
+  const addresses: Record<'fcm' | 'apns' | 'webhook', Address> = {
+    fcm: { kind: 'fcm', token: (await control.registerDevice('fcm')).to },
+    apns: { kind: 'apns', token: (await control.registerDevice('apns')).to },
+    webhook: { kind: 'webhook', url, secrets: [secret] },
+  }
+  const all = ['fcm', 'apns', 'webhook'] as const
+  const sendAll = () =>
+    all.map((provider) =>
+      own
+        .open(provider, 'x', connection.credentials[provider])
+        .send([outgoing(addresses[provider])], never()),
+    )
+  const accepted = all.map(() => 'accepted')
+  t.same(words((await Promise.all(sendAll())).flat()), accepted)
+
+  const before = await control.counters()
+  const verdicts = sendAll()
+  await until(async () => {
+    const now = await control.counters()
+    return all.every((provider) => now[provider].requests > before[provider].requests)
+  })
+  // nothing of this process goes on until each was answered and its time is over
+  const script = `const all = ${JSON.stringify(all)}
+    const over = Date.now() + ${timeouts.requestMs + 100}
+    const answered = ({ byStatus }) => Object.values(byStatus).reduce((sum, count) => sum + count, 0)
+    const before = ${JSON.stringify(before)}
+    for (;;) {
+      const now = await (await fetch('${connection.control}/counters')).json()
+      if (Date.now() > over && all.every((one) => answered(now[one]) > answered(before[one]))) break
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    }`
+  execFileSync(process.execPath, ['--input-type=module', '-e', script])
+  t.same(words((await Promise.all(verdicts)).flat()), accepted)
+})

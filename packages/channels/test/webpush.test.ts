@@ -2,11 +2,10 @@ import { createECDH } from 'node:crypto'
 import { once } from 'node:events'
 import { createSecureServer, type ServerHttp2Stream } from 'node:http2'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
-import { startSimulators } from '@carillon/simulators'
 import t, { type Test } from 'tap'
 import webpush from 'web-push'
 import { type Address, createRegistry, openSender, type Verdict } from '../src/index.js'
-import { HASTY, kinds, never, openWorld, outgoing, PATIENT, times, until, words } from './fixtures.js'
+import { HASTY, kinds, NOBODY, never, openWorld, outgoing, PATIENT, times, until, words } from './fixtures.js'
 
 const { simulators, settings, registry, shownTo, close } = await openWorld()
 t.teardown(close)
@@ -405,20 +404,15 @@ t.test('what is stopped before there is a connection was not sent', async (t) =>
 
 t.test('a provider that can not be reached or is not who it says is safe to try again', async (t) => {
   const { ca: _none, ...untrusting } = simulators.settingsForChannels
-  const away = await startSimulators({ allow: 'development' })
-  await away[Symbol.asyncDispose]()
+  const url = `https://${NOBODY.host}:${NOBODY.port}/token`
+  const away = { fcm: NOBODY, apns: NOBODY, fcmToken: url }
   const toPhone: Address = { kind: 'fcm', token: simulators.fcm.registerDevice().token }
   const toIphone: Address = { kind: 'apns', token: simulators.apns.registerDevice().token }
   const fcmToken = simulators.fcm.tokenUrl
   const cases = {
     untrusted: { ...untrusting, timeouts: PATIENT },
-    'not there': { ...away.settingsForChannels, timeouts: PATIENT },
-    'not there but for OAuth': {
-      ...away.settingsForChannels,
-      endpoints: { ...away.settingsForChannels.endpoints, fcmToken },
-      ca: simulators.ca,
-      timeouts: PATIENT,
-    },
+    'not there': { ...settings, endpoints: away },
+    'not there but for OAuth': { ...settings, endpoints: { ...away, fcmToken } },
   }
   for (const [name, reach] of Object.entries(cases)) {
     const other = createRegistry({ settings: reach })

@@ -77,6 +77,10 @@ function watched(session: ClientHttp2Session, hooks: LibraryHooks): ClientHttp2S
     const stream = request(headers, options)
     const attemptId = String((headers as Record<string, unknown>)['apns-id'] ?? '')
     hooks.onStream(attemptId, stream, session)
+    const setTimeout = stream.setTimeout.bind(stream)
+    // an answer that came while this process stood still is read before it is called missing
+    stream.setTimeout = (ms, callback) =>
+      setTimeout(ms, callback && (() => setImmediate(() => stream.closed || callback())))
     stream.on('response', (answered) => hooks.onResponse(attemptId, answered))
     return stream
   }

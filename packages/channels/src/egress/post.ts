@@ -1,4 +1,5 @@
 import { type Dispatcher, request } from 'undici'
+import { startDeadline } from '../deadline.js'
 import { ChannelError } from '../errors.js'
 
 export interface HttpRequest {
@@ -38,7 +39,7 @@ const NEVER_CONNECTED = new Set([
 export async function post(options: HttpRequest): Promise<HttpOutcome> {
   const timeout = new AbortController()
   const abort = () => timeout.abort()
-  const timer = setTimeout(abort, options.timeoutMs)
+  const deadline = startDeadline(abort, options.timeoutMs)
   options.signal.addEventListener('abort', abort, { once: true })
   if (options.signal.aborted) abort()
   try {
@@ -54,7 +55,7 @@ export async function post(options: HttpRequest): Promise<HttpOutcome> {
   } catch (error) {
     return failed(error, timeout.signal.aborted)
   } finally {
-    clearTimeout(timer)
+    deadline.clear()
     options.signal.removeEventListener('abort', abort)
   }
 }

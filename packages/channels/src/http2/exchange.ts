@@ -1,5 +1,6 @@
 import { type ClientHttp2Stream, constants, type IncomingHttpHeaders } from 'node:http2'
 import type { AbortCallbacks } from '../abort-callbacks.js'
+import { startDeadline } from '../deadline.js'
 import type { HttpOutcome } from '../egress/post.js'
 
 export interface ExchangeOptions {
@@ -27,7 +28,7 @@ export function exchange(stream: ClientHttp2Stream, options: ExchangeOptions): P
       if (stream.pending) stream.destroy()
       else stream.close(constants.NGHTTP2_CANCEL)
     }
-    const timer = setTimeout(stop, options.timeoutMs)
+    const deadline = startDeadline(stop, options.timeoutMs)
     if (signal.aborted) stop()
     else aborts.add(signal, stop)
     stream.on('response', (answered) => {
@@ -45,7 +46,7 @@ export function exchange(stream: ClientHttp2Stream, options: ExchangeOptions): P
       problem = error
     })
     stream.on('close', () => {
-      clearTimeout(timer)
+      deadline.clear()
       aborts.remove(signal, stop)
       const status = Number(headers?.[':status'] ?? 0)
       // that it was taken stands in the status; only what else it says may be missing
