@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { filesBelow, readWorkspace, root } from './workspace.mjs'
 
@@ -38,10 +38,11 @@ export function findTests(filters) {
   return { files: files.sort((a, b) => weight(b) - weight(a)), missing }
 }
 
-/** Remembers how long files took, for the order of the next run. */
+/** Remembers how long files took, for the order of the next run. The file is whole even if this is interrupted. */
 export function rememberTimes(measured) {
   mkdirSync(dirname(history), { recursive: true })
-  writeFileSync(history, JSON.stringify({ ...readTimes(), ...measured }))
+  writeFileSync(`${history}.new`, JSON.stringify({ ...readTimes(), ...measured }))
+  renameSync(`${history}.new`, history)
 }
 
 function readTimes() {

@@ -90,7 +90,8 @@ async function main() {
     await Promise.all(Array.from({ length: Math.max(2, availableParallelism()) }, worker))
   } finally {
     await postgres.stop()
-    await rm(folder, { recursive: true, force: true })
+    // what PostgreSQL's last processes write while they end may come in between
+    await rm(folder, { recursive: true, force: true, maxRetries: 10 })
     rememberTimes(times)
   }
 }
