@@ -240,7 +240,7 @@ t.test('a batch', async (t) => {
       { signal: never, batchMs: 400, concurrency: 2 },
       () => new Promise(() => undefined),
     )
-    t.ok(Date.now() - started < 2000)
+    t.ok(Date.now() - started < 30_000)
     t.same(
       verdicts.map(({ kind }) => kind),
       ['unknown', 'unknown', 'retry', 'retry', 'retry', 'retry'],

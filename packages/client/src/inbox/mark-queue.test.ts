@@ -99,7 +99,7 @@ t.test('a server that has trouble is asked again', async (t) => {
   server.answer = () =>
     sent.length === 1 ? Promise.reject(new CarillonError('HTTP_503', 'later', 503)) : Promise.resolve()
   await queue.add(read(['a']))
-  await eventually(() => kept().length === 0, { timeoutMs: 10_000 })
+  await eventually(() => kept().length === 0)
   t.equal(sent.length, 2)
 })
 
