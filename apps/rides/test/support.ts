@@ -123,12 +123,18 @@ const callerOf =
     }
   }
 
-/** The rides service on a database of its own, with a clock that can be set forward. */
+interface Clock {
+  ahead: number
+  /** Milliseconds; undefined: it goes. */
+  stoppedAt: number | undefined
+}
+
+/** The rides service on a database of its own, with a clock that can be set forward and stopped. */
 export async function useRides(t: TestScope) {
   const database = await usePostgres(t)
   const edge = await useEdge(t)
-  const clock = { ahead: 0 }
-  const now = () => Date.now() + clock.ahead
+  const clock: Clock = { ahead: 0, stoppedAt: undefined }
+  const now = () => (clock.stoppedAt ?? Date.now()) + clock.ahead
   const config = {
     databaseUrl: database.url,
     carillonUrl: edge.url,
