@@ -14,6 +14,12 @@ const rule = (schema: ChannelRule['schema']): ChannelRule => ({
 const judge = (schema: Record<string, unknown>, data: unknown) =>
   compiler.compile(rule(schema)).validate(data)
 
+/** What this process computes from now on, however many others the machine has. */
+const cpuMs = () => {
+  const begun = process.cpuUsage()
+  return () => process.cpuUsage(begun).user / 1_000
+}
+
 const LOCATION = {
   $schema: 'https://json-schema.org/draft/2020-12/schema',
   type: 'object',
@@ -139,9 +145,9 @@ t.test('a schema can not make one publication cost more than a moment', async (t
   const wide = { enum: Array.from({ length: 1_001 }, (_, n) => n) }
   t.throws(() => compiler.compile(rule(wide)), { path: '/enum', message: /1000 steps/ })
   const { encode } = compiler.compile(rule(alternatives(63)))
-  const begun = performance.now()
+  const costMs = cpuMs()
   t.ok(encode(ones).ok)
-  t.ok(performance.now() - begun < 3_000, 'without the limit it would be half a minute')
+  t.ok(costMs() < 3_000, 'without the limit it would be half a minute')
   const slow = compiler.compile(rule({ properties: { a: { pattern: '[ab]*a[ab]{100}c$' } } }))
   t.strictSame(slow.validate({ a: 'ab'.repeat(15_000) }), {
     path: '',
@@ -190,9 +196,9 @@ t.test('runs patterns in time proportional to the text, and refuses those that c
   const text = `${'a'.repeat(5_000)}!`
   for (const pattern of ['^(a+)+$', '^(a|a)*$', '(a*)*b', '(.*)(.*)(.*)x$', '^(a?){50}a{50}$']) {
     const { validate } = compiler.compile(rule({ properties: { a: { type: 'string', pattern } } }))
-    const begun = performance.now()
+    const costMs = cpuMs()
     t.match(validate({ a: text }), { path: '/a' }, pattern)
-    t.ok(performance.now() - begun < 2_000, 'exponential or quadratic work would take minutes')
+    t.ok(costMs() < 2_000, 'exponential or quadratic work would take minutes')
   }
   const unicode = judge({ properties: { a: { pattern: '^\\u00e9\\/[^\\s]$' } } }, { a: 'é/x' })
   t.equal(unicode, undefined, 'escapes as JavaScript writes them')
