@@ -141,7 +141,7 @@ t.test('in a browser', async (t) => {
         await write(personal('tabs'), range(next + 5, next + 9))
         next += 10
         for (const tab of tabs) {
-          await eventually(async () => (await tab.readies()) > round, { timeoutMs: 20_000 })
+          await eventually(async () => (await tab.readies()) > round, { timeoutMs: 60_000 })
         }
       }
       for (const [name, tab] of Object.entries({ eventsource: tabs[0], websocket: tabs[1] })) {
@@ -187,7 +187,7 @@ t.test('in a browser', async (t) => {
       front.target = nodes[1].url
       front.cut()
       await write(personal('nginx'), [2])
-      await eventually(async () => (await tab.seen()).length === 2, { timeoutMs: 20_000 })
+      await eventually(async () => (await tab.seen()).length === 2, { timeoutMs: 60_000 })
       await write(personal('nginx'), [3])
       await eventually(async () => (await tab.seen()).length === 3)
       t.same([await tab.seen(), await tab.wrong()], [[1, 2, 3], []])
@@ -208,7 +208,7 @@ t.test('in a browser', async (t) => {
     await nodes[0].service.drain()
     await write(personal('drained'), [1, 2])
     for (const tab of tabs) {
-      await eventually(async () => (await tab.seen()).length === 2, { timeoutMs: 20_000 })
+      await eventually(async () => (await tab.seen()).length === 2, { timeoutMs: 60_000 })
       t.same([await tab.seen(), await tab.wrong()], [[1, 2], []])
     }
   })

@@ -64,7 +64,7 @@ async function open(
     for (const client of clients) client.stop()
   })
   for (const client of clients) client.start()
-  await eventually(() => clients.every(({ ready }) => ready), { timeoutMs: 30_000 })
+  await eventually(() => clients.every(({ ready }) => ready), { timeoutMs: 60_000 })
 }
 
 /** Bytes that the process holds once its garbage is collected. */

@@ -92,7 +92,7 @@ export async function startCrowd(
   for (let index = 0; index < all.length; index += 500) {
     const batch = all.slice(index, index + 500)
     for (const client of batch) client.start()
-    await eventually(() => batch.every(({ ready }) => ready), { timeoutMs: 30_000 })
+    await eventually(() => batch.every(({ ready }) => ready), { timeoutMs: 60_000 })
   }
   return { clients: all, of: (client) => owners.get(client) as string }
 }

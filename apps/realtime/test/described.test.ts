@@ -39,7 +39,7 @@ t.test('every way in is described, and what comes back is what was said', async 
   const { nats, connection } = await useLive(t)
   const redis = await useRedis(t)
   const node = await useNode(t, nats.url, {}, redis.url)
-  answerRules(t, connection, [])
+  await answerRules(t, connection, [])
   const answer = await fetch(`${node.url}/openapi.json`)
   t.equal(answer.status, 200)
   const document = (await answer.json()) as Document

@@ -13,19 +13,18 @@ t.test(
     let url = first.url
     const { clients, of } = await startCrowd(t, users, { perUser: 10, url: () => url, returnWithinMs: 4_000 })
     const publishing = publish(t, connection, users, 200)
-    await eventually(() => clients.every(({ last }) => last > 0), { timeoutMs: 30_000 })
+    await eventually(() => clients.every(({ last }) => last > 0), { timeoutMs: 60_000 })
     url = second.url
     const begun = performance.now()
     await first.process.stop()
     const goneMs = Math.round(performance.now() - begun)
     const backAt = await eventually(
-      () =>
-        clients.every(({ connections, ready }) => ready && connections === 2) && performance.now() - begun,
-      { timeoutMs: 30_000 },
+      () => clients.every(({ connections, ready }) => ready && connections >= 2) && performance.now() - begun,
+      { timeoutMs: 60_000 },
     )
     await publishing.stop()
     await eventually(() => clients.every((client) => client.last === publishing.sent.get(of(client))), {
-      timeoutMs: 20_000,
+      timeoutMs: 60_000,
     })
     t.ok(goneMs < 20_000, `the process ended after ${goneMs} ms`)
     t.same(

@@ -20,7 +20,7 @@ import { openSse, type SseClient } from './sse-client.js'
 
 t.test('nobody gets in without a token that is good for what they ask', async (t) => {
   const { nats, connection } = await useLive(t)
-  answerRules(t, connection, [])
+  await answerRules(t, connection, [])
   const node = await useNode(t, nats.url, { allowedOrigins: ['https://app.example'] })
   const good = await signToken({ rooms: ['a'] })
   const none = `${Buffer.from('{"alg":"none"}').toString('base64url')}.${good.split('.')[1]}.`
@@ -136,7 +136,8 @@ t.test('the EventSource of npm comes back by itself and misses nothing', async (
 
 t.test('a reader that does not read is disconnected, delays nobody and resumes whole', async (t) => {
   const { nats, connection } = await useLive(t)
-  const node = await useNode(t, nats.url, { maxQueuedBytes: 65_536 })
+  // more than a turn brings, so that who reads is never behind
+  const node = await useNode(t, nats.url, { maxQueuedBytes: 524_288 })
   const { write } = createWriter(t, connection)
   const token = await signToken()
   const slow = await openSse(t, node.url, { token })
@@ -150,9 +151,10 @@ t.test('a reader that does not read is disconnected, delays nobody and resumes w
   while (!(await disconnected()) && n < 1_000) {
     await write(personal(), range(n + 1, n + 10), 30_000)
     n += 10
+    // its first event is none of them
+    await eventually(() => quick.events.length === n + 1, { everyMs: 5 })
   }
   t.ok(await disconnected(), `after ${n} frames of 30 kB`)
-  await eventually(() => quick.numbers().length === n)
   t.same(quick.numbers(), range(1, n), 'the other reader has everything')
   slow.response.resume()
   await eventually(() => slow.ended)
@@ -181,14 +183,12 @@ t.test('one user can not have every connection, and a rush is asked to come back
   t.equal((await openSse(t, few.url, { token: await signToken({ user: 'bob' }) })).status, 200)
 
   const rushed = await useNode(t, nats.url, { connectsPerSecond: 1 })
-  const statuses: number[] = []
-  for (let i = 0; i < 4; i++) {
-    const client = await openSse(t, rushed.url, { token, headers: { accept: '*/*' } })
-    statuses.push(client.status)
-    if (client.status === 503) t.ok(Number(client.headers['retry-after']) >= 1)
-    client.cut()
-  }
-  t.same([statuses[0], statuses.at(-1)], [200, 503])
+  const rush = await Promise.all(
+    range(1, 30).map(() => openSse(t, rushed.url, { token, headers: { accept: '*/*' } })),
+  )
+  const refused = rush.filter(({ status }) => status === 503)
+  t.ok(rush.some(({ status }) => status === 200) && refused.length > 0)
+  for (const { headers } of refused) t.ok(Number(headers['retry-after']) >= 1)
 })
 
 t.test('a frame that is no JSON object is left out and nothing behind it waits', async (t) => {
@@ -224,7 +224,7 @@ t.test('an SSE connection is rotated and ends with its token, and draining lets 
     ['ready'],
   )
   const steady = await useNode(t, nats.url, { heartbeatSeconds: 1 })
-  const expired = await openSse(t, steady.url, { token: await signToken({ expiresInSeconds: 2 }) })
+  const expired = await openSse(t, steady.url, { token: await signToken({ expiresInSeconds: 5 }) })
   await eventually(() => expired.ended)
   t.equal(expired.events.at(-1)?.type, 'expired')
   const clients: SseClient[] = []

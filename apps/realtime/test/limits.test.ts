@@ -4,7 +4,7 @@ import { eventually, type TestScope, useRedis } from '@carillon/testkit'
 import { Centrifuge } from 'centrifuge'
 import t from 'tap'
 import WebSocket from 'ws'
-import { answerRules, signToken, useLive, useNode } from './mesh.js'
+import { answerRules, PATIENT_MS, signToken, useLive, useNode } from './mesh.js'
 
 const address = (url: string) => `${url.replace('http', 'ws')}/v1/connection/websocket`
 
@@ -14,13 +14,16 @@ interface Said {
   subscribe?: { publications?: unknown[] }
 }
 
-/** A connection that says what it likes. */
+/** A connection that says what it likes; pings are answered and not among what was said. */
 async function useRaw(t: TestScope, url: string, token: string) {
   const socket = new WebSocket(address(url))
   t.teardown(() => socket.terminate())
   const said: Said[] = []
   socket.on('message', (data) => {
-    for (const line of data.toString().split('\n')) said.push(JSON.parse(line))
+    for (const line of data.toString().split('\n')) {
+      if (line === '{}') socket.send('{}')
+      else said.push(JSON.parse(line))
+    }
   })
   await new Promise((resolve) => socket.on('open', resolve))
   const send = (...commands: object[]) => socket.send(commands.map((each) => JSON.stringify(each)).join('\n'))
@@ -32,39 +35,43 @@ async function useRaw(t: TestScope, url: string, token: string) {
 t.test('nobody asks or comes and goes without end', async (t) => {
   const { nats, connection } = await useLive(t)
   const node = await useNode(t, nats.url)
-  answerRules(t, connection, [])
+  await answerRules(t, connection, [])
   const token = await signToken({ channels: { 'room:*': ['subscribe', 'history', 'presence'] } })
-  const ways: Record<string, (id: number) => object> = {
-    history: (id) => ({ id, history: { channel: 'room:a', limit: 1 } }),
-    presence: (id) => ({ id, presence: { channel: 'room:a' } }),
-    presence_stats: (id) => ({ id, presence_stats: { channel: 'room:a' } }),
-    subscribe: (id) => ({ id, subscribe: { channel: `room:b-${id}` } }),
+  // none of them reads the stream, so that a busy machine is quicker than its budget grows again
+  const ways: Record<string, (id: number) => object[]> = {
+    history: (id) => [{ id, history: { channel: 'room:a' } }],
+    presence: (id) => [{ id, presence: { channel: 'room:a' } }],
+    presence_stats: (id) => [{ id, presence_stats: { channel: 'room:a' } }],
+    subscribe: (id) => [
+      { id, subscribe: { channel: 'room:b' } },
+      { id: id + 10_000, unsubscribe: { channel: 'room:b' } },
+    ],
   }
-  for (const [way, command] of Object.entries(ways)) {
+  for (const [way, commands] of Object.entries(ways)) {
     const { said, send } = await useRaw(t, node.url, token)
     send({ id: 2, subscribe: { channel: 'room:a' } })
-    const refused = () => said.filter(({ error }) => error?.code === 111).length
+    const answered = (id: number) => eventually(() => said.some((reply) => reply.id === id))
+    await answered(2)
+    const firstRefused = () => said.find(({ error }) => error?.code === 111)?.id
     let id = 3
-    while (refused() === 0 && id < 3_003) {
-      const ids = Array.from({ length: 50 }, () => id++)
-      if (way === 'subscribe') {
-        for (const each of ids)
-          send(command(each), { id: each + 10_000, unsubscribe: { channel: `room:b-${each}` } })
-      } else send(...ids.map(command))
-      await eventually(() => ids.every((each) => said.some((reply) => reply.id === each)))
+    while (firstRefused() === undefined && id < 3_003) {
+      send(...Array.from({ length: 100 }, () => commands(id++)).flat())
+      await answered(id - 1)
     }
-    t.ok(refused() > 0 && id > 400, `${way} is refused, but not the first 400 times`)
+    const before = (firstRefused() ?? 0) - 2
+    t.ok(before >= 400, `${way} is refused, but not the first 400 times: ${before}`)
   }
 })
 
 t.test('who comes to a channel late is shown no more than a megabyte of what is newest', async (t) => {
   const { nats, connection } = await useLive(t)
-  const node = await useNode(t, nats.url)
-  answerRules(t, connection, [])
+  const node = await useNode(t, nats.url, { maxQueuedBytes: 16 * 1_048_576 })
+  await answerRules(t, connection, [])
   const token = await signToken({ channels: { 'latest:a': ['subscribe'] } })
   const first = await useRaw(t, node.url, token)
   first.send({ id: 2, subscribe: { channel: 'latest:a' } })
   await eventually(() => first.said.length === 2)
+  await node.flush()
   for (let n = 0; n < 250; n++) {
     const body = JSON.stringify({ n, padding: 'x'.repeat(30_000) })
     connection.publishCore('live.acme.latest.a', body, { [HEADERS.key]: `k${n}` })
@@ -82,27 +89,25 @@ t.test('who comes to a channel late is shown no more than a megabyte of what is 
 t.test('a service that does not answer holds nobody up', async (t) => {
   const { nats, connection } = await useLive(t)
   const node = await useNode(t, nats.url)
-  answerRules(t, connection, [{ namespace: 'slow', authorise: true }])
+  await answerRules(t, connection, [{ namespace: 'slow', authorise: true }])
   const never = new Promise(() => undefined)
+  let asked = 0
   answerQuestions(
     connection,
     authoriseSubject('acme', 'slow'),
     { onFailure: (error) => t.error(error) },
-    () => never,
+    () => {
+      asked++
+      return never
+    },
   )
-  const client = new Centrifuge(address(node.url), {
-    websocket: WebSocket,
-    token: await signToken({ rooms: ['a'] }),
-  })
-  t.teardown(() => client.disconnect())
-  let connects = 0
-  client.on('connected', () => connects++)
-  for (let n = 0; n < 4; n++) client.newSubscription(`room:slow-${n}`).subscribe()
-  const open = client.newSubscription('room:a')
-  open.subscribe()
-  client.connect()
-  await open.ready(5_000)
-  t.equal(connects, 1)
+  await connection.flush()
+  const { said, send } = await useRaw(t, node.url, await signToken({ rooms: ['a'] }))
+  const slow = Array.from({ length: 4 }, (_, n) => ({ id: 2 + n, subscribe: { channel: `room:slow-${n}` } }))
+  send(...slow, { id: 6, subscribe: { channel: 'room:a' } })
+  await eventually(() => said.length === 6)
+  t.match(said.slice(1), [...slow.map(() => ({ error: { code: 100 } })), { subscribe: {} }])
+  t.equal(asked, 1, 'it is waited for once, which takes less than the five seconds of official clients')
 })
 
 t.test('an address opens a stream and gives no other command', async (t) => {
@@ -125,11 +130,12 @@ t.test('an address opens a stream and gives no other command', async (t) => {
 t.test('what is nested without end is refused as a mistake of the client', async (t) => {
   const { nats, connection } = await useLive(t)
   const node = await useNode(t, nats.url)
-  answerRules(t, connection, [])
+  await answerRules(t, connection, [])
   answerQuestions(connection, 'ask.inbox.acme', { onFailure: (error) => t.error(error) }, () => ({
     ok: true,
     data: {},
   }))
+  await connection.flush()
   const { said, socket } = await useRaw(t, node.url, await signToken({ channels: { 'room:a': ['publish'] } }))
   const deep = `${'{"a":'.repeat(10_000)}1${'}'.repeat(10_000)}`
   socket.send(`{"id":2,"rpc":{"method":"inbox.unread","data":${deep}}}`)
@@ -148,10 +154,11 @@ t.test('who comes to as many channels as there may be, and looks around in each,
   const { nats, connection } = await useLive(t)
   const redis = await useRedis(t)
   const node = await useNode(t, nats.url, {}, redis.url)
-  answerRules(t, connection, [])
+  await answerRules(t, connection, [])
   const client = new Centrifuge(address(node.url), {
     websocket: WebSocket,
     token: await signToken({ channels: { 'room:*': ['subscribe', 'history', 'presence'] } }),
+    timeout: PATIENT_MS,
   })
   t.teardown(() => client.disconnect())
   const connecting: number[] = []

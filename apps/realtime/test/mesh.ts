@@ -17,6 +17,7 @@ import {
   createWindowPublisher,
   loadTopology,
   openConnection,
+  subscribeCore,
 } from '@carillon/jetstream'
 import { openRedis } from '@carillon/redis'
 import {
@@ -34,6 +35,8 @@ import { type TestScope, useNats } from '@carillon/testkit'
 import { SignJWT } from 'jose'
 import { configSchema, type RealtimeConfig, start } from '../src/index.js'
 
+/** How long an official client waits for an answer: longer than a busy machine stands still. */
+export const PATIENT_MS = 40_000
 export const TOKEN_KEY = Buffer.alloc(32, 7).toString('base64url')
 const key = Buffer.from(TOKEN_KEY, 'base64url')
 const topologyFile = new URL('../../../../nats/topology.yaml', import.meta.url)
@@ -63,6 +66,8 @@ export interface RealtimeNode {
   service: Service
   /** What it answers to, as `GET /v1/sse`. */
   routes: readonly string[]
+  /** Resolves when the server knows of all that this node listens to at this moment. */
+  flush(): Promise<void>
   /** The NATS connections go, as when the process is killed; then the rest is closed. */
   stop(): Promise<void>
 }
@@ -97,6 +102,8 @@ export async function useNode(
     recoveryConnection,
     ...(redis === undefined ? {} : { redis }),
   })
+  const flush = () => connection.flush()
+  await flush()
   const url = await listen(http, { host: '127.0.0.1', port: 0 })
   let stopped: Promise<void> | undefined
   const stop = () => {
@@ -110,7 +117,7 @@ export async function useNode(
     return stopped
   }
   t.teardown(stop)
-  return { url, metrics, health, service, routes, stop }
+  return { url, metrics, health, service, routes, flush, stop }
 }
 
 export function config(overrides: Partial<RealtimeConfig> = {}): RealtimeConfig {
@@ -170,7 +177,7 @@ export interface Writer {
 }
 
 export function createWriter(t: TestScope, connection: Connection): Writer {
-  const publisher = createWindowPublisher(connection, { stream: STREAMS.live, giveUpMs: 30_000 })
+  const publisher = createWindowPublisher(connection, { stream: STREAMS.live, giveUpMs: 120_000 })
   t.teardown(() => publisher[Symbol.asyncDispose]())
   return {
     write: (subject, numbers, padding = 0) =>
@@ -221,12 +228,12 @@ export function range(from: number, to: number): number[] {
   return Array.from({ length: to - from + 1 }, (_, index) => from + index)
 }
 
-/** Answers for the rules of the tenant acme, as the gateway does. */
-export function answerRules(
+/** Answers for the rules of the tenant acme, as the gateway does, from when it resolves. */
+export async function answerRules(
   t: TestScope,
   connection: Connection,
   rules: (Partial<ChannelRule> & { namespace: string })[],
-): void {
+): Promise<void> {
   const whole = rules.map((rule) => ({ ...DEFAULT_CHANNEL_RULE, ...rule }))
   const answering = answerQuestions(
     connection,
@@ -240,4 +247,16 @@ export function answerRules(
     () => ({ rules: whole }),
   )
   t.teardown(() => answering.drain())
+  await connection.flush()
+}
+
+/**
+ * How often somebody has looked at LIVE's head since. A node does once when it opens a channel and twice to check it, if
+ * the first message that it hears is not the first of its subject.
+ */
+export async function countLooks(connection: Connection): Promise<() => number> {
+  let looks = 0
+  subscribeCore(connection, `$JS.API.STREAM.INFO.${STREAMS.live}`, () => looks++)
+  await connection.flush()
+  return () => looks
 }

@@ -11,17 +11,17 @@ t.test('five thousand clients of a node that is killed are all back on the other
   let url = first.url
   const { clients, of } = await startCrowd(t, users, { perUser: 2, url: () => url, returnWithinMs: 1_000 })
   const publishing = publish(t, connection, users, 500)
-  await eventually(() => clients.every(({ last }) => last > 0), { timeoutMs: 30_000 })
+  await eventually(() => clients.every(({ last }) => last > 0), { timeoutMs: 60_000 })
   url = second.url
   const begun = performance.now()
   await first.process.kill('SIGKILL')
-  await eventually(() => clients.every(({ connections, ready }) => ready && connections === 2), {
-    timeoutMs: 30_000,
+  await eventually(() => clients.every(({ connections, ready }) => ready && connections >= 2), {
+    timeoutMs: 60_000,
   })
   const backMs = Math.round(performance.now() - begun)
   await publishing.stop()
   await eventually(() => clients.every((client) => client.last === publishing.sent.get(of(client))), {
-    timeoutMs: 20_000,
+    timeoutMs: 60_000,
   })
   t.same(
     clients.flatMap(({ wrong }) => wrong),

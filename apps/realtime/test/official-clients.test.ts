@@ -10,6 +10,7 @@ import {
   answerRules,
   createWriter,
   numberOf,
+  PATIENT_MS,
   personal,
   type RealtimeNode,
   signToken,
@@ -81,7 +82,7 @@ async function useRooms(t: TestScope): Promise<{
   const redis = await useRedis(t)
   const node = await useNode(t, nats.url, {}, redis.url)
   const other = await useNode(t, nats.url, {}, redis.url)
-  answerRules(t, connection, [
+  await answerRules(t, connection, [
     {
       namespace: 'ride',
       authorise: true,
@@ -106,6 +107,7 @@ async function useRooms(t: TestScope): Promise<{
     }),
   )
   t.teardown(() => Promise.all([inbox.drain(), service.drain()]))
+  await connection.flush()
   return { connection, node, other, asked }
 }
 
@@ -123,6 +125,7 @@ function useClient(
     getToken: () => signToken(claims),
     minReconnectDelay: 10,
     maxReconnectDelay: 50,
+    timeout: PATIENT_MS,
   })
   t.teardown(() => client.disconnect())
   return client
@@ -142,7 +145,7 @@ for (const way of WAYS) {
     const errors: unknown[] = []
     anna.on('error', (context) => errors.push(context))
     anna.connect()
-    await anna.ready(5_000)
+    await anna.ready(PATIENT_MS)
 
     await t.test('gets what is for its user', async (t) => {
       await write(personal(), [1, 2])
@@ -154,7 +157,7 @@ for (const way of WAYS) {
     const heard: { data: unknown; info?: unknown }[] = []
     room.on('publication', ({ data, info }) => heard.push({ data: unpack(way, data), info }))
     room.subscribe()
-    await room.ready(5_000)
+    await room.ready(PATIENT_MS)
 
     await t.test('speaks in a room, and everybody sees who it was', async (t) => {
       const ben = useClient(t, WAYS[0] as Way, { node: other, other }, { user: 'ben', rooms: ['ride-9'] })
@@ -163,7 +166,7 @@ for (const way of WAYS) {
       listener.on('publication', ({ data, info }) => seen.push({ data, user: info?.user }))
       listener.subscribe()
       ben.connect()
-      await listener.ready(5_000)
+      await listener.ready(PATIENT_MS)
       await room.publish(pack(way, { text: 'On my way – 5 min 🚕' }))
       await eventually(() => seen.length === 1 && heard.length === 1)
       t.same(seen, [{ data: { text: 'On my way – 5 min 🚕' }, user: 'anna' }])
@@ -177,7 +180,8 @@ for (const way of WAYS) {
       kitchen.on('join', ({ info }) => moves.push(`+${info.user}`))
       kitchen.on('leave', ({ info }) => moves.push(`-${info.user}`))
       kitchen.subscribe()
-      await kitchen.ready(5_000)
+      await kitchen.ready(PATIENT_MS)
+      await node.flush()
       const ben = useClient(
         t,
         WAYS[1] as Way,
@@ -187,7 +191,7 @@ for (const way of WAYS) {
       const place = ben.newSubscription('room:ride-kitchen')
       place.subscribe()
       ben.connect()
-      await place.ready(5_000)
+      await place.ready(PATIENT_MS)
       await eventually(() => moves.includes('+ben'))
       const { clients } = await kitchen.presence()
       t.same(
@@ -198,7 +202,7 @@ for (const way of WAYS) {
       )
       t.same(await kitchen.presenceStats(), { numClients: 2, numUsers: 2 })
       place.unsubscribe()
-      await eventually(() => moves.at(-1) === '-ben')
+      await eventually(() => moves.includes('-ben'))
       t.same(Object.keys((await kitchen.presence()).clients).length, 1)
     })
 
@@ -256,7 +260,7 @@ for (const way of WAYS) {
       subscription.on('publication', ({ data }) => positions.push(unpack(way, data)))
       subscription.subscribe()
       watcher.connect()
-      await subscription.ready(5_000)
+      await subscription.ready(PATIENT_MS)
       await cab.publish('latest:cab-7', pack(way, { lat: 48.2, lon: 11.6 }))
       await eventually(() => positions.length > 0)
       t.same(positions.at(-1), { lat: 48.2, lon: 11.6 })
@@ -267,7 +271,7 @@ for (const way of WAYS) {
       const byService = cleo.newSubscription('room:ride-10')
       byService.subscribe()
       cleo.connect()
-      await byService.ready(5_000)
+      await byService.ready(PATIENT_MS)
       await byService.publish(pack(way, { text: 'let in by the service' }))
 
       const dora = useClient(t, way, { node, other }, { user: 'dora' })
@@ -281,7 +285,7 @@ for (const way of WAYS) {
           signToken({ user: 'dora', channel, permissions: ['subscribe', 'publish'] }),
       })
       byToken.subscribe()
-      await byToken.ready(5_000)
+      await byToken.ready(PATIENT_MS)
       await byToken.publish(pack(way, { text: 'let in by the token' }))
       const stolen = dora.newSubscription('room:ride-12', {
         token: await signToken({ user: 'somebody', channel: 'room:ride-12', permissions: ['subscribe'] }),

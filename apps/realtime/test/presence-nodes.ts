@@ -1,11 +1,9 @@
 import type { PresenceChanges } from '@carillon/contracts'
-import { openConnection } from '@carillon/jetstream'
+import { type Connection, openConnection } from '@carillon/jetstream'
 import { openRedis } from '@carillon/redis'
 import type { TestScope } from '@carillon/testkit'
 import { createRoomPresence } from '../src/presence/create-room-presence.js'
 import type { PresenceRoom, RoomPresence } from '../src/presence/room-presence.js'
-
-export const LEASE_MS = 1_200
 
 /** Where nodes of a test meet. */
 export interface Engines {
@@ -16,17 +14,26 @@ export interface Engines {
 /** One node. After `flush` it hears what others tell. */
 export type PresenceNode = RoomPresence & { flush(): Promise<void> }
 
+export interface PresenceNodeOptions {
+  redis?: false
+  graceMs?: number
+  /** 15 s unless told: nobody is taken for dead who only stood still. */
+  leaseMs?: number
+  /** Carries what nodes tell each other; one of its own unless told. */
+  connection?: Connection
+}
+
 /** The presence of one node, with connections of its own. */
 export async function usePresence(
   t: TestScope,
   engines: Engines,
   node: string,
-  options: { redis?: false; graceMs?: number } = {},
+  options: PresenceNodeOptions = {},
 ): Promise<PresenceNode> {
-  const connection = await openConnection({ servers: engines.natsUrl, name: node })
+  const connection = options.connection ?? (await openConnection({ servers: engines.natsUrl, name: node }))
   const redis = await openRedis({ url: engines.redisUrl, name: node, commandTimeoutMs: 10_000 })
   const presence = createRoomPresence(
-    { node, leaseMs: LEASE_MS, graceMs: options.graceMs ?? 500, tickMs: 20 },
+    { node, leaseMs: options.leaseMs ?? 15_000, graceMs: options.graceMs ?? 500, tickMs: 20 },
     {
       connection,
       ...(options.redis !== false && { redis }),
@@ -38,7 +45,7 @@ export async function usePresence(
   t.teardown(async () => {
     await presence[Symbol.asyncDispose]()
     await redis.close()
-    await connection.close()
+    if (options.connection === undefined) await connection.close()
   })
   return Object.assign(presence, { flush: () => connection.flush() })
 }

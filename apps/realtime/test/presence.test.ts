@@ -7,8 +7,11 @@ import { eventually, type TestScope, useNats, useNodeProcess, useRedis } from '@
 import t from 'tap'
 import type { PresenceRoom } from '../src/presence/room-presence.js'
 import { applyLive, signToken, useNode } from './mesh.js'
-import { LEASE_MS, listed, observe, usePresence } from './presence-nodes.js'
+import { listed, observe, usePresence } from './presence-nodes.js'
 import { openSse } from './sse-client.js'
+
+/** Of nodes one of which is killed: a living one may stand still for two thirds of it. */
+const LEASE_MS = 6_000
 
 const nats = await useNats(t)
 const redisServer = await useRedis(t)
@@ -32,17 +35,11 @@ t.test('who comes and goes on one node is heard on all, in few messages', async 
   const second = observe(two, room)
   t.equal(two.watched, 1, 'one subscription for all listeners')
   // a listener must be known to the server before somebody else tells
-  await eventually(async () => {
-    one.joined(room, { user: 'first', client: 'first' })
-    await one.members(room)
-    one.left(room, 'first', { orderly: true })
-    return there.heard.length > 0 && here.heard.length > 0
-  })
-  const before = there.heard.length
+  await Promise.all([one.flush(), two.flush()])
   for (let index = 0; index < 50; index++) one.joined(room, { user: `u${index}`, client: `c${index}` })
   two.joined(room, { user: 'ben', client: 'b1', info: { car: 'red' } })
   await eventually(() => here.there.size === 51 && there.there.size === 51)
-  t.ok(there.heard.length - before <= 4, `${there.heard.length - before} messages for 51 joins`)
+  t.equal(there.heard.length, 2, 'a message from each node for 51 joins')
   t.match(await two.members(room), { clients: 51, users: 51 })
   t.match(await two.stats(room), { clients: 51, users: 51 })
   second.stop()
@@ -80,7 +77,11 @@ t.test('who comes back to another node within the grace was never away', async (
 })
 
 t.test('what a killed process held is gone with its lease, and is told once', async (t) => {
-  const [one, two] = [await usePresence(t, engines, 'one'), await usePresence(t, engines, 'two')]
+  const leases = { leaseMs: LEASE_MS }
+  const [one, two] = [
+    await usePresence(t, engines, 'one', leases),
+    await usePresence(t, engines, 'two', leases),
+  ]
   const room = nextRoom()
   const [seen, again] = [observe(one, room), observe(two, room)]
   await Promise.all([one.flush(), two.flush()])
@@ -97,14 +98,14 @@ t.test('what a killed process held is gone with its lease, and is told once', as
   t.teardown(() => redis.close())
   const online = createOnline(redis)
   t.equal((await online.online(peopleOf(['anna', 'ben', 'cleo', 'dora']))).size, 3)
+  const [lease = ''] = await redis.run((client) => client.keys('pres:{nodes}:lease:victim.*'))
+  t.ok(lease)
+  const leaseLeft = (key: string) => redis.run((client) => client.pttl(key))
   await victim.kill('SIGKILL')
-  const killedAt = performance.now()
-  await eventually(async () => (await listed(two, room)).join() === 'd1 dora', { everyMs: 5 })
-  const goneMs = Math.round(performance.now() - killedAt)
+  t.ok((await leaseLeft(lease)) <= LEASE_MS, 'it ends by the clock of Redis, whoever else is late')
+  await eventually(async () => (await leaseLeft(lease)) < 0)
+  t.same(await listed(two, room), ['d1 dora'], 'gone from lists with the lease')
   await eventually(() => seen.there.size === 1 && again.there.size === 1)
-  const toldMs = Math.round(performance.now() - killedAt)
-  t.comment(`lease ${LEASE_MS} ms: gone from lists after ${goneMs} ms, told after ${toldMs} ms`)
-  t.ok(goneMs <= LEASE_MS + 200 && toldMs <= LEASE_MS * 1.4 + 200, 'within lease and sweep')
   t.same(
     seen.heard
       .flat()

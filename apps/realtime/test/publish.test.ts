@@ -10,7 +10,7 @@ const ROOM = '/v1/me/channels/room:ride-9/publish'
 t.test('who listens by SSE speaks over HTTP', async (t) => {
   const { nats, connection } = await useLive(t)
   const node = await useNode(t, nats.url)
-  answerRules(t, connection, [{ namespace: 'ride', schema: { type: 'object', required: ['text'] } }])
+  await answerRules(t, connection, [{ namespace: 'ride', schema: { type: 'object', required: ['text'] } }])
   const say = async (path: string, body: unknown, token: string) => {
     const response = await fetch(`${node.url}${path}`, {
       method: 'POST',
@@ -59,7 +59,7 @@ t.test('who listens by SSE speaks over HTTP', async (t) => {
 t.test('a key belongs to its publisher, and long or odd names keep nobody from speaking', async (t) => {
   const { nats, connection } = await useLive(t)
   const node = await useNode(t, nats.url)
-  answerRules(t, connection, [])
+  await answerRules(t, connection, [])
   const keys: (string | undefined)[] = []
   subscribeCore(connection, 'live.acme.latest.ride-9', (message) => keys.push(message.header(HEADERS.key)))
   await connection.flush()

@@ -8,7 +8,7 @@ import { openSse, type SseClient } from './sse-client.js'
 
 t.test('a room says who published, and what has no history stands beside it without an id', async (t) => {
   const { nats, connection } = await useLive(t)
-  answerRules(t, connection, [])
+  await answerRules(t, connection, [])
   const node = await useNode(t, nats.url)
   const token = await signToken({
     channels: { 'room:ride-9': ['subscribe'], 'latest:ride-9': ['subscribe'] },
@@ -16,6 +16,7 @@ t.test('a room says who published, and what has no history stands beside it with
   const query = '?channel=room:ride-9&channel=latest:ride-9'
   const client = await openSse(t, node.url, { token, query })
   await eventually(() => client.lastId !== '')
+  await node.flush()
   t.same(JSON.parse(client.events[0]?.data ?? ''), { channels: { 'room:ride-9': { recovered: false } } })
   const who = { user: 'bob', client: 'c-1' }
   connection.publishCore(room('ride-9'), '{"text":"hello"}', { [HEADERS.publisher]: JSON.stringify(who) })
@@ -31,8 +32,8 @@ t.test('a room says who published, and what has no history stands beside it with
   await eventually(() => client.events.length === 3)
   t.match(client.events[2], { type: 'latest:ride-9', data: '{"data":{"x":1},"key":"car-7"}', id: before })
   connection.publishCore(place, '{"x":2}', { [HEADERS.key]: 'car-7' })
-  connection.publishCore(place, '{"x":9}', { [HEADERS.key]: 'car-8' })
   connection.publishCore(place, 'rubbish')
+  connection.publishCore(place, '{"x":9}', { [HEADERS.key]: 'car-8' })
   await eventually(() => client.events.length === 5)
   const late = await openSse(t, node.url, { token, query, lastId: client.lastId })
   await eventually(() => late.events.length === 3)
@@ -67,6 +68,7 @@ t.test('who reads slowly gets only the newest of what has no history, and all of
   const slow = await openSse(t, node.url, { token, query })
   const quick = await openSse(t, node.url, { token, query })
   await eventually(() => slow.lastId !== '' && quick.lastId !== '')
+  await node.flush()
   slow.response.pause()
   const place = latestSubject('acme', 'cars')
   const move = (key: string, x: number) =>
@@ -123,6 +125,7 @@ t.test('every byte of a stream is what a strict parser expects', async (t) => {
     },
   )
   await eventually(() => messages.length === 1)
+  await node.flush()
   await write(personal(), [1])
   connection.publishCore(room('a'), '{"text":"Grüße \u2028 🚲\\n\\r\\nid: 0"}')
   connection.publishCore(room('a'), `{\r\n"text":\n"two"\r}`)

@@ -56,12 +56,10 @@ t.test('a ticket opens an EventSource again and again, for its own session only'
   const cross = await ask({ ...(await bearer()), 'sec-fetch-site': 'cross-site' })
   t.match(cross.headers.get('set-cookie'), /; SameSite=None; Secure; Partitioned$/)
 
-  const short = await ask({ ...(await bearer({ expiresInSeconds: 2 })), cookie })
+  const punctual = await useNode(t, nats.url, { heartbeatSeconds: 1 }, redis.url)
+  const short = await ask({ ...(await bearer({ expiresInSeconds: 5 })), cookie })
   const { ticket: ending } = (await short.json()) as { ticket: string }
-  const ends = await openSse(t, (await useNode(t, nats.url, { heartbeatSeconds: 1 }, redis.url)).url, {
-    query: `?ticket=${ending}`,
-    headers: { cookie },
-  })
+  const ends = await openSse(t, punctual.url, { query: `?ticket=${ending}`, headers: { cookie } })
   await eventually(() => ends.ended)
   t.equal(ends.events.at(-1)?.type, 'expired')
   const after = await openSse(t, node.url, { query: `?ticket=${ending}`, headers: { cookie } })
@@ -78,7 +76,7 @@ t.test('a ticket opens an EventSource again and again, for its own session only'
 
 t.test('who comes back is asked anew: what ended meanwhile shows nothing of what was missed', async (t) => {
   const { nats, connection } = await useLive(t)
-  answerRules(t, connection, [{ namespace: 'ride', authorise: true }])
+  await answerRules(t, connection, [{ namespace: 'ride', authorise: true }])
   const node = await useNode(t, nats.url, { heartbeatSeconds: 1 })
   let allow = true
   const asked: unknown[] = []
@@ -92,6 +90,7 @@ t.test('who comes back is asked anew: what ended meanwhile shows nothing of what
     },
   )
   t.teardown(() => service.drain())
+  await connection.flush()
   const token = await signToken()
   const query = '?channel=room:ride-9'
   const first = await openSse(t, node.url, { token, query })

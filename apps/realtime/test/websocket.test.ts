@@ -13,6 +13,7 @@ import {
   createWriter,
   frameOf,
   numberOf,
+  PATIENT_MS,
   personal,
   range,
   room,
@@ -24,14 +25,18 @@ import {
 
 interface Raw {
   socket: WebSocket
-  /** Every reply and push, in order. */
+  /** Every reply and push, in order; pings are not among them. */
   said: Record<string, unknown>[]
   closeCode: number | undefined
   send(...commands: object[]): void
 }
 
-async function openRaw(t: TestScope, url: string, options: WebSocket.ClientOptions = {}): Promise<Raw> {
-  const socket = new WebSocket(address(url), options)
+async function openRaw(
+  t: TestScope,
+  url: string,
+  { answersPings = true }: { answersPings?: boolean } = {},
+): Promise<Raw> {
+  const socket = new WebSocket(address(url))
   const raw: Raw = {
     socket,
     said: [],
@@ -39,7 +44,10 @@ async function openRaw(t: TestScope, url: string, options: WebSocket.ClientOptio
     send: (...commands) => socket.send(commands.map((command) => JSON.stringify(command)).join('\n')),
   }
   socket.on('message', (data) => {
-    for (const line of data.toString().split('\n')) raw.said.push(JSON.parse(line))
+    for (const line of data.toString().split('\n')) {
+      if (line !== '{}') raw.said.push(JSON.parse(line))
+      else if (answersPings) socket.send('{}')
+    }
   })
   socket.on('close', (code) => {
     raw.closeCode = code
@@ -61,6 +69,7 @@ function useClient(t: TestScope, url: string, claims: TokenClaims = {}): Centrif
     getToken: () => signToken(claims),
     minReconnectDelay: 10,
     maxReconnectDelay: 50,
+    timeout: PATIENT_MS,
   })
   t.teardown(() => client.disconnect())
   return client
@@ -79,7 +88,7 @@ t.test('the official client gets its personal channel and is recovered after eve
   })
   client.on('subscribed', (context) => recovered.push(context.recovered))
   client.connect()
-  await client.ready(5_000)
+  await client.ready(PATIENT_MS)
   t.same(recovered, [false])
   await write(personal(), [1, 2])
   await eventually(() => seen.length === 2)
@@ -91,7 +100,7 @@ t.test('the official client gets its personal channel and is recovered after eve
     await eventually(() => seen.length === next - 1 && client.state === 'connected')
   }
   t.same(seen, range(1, next - 1))
-  t.same(recovered.slice(1), Array(10).fill(true))
+  t.ok(recovered.length > 10 && recovered.slice(1).every(Boolean))
 })
 
 t.test('a subscription of the official client is recovered on another node', async (t) => {
@@ -109,7 +118,7 @@ t.test('a subscription of the official client is recovered on another node', asy
   subscription.on('subscribed', (context) => contexts.push(context))
   subscription.subscribe()
   client.connect()
-  await subscription.ready(5_000)
+  await subscription.ready(PATIENT_MS)
   await write(room('ride-9'), [2])
   await eventually(() => seen.length === 1)
   const history = await subscription.history({ limit: 10 })
@@ -143,7 +152,7 @@ t.test('commands are answered as the protocol says', async (t) => {
   const { nats, connection } = await useLive(t)
   const node = await useNode(t, nats.url)
   const { write } = createWriter(t, connection)
-  answerRules(t, connection, [])
+  await answerRules(t, connection, [])
   await write(personal(), [1])
   const raw = await openRaw(t, node.url)
   const token = await signToken({ rooms: ['a', 'b'], channels: { 'room:d': ['publish'] } })
@@ -261,10 +270,11 @@ t.test('the end of a token ends the connection unless it was renewed', async (t)
   const stays = await openRaw(t, node.url)
   const goes = await openRaw(t, node.url)
   for (const raw of [stays, goes]) {
-    raw.send({ id: 1, connect: { token: await signToken({ expiresInSeconds: 2 }) } })
+    raw.send({ id: 1, connect: { token: await signToken({ expiresInSeconds: 6 }) } })
   }
   await eventually(() => stays.said.length === 1)
   stays.send({ id: 2, refresh: { token: await signToken() } })
+  await eventually(() => stays.said.length === 2)
   await eventually(() => goes.closeCode === 3005)
   t.match(stays.said[1], { id: 2, refresh: { expires: true } })
   t.equal(stays.closeCode, undefined)
@@ -276,7 +286,7 @@ t.test('the end of a token ends the connection unless it was renewed', async (t)
 t.test('a new token that lets in no more puts out of the room', async (t) => {
   const { nats, connection } = await useLive(t)
   const node = await useNode(t, nats.url)
-  answerRules(t, connection, [])
+  await answerRules(t, connection, [])
   const raw = await openRaw(t, node.url)
   raw.send(
     { id: 1, connect: { token: await signToken({ rooms: ['a', 'b'] }) } },
@@ -293,13 +303,10 @@ t.test('a new token that lets in no more puts out of the room', async (t) => {
 t.test('who does not answer pings is let go', async (t) => {
   const { nats } = await useLive(t)
   const node = await useNode(t, nats.url, { heartbeatSeconds: 1 })
-  const silent = await openRaw(t, node.url)
+  const silent = await openRaw(t, node.url, { answersPings: false })
   const lively = await openRaw(t, node.url)
   const token = await signToken()
   for (const raw of [silent, lively]) raw.send({ id: 1, connect: { token } })
-  lively.socket.on('message', (data) => {
-    if (data.toString() === '{}') lively.socket.send('{}')
-  })
   await eventually(() => silent.closeCode === 3012)
   t.equal(lively.closeCode, undefined)
 })
@@ -308,7 +315,8 @@ t.test(
   'a WebSocket client that does not read is let go, told why if it ever reads, and recovered',
   async (t) => {
     const { nats, connection } = await useLive(t)
-    const node = await useNode(t, nats.url, { maxQueuedBytes: 65_536 })
+    // who does not read answers no pings either
+    const node = await useNode(t, nats.url, { maxQueuedBytes: 65_536, heartbeatSeconds: 120 })
     const { write } = createWriter(t, connection)
     const token = await signToken()
     const slow = await openRaw(t, node.url)

@@ -94,7 +94,7 @@ t.test('a turn that takes long holds nothing up', async (t) => {
   })
   give('first')
   t.equal(near.bytesWritten, 0, 'it waits for what comes with it')
-  const giveUpAt = performance.now() + 5_000
+  const giveUpAt = performance.now() + 60_000
   while (near.bytesWritten === 0 && performance.now() < giveUpAt) {
     give('.')
     await new Promise<void>((resolve) => process.nextTick(resolve))
