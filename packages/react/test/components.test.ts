@@ -53,7 +53,7 @@ t.test('the components in a browser', async (t) => {
   await t.test('opening marks as read, tells the page, and follows the link', async (t) => {
     const page = await open(t, world, { query: 'parts=inbox' })
     await page.getByRole('link', { name: 'Bob shared a ride with you' }).click()
-    t.match(page.url(), /#shared$/)
+    await page.waitForURL(/#shared$/)
     t.same(await page.evaluate('opened'), ['shared'])
     t.notOk((await calls(page)).includes('read shared'), 'it was read before')
     await page.evaluate(`document.addEventListener('click', (event) => event.preventDefault())`)
@@ -153,7 +153,7 @@ t.test('the components in a browser', async (t) => {
     await page.getByRole('button', { name: 'Notifications, 2 unread' }).waitFor()
     t.equal(await dialog.isVisible(), true, 'what is done inside does not close it')
     await page.mouse.click(20, 600)
-    t.equal(await dialog.isVisible(), false)
+    await dialog.waitFor({ state: 'hidden' })
   })
 
   await t.test('toasts wait while somebody looks at them, and go by themselves after', async (t) => {
@@ -162,15 +162,19 @@ t.test('the components in a browser', async (t) => {
     await page.evaluate(`carillon.arrive(item('t1', 0, { title: 'Stays' }))`)
     await page.locator('[data-toast=t1]').hover()
     await page.evaluate(`carillon.arrive(item('t2', 0, { title: 'Stays, too', lane: 'high' }))`)
+    await page.locator('[data-toast=t2]').waitFor()
+    await drawn(page)
     await page.clock.runFor(180_000)
     t.equal(await page.locator('[data-toast]').count(), 2, 'thrice its time')
     await page.mouse.move(5, 5)
+    await drawn(page)
     await page.clock.runFor(61_000)
     await eventually(async () => (await page.locator('[data-toast=t1]').count()) === 0)
     t.equal(await page.locator('[data-toast=t2]').count(), 1, 'what is urgent waits for its reader')
     await page.keyboard.press('Escape')
     await eventually(async () => (await page.locator('[data-toast]').count()) === 0)
     for (let n = 0; n < 6; n++) await page.evaluate(`carillon.arrive(item('m${n}', 0, { lane: 'high' }))`)
+    await page.locator('[data-toast=m5]').waitFor()
     t.equal(await page.locator('[data-toast]').count(), 4, 'no more than four')
   })
 
@@ -188,7 +192,7 @@ t.test('the components in a browser', async (t) => {
     const time = page.locator('[data-id=driver] time')
     t.equal(await time.textContent(), 'now')
     await page.clock.runFor(125_000)
-    t.equal(await time.textContent(), '2 min. ago')
+    await eventually(async () => (await time.textContent()) === '2 min. ago')
   })
 
   await t.test('without our styles there is no class of ours, and yours are there', async (t) => {
@@ -201,6 +205,14 @@ t.test('the components in a browser', async (t) => {
   })
 })
 
+/** Resolves once React drew, and did after it, what it was told of: that takes turns of one kind of task. */
+const drawn = (page: Page): Promise<void> =>
+  page.evaluate(`new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel()
+    let turns = 20
+    port1.onmessage = () => (--turns > 0 ? port2.postMessage(0) : resolve())
+    port2.postMessage(0)
+  })`)
 const calls = (page: Page): Promise<string[]> => page.evaluate('carillon.calls')
 const listeners = (page: Page): Promise<{ inbox: number; state: number; notifications: number }> =>
   page.evaluate('carillon.listeners')

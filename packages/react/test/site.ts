@@ -75,7 +75,7 @@ export async function openSite(t: Test, { browser, site }: World, options: OpenO
     timezoneId: 'Europe/Vienna',
     locale: 'en-GB',
   })
-  page.setDefaultTimeout(10_000)
+  page.setDefaultTimeout(60_000)
   if (options.clock) await page.clock.install()
   const problems: string[] = []
   t.teardown(async () => {

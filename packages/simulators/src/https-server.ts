@@ -68,6 +68,8 @@ export interface HttpsServer extends AsyncDisposable {
   open(): number
 }
 
+/** How long an idle connection of HTTP/1.1 is kept; shorter, and a client that stood still meets its end. */
+const KEPT_MS = 60_000
 /** How long what was answered may take to leave before the connection ends. */
 const GOODBYE_MS = 50
 
@@ -137,7 +139,9 @@ export async function startHttpsServer(options: HttpsServerOptions): Promise<Htt
     })
     serve(overHttp2(stream, session, headers))
   })
-  const http1 = createHttp1Server((request, response) => serve(overHttp1(request, response)))
+  const http1 = createHttp1Server({ keepAliveTimeout: KEPT_MS }, (request, response) =>
+    serve(overHttp1(request, response)),
+  )
   const server = createTlsServer({
     ...options.identity,
     ALPNCallback({ protocols }) {

@@ -31,7 +31,7 @@ export interface SimulatorsProcess extends AsyncDisposable {
 }
 
 const MAIN = fileURLToPath(new URL('./main.js', import.meta.url))
-const STARTS_WITHIN_MS = 30_000
+const STARTS_WITHIN_MS = 120_000
 
 /** @throws SimulatorsRefused with what it said when it does not start */
 export async function startSimulatorsProcess(

@@ -182,7 +182,7 @@ t.test('in a browser', async (t) => {
   await until('the reason is shown', () => page.locator('#why').isVisible())
   t.match(await page.inputValue('#why-text'), /^because /)
   await page.keyboard.press('Escape')
-  t.notOk(await page.locator('#why').isVisible(), 'and closes by keyboard')
+  await until('and closes by keyboard', () => page.locator('#why').isHidden())
 
   await page.setViewportSize({ width: 360, height: 700 })
   t.notOk(
@@ -229,7 +229,7 @@ t.test('a screen shows what is on it, and only that', async (t) => {
     await cards.getByRole('button', { name: 'Here', exact: true }).waitFor()
     bring('apns', { clears: 'n3', silent: true, rt: 'r4' })
     await eventually(async () => (await cards.count()) === 0)
-    t.ok(await iphone.getByText('cleared: read elsewhere').isVisible())
+    await iphone.getByText('cleared: read elsewhere').waitFor()
     await eventually(() => receipts.some(({ token }) => token === 'r4'))
   })
 

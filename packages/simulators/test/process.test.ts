@@ -1,17 +1,23 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { eventually, useFolder } from '@carillon/testkit'
 import t from 'tap'
-import { type SimulatedMessage, type SimulatorsState, startSimulatorsProcess } from '../src/index.js'
+import {
+  type SimulatedMessage,
+  type SimulatorsProcess,
+  type SimulatorsState,
+  startSimulatorsProcess,
+} from '../src/index.js'
 import { openApns, openFcm, openWebPush, reachOf } from './raw-clients.js'
 
 t.test('a process of its own goes on after kill -9 under the same ports and keys', async (t) => {
   const state = join(await useFolder(t), 'simulators.json')
   const own = await startSimulatorsProcess({ state, keep: 1000 })
   t.teardown(() => own[Symbol.asyncDispose]())
+  await moveToQuietPorts(own, state)
   const { control, connection } = own
   const arrived: SimulatedMessage[] = []
   const following = await control.follow((message) => arrived.push(message))
@@ -101,6 +107,26 @@ t.test('it ends with the process that started it, however that ends', async (t) 
   starter.kill('SIGKILL')
   await eventually(() => !runs(pid))
 })
+
+/**
+ * Gives it ports below those that the system hands out (from 32768 on Linux), which nobody takes while it is away.
+ */
+async function moveToQuietPorts(own: SimulatorsProcess, state: string): Promise<void> {
+  await own.stop()
+  const file = JSON.parse(readFileSync(state, 'utf8')) as { controlPort: number; simulators: SimulatorsState }
+  const { fcm, apns, webpush, smtp, sms, webhook } = file.simulators
+  for (let tries = 1; ; tries++) {
+    let port = 10_000 + Math.floor(Math.random() * 20_000)
+    file.controlPort = port
+    for (const one of [fcm, apns, webpush, smtp, sms, webhook]) one.port = ++port
+    writeFileSync(state, JSON.stringify(file))
+    try {
+      return await own.start()
+    } catch (error) {
+      if (tries === 10) throw error
+    }
+  }
+}
 
 /** A process that ended and was not yet collected doesn't run. */
 function runs(pid: number): boolean {

@@ -52,7 +52,7 @@ export async function findChromium(cacheRoot = defaultCacheRoot()): Promise<Chro
   const libraries = [...(await libraryFolders(root)), join(root, 'usr/lib/chromium')]
   const fonts = existsSync('/etc/fonts/fonts.conf') ? {} : { FONTCONFIG_SYSROOT: root }
   const env = { LD_LIBRARY_PATH: libraries.join(':'), ...fonts }
-  await run(executablePath, ['--version'], { env: { ...process.env, ...env }, timeoutMs: 20_000 }).catch(
+  await run(executablePath, ['--version'], { env: { ...process.env, ...env }, timeoutMs: 120_000 }).catch(
     (error: unknown) => {
       if (!(error instanceof CommandFailed)) throw error
       throw new EngineUnavailable('chromium', 'the unpacked program does not run here', remedy, error)
@@ -76,6 +76,7 @@ export async function useChromium(t: SkippableScope): Promise<Browser | undefine
     executablePath: found.executablePath,
     args: flags,
     env: { ...stringsOf(process.env), ...found.env },
+    timeout: 120_000,
   })
   t.teardown(() => browser.close())
   return browser
