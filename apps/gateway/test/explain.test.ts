@@ -1,6 +1,7 @@
 import { digestId, eventHash, eventRowId, runId, userId } from '@carillon/contracts'
 import { appendAudit, claimEventKeys } from '@carillon/postgres'
 import { sha256 } from '@carillon/service'
+import { eventually } from '@carillon/testkit'
 import t from 'tap'
 import { list, text, useEdge } from './support.js'
 
@@ -369,10 +370,11 @@ t.test('a throttle and a cap are named as what decided, and the reason is data',
 
 t.test('a digest is told with what it gathered and what was left out', async (t) => {
   await publish('daily', { cancelKey: 'data.rideId', steps: [{ digest: { window: '1h' } }, 'email'] })
-  const events = [
-    await keep('d1', { type: 'on.daily', data: { rideId: 'r1' }, outcome: [matched('daily')] }),
-    await keep('d2', { type: 'on.daily', data: { rideId: 'r2' }, outcome: [matched('daily')] }),
-  ] as const
+  const one = await keep('d1', { type: 'on.daily', data: { rideId: 'r1' }, outcome: [matched('daily')] })
+  // those of one millisecond come in any order
+  await eventually(() => Date.now() > one.seen)
+  const other = await keep('d2', { type: 'on.daily', data: { rideId: 'r2' }, outcome: [matched('daily')] })
+  const events = [one, other] as const
   const joins = {
     step: 0,
     type: 'digest',

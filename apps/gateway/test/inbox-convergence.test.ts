@@ -71,6 +71,30 @@ class Client {
   }
 }
 
+/** Which of two states of a notification is the newer: what was removed has no other after it. */
+function revisionOf(frame: Frame): number {
+  if (frame.type === 'notification.removed') return Number.POSITIVE_INFINITY
+  return frame.type === 'notification.updated' ? (frame.changes.revision ?? 0) : 0
+}
+
+/**
+ * The one gap there is (docs/decisions/0020): what was put away again before its return was told, on a page that was
+ * read in between. The page lacks it rightly; then the late frame of its return brings it.
+ */
+function gapOf(page: readonly InboxItem[], before: readonly Frame[], missed: readonly Frame[]): Set<string> {
+  const newest = (frames: readonly Frame[], id: string) =>
+    Math.max(-1, ...frames.filter((frame) => frame.id === id).map(revisionOf))
+  const late = missed.flatMap((frame) =>
+    frame.type === 'notification.updated' &&
+    frame.changes.title !== undefined &&
+    !page.some(({ id }) => id === frame.id) &&
+    newest(before, frame.id) > newest(missed, frame.id)
+      ? [frame.id]
+      : [],
+  )
+  return new Set(late)
+}
+
 /** The same numbers for the same seed. */
 function randomOf(seed: number): () => number {
   let state = seed
@@ -135,12 +159,12 @@ t.test('many devices at once: counts are exact, and every client ends as the dat
 
   const some = (from: readonly string[]) => [...new Set([pick(from), pick(from), pick(from)])]
   const askInbox = async (method: string, params: unknown): Promise<void> => {
-    const reply = (await ask(edge.connection, askSubject('inbox', 'acme'), {
-      method,
-      params,
-      user: ada,
-    })) as InboxReply
-    if (!reply.ok) throw new Error(`${method}: ${reply.code} ${reply.detail}`)
+    const question = { method, params, user: ada }
+    const options = { timeoutMs: 30_000 }
+    const reply = (await ask(edge.connection, askSubject('inbox', 'acme'), question, options)) as InboxReply
+    // a moment soon may be over before the question is read
+    if (!reply.ok && reply.code !== 'SNOOZE_INVALID')
+      throw new Error(`${method}: ${reply.code} ${reply.detail}`)
   }
   const marks = async (): Promise<void> => {
     const mark = pick(['seen', 'read', 'read'])
@@ -215,14 +239,23 @@ t.test('many devices at once: counts are exact, and every client ends as the dat
   t.comment(`${pages.length} pages, ${heard.length} frames, ${truth.size} left`)
   for (const { from, page } of pages) {
     const missed = heard.filter(({ sequence }) => sequence > from).map(({ frame }) => frame)
+    const gap = gapOf(
+      page,
+      heard.filter(({ sequence }) => sequence <= from).map(({ frame }) => frame),
+      missed,
+    )
     // also as if every process had been slower or faster than it was
     const overtaken = missed.map((frame) => ({ frame, place: random() })).sort((a, b) => a.place - b.place)
     for (const order of [missed, overtaken.map(({ frame }) => frame)]) {
       const client = new Client(page)
       for (const frame of order) client.apply(frame)
-      t.same(client.shown(), all, `the client that began after ${from} shows what the database has`)
+      t.same(
+        client.shown().filter(({ id }) => !gap.has(id)),
+        all,
+        `the client that began after ${from} shows what the database has`,
+      )
       for (const [id, item] of client.items)
-        t.same(item, truth.get(id), 'and so it does of what was put away')
+        if (!gap.has(id)) t.same(item, truth.get(id), 'and so it does of what was put away')
     }
   }
 })

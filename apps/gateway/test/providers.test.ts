@@ -1,4 +1,5 @@
-import { createServer } from 'node:net'
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer } from 'node:net'
 import { createHealth, createHttpServer, createLogger, createMetrics, readConfig } from '@carillon/service'
 import { startSimulators } from '@carillon/simulators'
 import t from 'tap'
@@ -24,13 +25,17 @@ const find = async (kind: string, name = 'default') =>
 const facts = async (action: string) =>
   (await edge.stored('AUDIT', `aud.providers.${action}.acme`)).map(({ body }) => JSON.parse(body))
 
-/** A port on which nobody listens. */
+/** A port on which nobody listens, and nobody can meanwhile: a connection of ours begins there. */
 async function closedPort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
-  await new Promise((resolve) => server.once('listening', resolve))
-  const { port } = server.address() as { port: number }
-  await new Promise((resolve) => server.close(resolve))
-  return port
+  await once(server, 'listening')
+  const socket = connect((server.address() as AddressInfo).port, '127.0.0.1')
+  t.teardown(() => {
+    socket.destroy()
+    server.close()
+  })
+  await once(socket, 'connect')
+  return socket.localPort ?? 0
 }
 
 t.test('credentials that can not be used are refused with their field, and nothing is saved', async (t) => {

@@ -5,6 +5,9 @@ import { eventually } from '@carillon/testkit'
 import t from 'tap'
 import { text, useEdge } from './support.js'
 
+/** How long an answer takes is not what is tested. */
+const PATIENT = { timeoutMs: 30_000 }
+
 t.test('realtime learns who may not be connected any more', async (t) => {
   const edge = await useEdge(t)
   const admin = await edge.key('acme', 'admin')
@@ -12,7 +15,8 @@ t.test('realtime learns who may not be connected any more', async (t) => {
   t.equal((await edge.call(admin, 'PUT /v1/users/ada', {})).status, 201)
   t.equal((await edge.call(admin, 'PUT /v1/users/ben', { status: 'suspended' })).status, 201)
   const fallen = async (tenant: string, users: string[]) =>
-    ((await ask(edge.connection, askSubject('standing', tenant), { users })) as StandingAnswer).fallen
+    ((await ask(edge.connection, askSubject('standing', tenant), { users }, PATIENT)) as StandingAnswer)
+      .fallen
   t.same(await fallen('acme', [id('ada'), id('ben'), id('nobody stored yet')]), [id('ben')])
   await edge.call(admin, 'PUT /v1/users/ben', { status: 'active' })
   t.same(await fallen('acme', [id('ada'), id('ben')]), [])
@@ -29,7 +33,7 @@ t.test('of many tenants, realtime learns at once who may stay no longer', async 
   const [acme, globex] = [await edge.key('acme', 'admin'), await edge.key('globex', 'admin')]
   const id = (name: string, tenant = 'acme') => userId(sha256, tenant, name)
   const fallen = async (tenants: Record<string, string[]>) =>
-    ((await ask(edge.connection, STANDING_SUBJECT, { tenants })) as StandingAnswer).fallen
+    ((await ask(edge.connection, STANDING_SUBJECT, { tenants }, PATIENT)) as StandingAnswer).fallen
   for (const [key, name] of [
     [acme, 'ada'],
     [acme, 'ben'],

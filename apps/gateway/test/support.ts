@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { frameSubject, runId, userId } from '@carillon/contracts'
 import {
@@ -82,8 +82,12 @@ const LOGINS = {
   workerLogin: { name: 'test_gateway_worker', password: 'worker' },
 }
 
-/** The gateway on real engines with two tenants, acme and globex. */
-export async function useEdge(t: Scope, overrides: Record<string, string> = {}): Promise<TestEdge> {
+/** The gateway on real engines with two tenants, acme and globex; `now` is its clock. */
+export async function useEdge(
+  t: Scope,
+  overrides: Record<string, string> = {},
+  now: () => number = Date.now,
+): Promise<TestEdge> {
   const [nats, postgres] = await Promise.all([
     useNats(t),
     usePostgres(t, { migrate: (ownerUrl) => migrate({ ownerUrl }), template: 'carillon' }),
@@ -113,7 +117,7 @@ export async function useEdge(t: Scope, overrides: Record<string, string> = {}):
     },
   })
   const position = async () => ({ epoch: 'e1', offset: 7 })
-  const service = await start(config, { ...deps, connection, database, http, position })
+  const service = await start(config, { ...deps, connection, database, http, position, now })
   t.teardown(async () => {
     await http.close()
     await service[Symbol.asyncDispose]()
@@ -172,7 +176,7 @@ export async function useEdge(t: Scope, overrides: Record<string, string> = {}):
     async notify(tenant, user, minute) {
       const at = Date.now() - 3_600_000 + minute * 60_000
       const recipient = userId(sha256, tenant, user)
-      const id = runId(sha256, { firstSeenMs: at, eventRow: `${tenant}-${minute}`, workflow: 'w', recipient })
+      const id = runId(sha256, { firstSeenMs: at, eventRow: randomUUID(), workflow: 'w', recipient })
       await owner.query({
         text: `INSERT INTO runs (id, tenant_id, event_id, workflow_key, workflow_version, user_id, recipient, lane, state,
             plan, content, in_inbox, created_at)

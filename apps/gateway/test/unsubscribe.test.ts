@@ -65,7 +65,9 @@ t.test("what is critical can't be switched off, and the page says so", async (t)
 
 t.test('a link that we did not sign leads nowhere', async (t) => {
   const good = token('offers')
-  const bad = [`${good.slice(0, -2)}xx`, good.slice(0, 20), 'x', token('offers', 'globex')]
+  // not the last character: some of its bits may mean nothing
+  const forged = `${good.slice(0, -3)}${good.at(-3) === 'x' ? 'y' : 'x'}${good.slice(-2)}`
+  const bad = [forged, good.slice(0, 20), 'x', token('offers', 'globex')]
   for (const link of bad) {
     t.equal((await edge.call(undefined, `GET /v1/unsubscribe/${link}`)).body.code as unknown, 'NOT_FOUND')
     const page = await edge.call(undefined, `GET /v1/unsubscribe/${link}`, undefined, {
