@@ -21,26 +21,22 @@ export async function readRoom(
   mostListed: number,
 ): Promise<PresenceView> {
   const room = roomKey(name)
-  const [counts, alive] = await redis.run((client) =>
-    Promise.all([client.presCount(room), client.presAlive(NODES_KEY)]),
+  const [found, alive] = await redis.run((client) =>
+    Promise.all([client.presCount(room, mostListed), client.presAlive(NODES_KEY)]),
   )
-  const living = new Set(alive)
-  const nodes: string[] = []
-  let clients = 0
-  for (let index = 0; index < counts.length; index += 2) {
-    const node = String(counts[index])
-    if (!living.has(node)) continue
-    nodes.push(node)
-    clients += Number(counts[index + 1])
-  }
+  const living = found.filter(([node]) => alive.includes(node))
+  const nodes = living.map(([node]) => node)
+  const clients = living.reduce((sum, [, count]) => sum + count, 0)
   if (clients === 0) return { clients: 0, users: 0, members: [] }
   if (clients > mostListed) {
     const users = await redis.run((client) => client.presPeople(room, ...nodes))
     return { clients, users, members: undefined }
   }
-  const rows = await redis.run((client) =>
-    Promise.all(nodes.map((node) => client.hvals(`${room}:m:${node}`))),
-  )
+  // rows came along unless places of the dead made the room too large
+  const listed = living.some(([, , rows]) => rows.length > 0)
+  const rows = listed
+    ? living.map(([, , rows]) => rows)
+    : await redis.run((client) => Promise.all(nodes.map((node) => client.hvals(`${room}:m:${node}`))))
   const members = rows.flat().map(storedMember)
   return { clients: members.length, users: new Set(members.map(({ user }) => user)).size, members }
 }

@@ -126,14 +126,22 @@ end
 return {count, rest, rows}
 `
 
-/** Nodes that have places in a room, each followed by how many. */
+/**
+ * Nodes that have places in a room, each followed by how many and, when the room has at most so many, by its rows: of
+ * one moment, since a place that is taken again moves from one node to another.
+ */
 const COUNT_LUA = `
-local counts = {}
-for _, node in ipairs(redis.call('SMEMBERS', KEYS[1] .. ':n')) do
-  counts[#counts + 1] = node
-  counts[#counts + 1] = redis.call('HLEN', KEYS[1] .. ':m:' .. node)
+local room, most, counts, total = KEYS[1], tonumber(ARGV[1]), {}, 0
+local nodes = redis.call('SMEMBERS', room .. ':n')
+for index, node in ipairs(nodes) do
+  counts[index] = redis.call('HLEN', room .. ':m:' .. node)
+  total = total + counts[index]
 end
-return counts
+local found = {}
+for index, node in ipairs(nodes) do
+  found[index] = {node, counts[index], total <= most and redis.call('HVALS', room .. ':m:' .. node) or {}}
+end
+return found
 `
 
 /** Different people of a room on the given nodes. */
@@ -208,7 +216,7 @@ declare module 'ioredis' {
   interface RedisCommander<Context> {
     presWrite(room: string, ...args: (string | number)[]): Result<WriteReply, Context>
     presSweep(room: string, dead: string, most: number): Result<[number, number, string[]], Context>
-    presCount(room: string): Result<(string | number)[], Context>
+    presCount(room: string, most: number): Result<[node: string, count: number, rows: string[]][], Context>
     presPeople(room: string, ...nodes: string[]): Result<number, Context>
     presAlive(nodes: string): Result<string[], Context>
     presOnline(nodes: string, ...names: string[]): Result<string, Context>
