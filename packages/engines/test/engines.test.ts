@@ -75,7 +75,7 @@ function alive(pid: number): boolean {
 }
 
 async function until(condition: () => boolean): Promise<boolean> {
-  const giveUpAt = Date.now() + 10_000
+  const giveUpAt = Date.now() + 60_000
   while (!condition() && Date.now() < giveUpAt) await new Promise((resolve) => setTimeout(resolve, 20))
   return condition()
 }
@@ -214,7 +214,7 @@ t.test('a password, once set, is asked for', async (t) => {
   const dataDir = join(await folderOf(t), 'postgres')
   await using server = await startPostgres({ dataDir, password: 'p@ss/word' })
   t.equal(new URL(server.url).password, 'p%40ss%2Fword')
-  const probe = await probePostgres(server.url)
+  const probe = await probePostgres(server.url, 30_000)
   t.match(probe, { healthy: true, detail: 'asks for a password' })
   t.notOk(existsSync(`${dataDir}.password`))
 })
@@ -227,17 +227,22 @@ t.test('probes tell versions, and say why an address is not healthy', async (t) 
     settings: { requirepass: 'secret' },
   })
   await using database = await startPostgres({ dataDir: join(folder, 'postgres'), fromTemplate: true })
-  t.match(await probeNats(nats.url), { healthy: true, version: /^2\.\d+/ })
-  t.match(await probePostgres(database.url), { healthy: true, version: /^1[78]\./ })
-  t.match(await probePostgres(database.url.replace(/postgres$/, 'absent')), {
+  // longer than anything stands still
+  const patient = 30_000
+  t.match(await probeNats(nats.url, patient), { healthy: true, version: /^2\.\d+/ })
+  t.match(await probePostgres(database.url, patient), { healthy: true, version: /^1[78]\./ })
+  t.match(await probePostgres(database.url.replace(/postgres$/, 'absent'), patient), {
     healthy: false,
     detail: /does not exist/,
   })
-  t.match(await probeRedis(cache.url), { healthy: false, detail: /NOAUTH/ })
-  t.match(await probeRedis(cache.url.replace('//', '//:secret@')), { healthy: true, version: /^\d+\./ })
+  t.match(await probeRedis(cache.url, patient), { healthy: false, detail: /NOAUTH/ })
+  t.match(await probeRedis(cache.url.replace('//', '//:secret@'), patient), {
+    healthy: true,
+    version: /^\d+\./,
+  })
   const { url } = nats
   await nats.stop()
-  t.match(await probeNats(url), { healthy: false, detail: /ECONNREFUSED/ })
+  t.match(await probeNats(url, patient), { healthy: false, detail: /ECONNREFUSED/ })
 })
 
 t.test('a program that is too old or absent is refused with a remedy', async (t) => {
@@ -270,13 +275,13 @@ t.test(
   async (t) => {
     const folder = await folderOf(t)
     const [cacheRoot, log] = [join(folder, 'cache'), join(folder, 'log')]
-    const killed = fixture('slow-fill', [cacheRoot, log])
+    const killed = fixture('slow-fill', [cacheRoot, log, '600000'])
     t.ok(await until(() => existsSync(log)))
     const end = ended(killed)
     killed.kill('SIGKILL')
     await end
     await mkdir(cacheRoot, { recursive: true })
-    const codes = await Promise.all([1, 2].map(() => ended(fixture('slow-fill', [cacheRoot, log]))))
+    const codes = await Promise.all([1, 2].map(() => ended(fixture('slow-fill', [cacheRoot, log, '300']))))
     t.same(codes, [0, 0])
     t.equal((await readFile(log, 'utf8')).trim().split('\n').length, 2)
     t.same(await readdir(cacheRoot), ['thing'])

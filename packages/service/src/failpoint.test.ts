@@ -19,7 +19,7 @@ t.test('kills the process, unclean, at the pass that the spec names and at no ot
     for (const name of ['there', 'here', 'there', 'here', 'here']) { failpoint(name); console.log(name) }`
   const ended = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
     encoding: 'utf8',
-    timeout: 10_000,
+    timeout: 120_000,
   })
   t.equal(ended.signal, 'SIGKILL')
   t.strictSame(ended.stdout.trim().split('\n'), ['there', 'here', 'there'])

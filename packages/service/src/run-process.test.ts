@@ -8,7 +8,7 @@ async function runRole(t: Test, start: string): Promise<{ code: number | null; o
   const script = `
     const { CarillonError, runProcess } = await import(${JSON.stringify(index)})
     await runProcess({ name: 'role', start: async () => { ${start} } })`
-  const child = spawn(process.execPath, ['--input-type=module', '-e', script], { timeout: 15_000 })
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script], { timeout: 120_000 })
   t.teardown(() => child.kill('SIGKILL'))
   let output = ''
   let asked = false
