@@ -147,7 +147,7 @@ async function acting(t: Test, site: Site, { push, shown, act, worker, page }: O
   await t.test('a press takes an open page there and is acknowledged', async (t) => {
     await ring('a1', '/rides/4711')
     await act('notificationclick', 'a1')
-    t.equal(page.url(), `${site.origin}/rides/4711`)
+    await until(t, 'it is there', () => page.url() === `${site.origin}/rides/4711`)
     t.same(await windows(), [`focus ${site.origin}/rides/4711`])
     t.same(of(site, 'a1'), ['delivered', 'opened'])
     t.notOk((await shown()).some(({ data }) => data.nid === 'a1'))
@@ -187,7 +187,7 @@ async function acting(t: Test, site: Site, { push, shown, act, worker, page }: O
     for (const [index, navigate] of hostile.entries()) {
       await ring(`h${index}`, navigate)
       await act('notificationclick', `h${index}`)
-      t.equal(page.url(), `${site.origin}/`, navigate)
+      await until(t, navigate, () => page.url() === `${site.origin}/`)
       t.same(
         (await windows()).filter((url) => !url.startsWith('focus ')),
         [],
@@ -228,8 +228,8 @@ async function away(t: Test, site: Site, { push, showings, online, stopWorker, w
     await ring('w2')
     Object.assign(site.state, { fault: 404, own: false })
     await ring('w3')
-    Object.assign(site.state, { fault: undefined, own: true })
     t.same(await waiting(), ['rt-w1', 'rt-w2', 'rt-w3'])
+    Object.assign(site.state, { fault: undefined, own: true })
     await online()
     await until(t, 'nothing waits', async () => (await waiting()).length === 0)
     const sent = site.receipts().slice(before)
@@ -249,8 +249,10 @@ async function away(t: Test, site: Site, { push, showings, online, stopWorker, w
 
   await t.test('what the gateway itself refuses is not sent for ever', async (t) => {
     site.state.fault = 401
+    const { faults } = site.state
     await push(await golden('plain', 'w4'))
     await until(t, 'shown', async () => (await showings('w4')) === 1)
+    await until(t, 'tried', () => site.state.faults > faults)
     await until(t, 'given up', async () => (await waiting()).length === 0)
     site.state.fault = undefined
   })
