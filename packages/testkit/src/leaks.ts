@@ -5,13 +5,13 @@ const watched = ['TCPSocketWrap', 'TCPServerWrap', 'TLSWrap', 'ProcessWrap', 'Ti
 
 /**
  * Call it first: when the test ends and all else is torn down, sockets, servers, child processes and timers that were
- * not there before fail it. Waits ten seconds for those that are just closing.
+ * not there before fail it. Waits twenty seconds for those that are just closing.
  */
 export function failOnLeaks(t: TestScope): void {
   const before = count()
   t.teardown(async () => {
     try {
-      await eventually(() => leftOpen(before).length === 0, { timeoutMs: 10_000 })
+      await eventually(() => leftOpen(before).length === 0, { timeoutMs: 20_000 })
     } catch (error) {
       if (!(error instanceof NeverHappened)) throw error
       throw new Error(`left open: ${leftOpen(before).join(', ')}`)

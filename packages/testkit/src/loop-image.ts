@@ -45,7 +45,8 @@ export async function useLoopImage(
 async function mount(t: SkippableScope, image: string, nextCopy: () => string): Promise<LoopImage> {
   const folder = image.replace(/\.img$/, '')
   await mkdir(folder)
-  await run('mount', ['-o', 'loop', image, folder], { env: withSbin() })
+  // what nobody synced stays away from the disk for as long as a test takes, not for the usual 5 s
+  await run('mount', ['-o', 'loop,commit=600', image, folder], { env: withSbin() })
   // Lazily: a process that was just killed may hold it for a moment.
   t.teardown(() => run('umount', ['-l', folder], { env: withSbin() }))
   // Other uids (PostgreSQL's) work in it, and lost+found would make it "not empty".

@@ -10,7 +10,7 @@ export interface NodeProcessOptions {
   readonly env?: Readonly<Record<string, string>>
   /** A line of its output that means: ready. */
   readonly ready: RegExp
-  /** 30 s unless told. */
+  /** Two minutes unless told: several may start together, on whatever else the machine is busy with. */
   readonly startTimeoutMs?: number
 }
 
@@ -32,6 +32,7 @@ export interface NodeProcess {
  * Throws EngineFailed with its last lines when it ends, or says nothing, before it is ready.
  */
 export async function useNodeProcess(t: TestScope, options: NodeProcessOptions): Promise<NodeProcess> {
+  const { startTimeoutMs = 120_000 } = options
   const lines: string[] = []
   const child = await launch({
     engine: options.script,
@@ -41,7 +42,7 @@ export async function useNodeProcess(t: TestScope, options: NodeProcessOptions):
     ready: options.ready,
     stopSignal: 'SIGTERM',
     onLine: (line) => lines.push(line),
-    ...(options.startTimeoutMs !== undefined && { startTimeoutMs: options.startTimeoutMs }),
+    startTimeoutMs,
   })
   t.teardown(() => child.stop())
   return {

@@ -97,7 +97,7 @@ async function waitUntilUnused(client: pg.Client, name: string): Promise<void> {
     return (await client.query<{ by: string; query: string }>(text, [name])).rows
   }
   try {
-    await eventually(async () => (await open()).length === 0, { timeoutMs: 10_000 })
+    await eventually(async () => (await open()).length === 0, { timeoutMs: 20_000 })
   } catch (error) {
     if (!(error instanceof NeverHappened)) throw error
     const rows = await open()
