@@ -69,7 +69,7 @@ const mailReader = createMailReader({
   onChanged(message) {
     strips.touch(message.nid)
     // the history suppresses a moment later
-    for (const ms of [300, 1500]) setTimeout(() => void suppressions.refresh(), ms)
+    for (const ms of [300, 1500, 5000, 15_000]) setTimeout(() => void suppressions.refresh(), ms)
   },
 })
 const shared = { receipts, onWhy: why, onProblem: problem, measuredOf }

@@ -2,8 +2,8 @@ import { listDeliveries } from './api.js'
 import { timeOf } from './messages.js'
 
 const LOOK_MS = 1_000
-/** A notification's deliveries appear within this. */
-const BEGINS_WITHIN_MS = 6_000
+/** What a notification's deliveries, and what was done with them, lead to appears within this. */
+const SHOWS_WITHIN_MS = 30_000
 const SOON_MS = 200
 const UNSETTLED = new Set(['queued', 'sending', 'retrying'])
 const SAID = new Set(['opened', 'clicked', 'dismissed', 'bounced', 'complained', 'unsubscribed'])
@@ -11,7 +11,7 @@ const KINDS = { fcm: 'Android', apns: 'iPhone', webpush: 'Desktop' }
 
 /**
  * The strips of deliveries under notifications: who was asked, how often, with what answer, when again. One that is
- * open is read again while anything of it is unsettled. `nameOf(delivery)` says where a delivery goes, if known.
+ * open is read again while anything of it is unsettled, and for a while after something happened. `nameOf(delivery)` says where a delivery goes, if known.
  */
 export function createStrips(nameOf) {
   const strips = new Map()
@@ -46,7 +46,7 @@ function createStrip(nid, nameOf) {
   summary.textContent = 'Deliveries'
   const rows = document.createElement('ul')
   element.append(summary, rows)
-  const born = Date.now()
+  let touched = Date.now()
   let deliveries = []
   let byUs = false
   let timer
@@ -75,8 +75,9 @@ function createStrip(nid, nameOf) {
     element,
     read,
     unsettled: () =>
-      Date.now() - born < BEGINS_WITHIN_MS || deliveries.some(({ status }) => UNSETTLED.has(status)),
+      Date.now() - touched < SHOWS_WITHIN_MS || deliveries.some(({ status }) => UNSETTLED.has(status)),
     soon() {
+      touched = Date.now()
       clearTimeout(timer)
       timer = setTimeout(() => element.open && void read(), SOON_MS)
     },
