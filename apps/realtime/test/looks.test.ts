@@ -1,6 +1,7 @@
 import { connect } from 'node:net'
-import { authoriseSubject, STANDING_SUBJECT, type StandingQuestion } from '@carillon/contracts'
+import { authoriseSubject, STANDING_SUBJECT, type StandingQuestion, userId } from '@carillon/contracts'
 import { answerQuestions } from '@carillon/jetstream'
+import { sha256 } from '@carillon/service'
 import { eventually, useRedis } from '@carillon/testkit'
 import t from 'tap'
 import { answerRules, signToken, type TokenClaims, useLive, useNode } from './mesh.js'
@@ -148,7 +149,11 @@ t.test('who listens by SSE reads a room back over HTTP, and no channel is opened
     connection,
     STANDING_SUBJECT,
     { onFailure: (error) => Promise.reject(error) },
-    (question) => ({ fallen: Object.values((question as StandingQuestion).tenants).flat() }),
+    (question) => {
+      // whoever holds a connection is asked about too
+      const users = Object.values((question as StandingQuestion).tenants).flat()
+      return { fallen: users.filter((user) => user === userId(sha256, 'acme', 'cleo')) }
+    },
   )
   t.teardown(() => fallen.drain())
   await connection.flush()
@@ -220,11 +225,12 @@ t.test('who is in a room is told over HTTP: by name up to 200, by number above',
   // in one breath, so that a slow machine gets nothing back meanwhile
   const eve = { authorization: `Bearer ${await signToken({ ...anna, user: 'eve' })}` }
   t.equal((await getAs(`${node.url}${RIDE}/presence-stats`, eve)).status, 200)
-  const answers = await pipelined(node.url, `${RIDE}/presence-stats`, { ...eve, count: 1_000 })
+  const answers = await pipelined(node.url, `${RIDE}/presence-stats`, { ...eve, count: 600 })
   const statuses = [...answers.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => status)
   const served = statuses.filter((status) => status === '200').length
   t.ok(served >= 399, `a page may ask for 400 things at once: ${served}`)
-  t.equal(statuses.filter((status) => status === '429').length, 1_000 - served)
+  t.ok(served < 600)
+  t.equal(statuses.filter((status) => status === '429').length, 600 - served)
   t.match(answers, /^retry-after: 1\r$/m)
   t.match(answers, /"code":"TOO_MANY_REQUESTS"/)
   await redis.stop()
