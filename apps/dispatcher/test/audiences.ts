@@ -1,4 +1,5 @@
 import { userId } from '@carillon/contracts'
+import { backlogOf } from '@carillon/jetstream'
 import { sha256 } from '@carillon/service'
 import { eventually } from '@carillon/testkit'
 import { type Mesh, TENANT } from './support.js'
@@ -46,8 +47,8 @@ export const workflow = (more: Record<string, unknown> = {}) => ({
   ...more,
 })
 
-/** Resolves once the fan-outs of all events are finished. */
-export const finished = (mesh: Mesh, count: number, timeoutMs = 30_000) =>
+/** Resolves once the rows of all fan-outs are written. */
+export const finished = (mesh: Mesh, count: number, timeoutMs = 60_000) =>
   eventually(
     async () => {
       const rows = await mesh.rows<{ n: number }>(
@@ -57,6 +58,16 @@ export const finished = (mesh: Mesh, count: number, timeoutMs = 30_000) =>
     },
     { timeoutMs },
   )
+
+/** A fan-out is finished once its rows are committed; its last chunks may be on their way to their queues still. */
+export const allHandled = (mesh: Mesh) =>
+  eventually(async () => {
+    const { waiting, inFlight } = await backlogOf(mesh.connection, {
+      stream: 'JOBS_FANOUT',
+      durable: 'fanout-normal',
+    })
+    return waiting + inFlight === 0
+  })
 
 /** Recipients of an event, by name. */
 export async function told(mesh: Mesh, event: string): Promise<string[]> {

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises'
-import { applyTopology, backlogOf, loadTopology, streamState } from '@carillon/jetstream'
+import { applyTopology, loadTopology, streamState } from '@carillon/jetstream'
 import { eventually, useNodeProcess } from '@carillon/testkit'
 import t from 'tap'
-import { finished, outcome, people, putPeople, told, workflow } from './audiences.js'
+import { allHandled, finished, outcome, people, putPeople, told, workflow } from './audiences.js'
 import { type Mesh, TENANT, useMesh } from './support.js'
 
 const MAIN = new URL('../src/main.js', import.meta.url).pathname
@@ -47,16 +47,6 @@ async function meshWithSubscribers(t: Scope, count: number): Promise<Mesh> {
   await mesh.putWorkflow(workflow({ steps: ['inbox', 'push'] }))
   return mesh
 }
-
-/** A fan-out is finished once its rows are committed; another dispatcher may be publishing its last chunk still. */
-const allHandled = (mesh: Mesh) =>
-  eventually(async () => {
-    const { waiting, inFlight } = await backlogOf(mesh.connection, {
-      stream: 'JOBS_FANOUT',
-      durable: 'fanout-normal',
-    })
-    return waiting + inFlight === 0
-  })
 
 /** Everybody has one run, one delivery, at least one job for it, and one frame. */
 async function toldOnce(t: Assertions, mesh: Mesh, count: number): Promise<void> {

@@ -2,7 +2,7 @@ import { userId } from '@carillon/contracts'
 import { sha256 } from '@carillon/service'
 import { eventually } from '@carillon/testkit'
 import t from 'tap'
-import { finished, names, outcome, people, putPeople, told, workflow } from './audiences.js'
+import { allHandled, finished, names, outcome, people, putPeople, told, workflow } from './audiences.js'
 import { TENANT, useMesh } from './support.js'
 
 t.test('an audience over the limit is told in chunks', async (t) => {
@@ -37,6 +37,7 @@ t.test('an audience over the limit is told in chunks', async (t) => {
       { workflow: 'news', matched: true, fanout: { chunks: Number, estimated: Number } },
     ])
     const ada = userId(sha256, TENANT, 'both4')
+    await allHandled(mesh)
     t.equal((await mesh.frames(ada)).length, 1)
   })
   await t.test('a whole topic reaches its parts, and a part what it belongs to', async (t) => {
