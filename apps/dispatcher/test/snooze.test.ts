@@ -60,9 +60,8 @@ t.test('what was put off comes back by itself, once among three dispatchers, unr
   await Promise.all([mesh.startDispatcher(), mesh.startDispatcher(), mesh.startDispatcher()])
   const { ada, ids } = await inboxOf(mesh, 40)
   const [later = '', ...due] = ids
-  await snooze(mesh, due, 0.3)
   await snooze(mesh, [later], 3_600)
-  t.equal((await returned(mesh, ada)).length, 0)
+  await snooze(mesh, due, 0.3)
   await eventually(async () => (await returned(mesh, ada)).length >= due.length)
   await eventually(async () => (await mesh.rows('SELECT FROM outbox')).length === 0)
 

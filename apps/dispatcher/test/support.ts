@@ -183,6 +183,15 @@ export async function useMesh(t: Scope, overlay = '{}'): Promise<Mesh> {
   }
 }
 
+/** What waits for a moment has reached it: waits, and digests whose windows are open. */
+export async function passTime(mesh: Mesh): Promise<void> {
+  // the windows first: a digest that wakes before its window is over goes on waiting
+  await mesh.rows(`UPDATE open_digests SET closes_at = now() - interval '1 second'`)
+  await mesh.rows(
+    `UPDATE runs SET wake_at = now(), resume_at = now() - interval '1 second' WHERE state = 'waiting'`,
+  )
+}
+
 /** Resolves once every lane's durable has nothing left. */
 export async function dispatched(mesh: Mesh): Promise<void> {
   await eventually(async () => {

@@ -2,7 +2,7 @@ import { decodeReceipt } from '@carillon/contracts'
 import { readSubject } from '@carillon/jetstream'
 import { eventually } from '@carillon/testkit'
 import t from 'tap'
-import { dispatched, useMesh } from './support.js'
+import { dispatched, passTime, useMesh } from './support.js'
 
 t.test('a run that waits goes on, judged with the facts of then', async (t) => {
   const mesh = await useMesh(t)
@@ -12,7 +12,7 @@ t.test('a run that waits goes on, judged with the facts of then', async (t) => {
     to: 'data.user',
     stop: 'seen',
     content: { title: 'T', body: 'x' },
-    steps: ['inbox', { wait: '300ms' }, 'push', { wait: '300ms' }, 'email'],
+    steps: ['inbox', { wait: '1h' }, 'push', { wait: '1h' }, 'email'],
   })
   const ada = await mesh.putUser('ada', { email: 'ada@example.com' })
   await mesh.startDispatcher()
@@ -21,10 +21,12 @@ t.test('a run that waits goes on, judged with the facts of then', async (t) => {
   t.match(await mesh.rows('SELECT state, next_step FROM runs'), [{ state: 'waiting', next_step: 2 }])
   // the device comes after the event, before the step
   await mesh.putDevice(ada)
+  await passTime(mesh)
   await eventually(async () => (await mesh.jobs('push')).length === 1)
 
   await t.test('and stops once it was seen anywhere', async (t) => {
     await mesh.rows('UPDATE runs SET seen_at = now()')
+    await passTime(mesh)
     const [run] = await eventually(async () => {
       const rows = await mesh.rows<{ state: string; wake_at: Date | null; plan: unknown[] }>(
         'SELECT state, wake_at, plan FROM runs',
@@ -44,7 +46,7 @@ t.test('an inbox step after a wait appears when it is due, once', async (t) => {
     on: 'a.b.v1',
     to: 'data.user',
     content: { title: 'Later', body: 'x' },
-    steps: [{ wait: '200ms' }, 'inbox'],
+    steps: [{ wait: '1h' }, 'inbox'],
   })
   const ada = await mesh.putUser('ada')
   await mesh.startDispatcher()
@@ -52,6 +54,7 @@ t.test('an inbox step after a wait appears when it is due, once', async (t) => {
   await mesh.publish({ type: 'a.b.v1', id: 'e1', data: { user: 'ada' } })
   await dispatched(mesh)
   t.equal((await mesh.frames(ada)).length, 0)
+  await passTime(mesh)
   await eventually(
     async () =>
       (await mesh.rows(`SELECT id FROM runs WHERE state = 'completed' AND wake_at IS NULL`)).length === 1,
@@ -70,13 +73,15 @@ t.test('a delivery that expired while it waited is not sent, and told of', async
     steps: ['email'],
   })
   const ada = await mesh.putUser('ada', { email: 'ada@example.com' })
-  await mesh.startDispatcher({ CARILLON_RESPOOL_AFTER_MS: '100' })
+  await mesh.startDispatcher()
   await mesh.publish({ type: 'a.b.v1', id: 'e1', data: { user: 'ada' } })
   await dispatched(mesh)
-  await mesh.rows(`UPDATE deliveries SET expires_at = now() - interval '1 minute', status = 'retrying'`)
-  // of a clearing nobody is told
-  await mesh.rows(`INSERT INTO deliveries (run_id, id, tenant_id, user_id, channel, lane, step, address_kind, address, purpose, status, expires_at, due_at, created_at, updated_at)
-    SELECT run_id, gen_random_uuid(), tenant_id, user_id, 'push', lane, step, 'device', gen_random_uuid(), 'clear', status, expires_at, now(), now(), now() FROM deliveries`)
+  // both come due in one moment; of a clearing nobody is told
+  await mesh.rows(`WITH late AS (
+      UPDATE deliveries SET expires_at = now() - interval '1 minute', status = 'retrying', due_at = now() RETURNING *
+    )
+    INSERT INTO deliveries (run_id, id, tenant_id, user_id, channel, lane, step, address_kind, address, purpose, status, expires_at, due_at, created_at, updated_at)
+    SELECT run_id, gen_random_uuid(), tenant_id, user_id, 'push', lane, step, 'device', gen_random_uuid(), 'clear', status, expires_at, due_at, now(), now() FROM late`)
   await eventually(async () => {
     const rows = await mesh.rows<{ status: string; reason: string }>(
       'SELECT status, reason FROM deliveries WHERE due_at IS NULL',
