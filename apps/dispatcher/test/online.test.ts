@@ -70,6 +70,7 @@ t.test('who holds a realtime connection is left alone by steps that say so', asy
   }
   presence.connected(TENANT, ids.get('ada') as string)
   await eventually(() => isOnline('ada'))
+  await eventually(() => redis.up)
 
   await t.test('Redis is asked for no other workflow', async (t) => {
     await mesh.publish({ type: 'plain.v1', id: 'e0', data: { users } })

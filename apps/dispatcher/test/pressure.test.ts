@@ -36,11 +36,13 @@ t.test('a full queue of one channel delays neither another channel nor the dispa
   const mesh = await meshWithPushAndEmail(t)
   await adjustPushStream(mesh.connection, 'max_msgs_per_subject: 5')
   await mesh.startDispatcher({ CARILLON_REFUSED_AGAIN_MS: '50' })
-  let longestDelayMs = 0
-  let last = performance.now()
+  // computing alone: on a busy machine a turn takes long without anybody holding it up
+  let longestMs = 0
+  let last = process.cpuUsage()
   const probe = setInterval(() => {
-    longestDelayMs = Math.max(longestDelayMs, performance.now() - last)
-    last = performance.now()
+    const { user, system } = process.cpuUsage(last)
+    longestMs = Math.max(longestMs, (user + system) / 1000)
+    last = process.cpuUsage()
   }, 5)
   await mesh.publisher.publishAll('EVENTS', events(60))
   await dispatched(mesh)
@@ -51,7 +53,7 @@ t.test('a full queue of one channel delays neither another channel nor the dispa
     await mesh.rows(`SELECT count(*)::int AS n FROM deliveries WHERE channel = 'push' AND status = 'queued'`),
     [{ n: 60 }],
   )
-  t.ok(longestDelayMs < 1_000, `the event loop was never held up for long (${Math.round(longestDelayMs)} ms)`)
+  t.ok(longestMs < 1_000, `the event loop was never held up for long (${Math.round(longestMs)} ms)`)
 
   await t.test('what was refused is brought as soon as there is room', async (t) => {
     await adjustPushStream(mesh.connection, 'max_msgs_per_subject: 1000')
@@ -64,30 +66,36 @@ t.test('a full queue of one channel delays neither another channel nor the dispa
   })
 })
 
+/** It is time to ask again whether the jobs of all deliveries ever came; resolves once somebody begins to. */
+async function askAgain(mesh: Mesh): Promise<void> {
+  await mesh.rows('UPDATE deliveries SET due_at = now()')
+  await eventually(async () => (await mesh.rows('SELECT FROM deliveries WHERE due_at <= now()')).length === 0)
+}
+
 t.test('jobs that are gone from the queue are brought again from their rows', async (t) => {
   const mesh = await meshWithPushAndEmail(t)
-  await mesh.startDispatcher({ CARILLON_RESPOOL_AFTER_MS: '300' })
+  await mesh.startDispatcher()
   await mesh.publisher.publishAll('EVENTS', events(10))
-  await eventually(async () => (await mesh.jobs('push')).length === 10)
+  await dispatched(mesh)
+  t.equal((await mesh.jobs('push')).length, 10)
   await adjustPushStream(mesh.connection, 'max_age: 100ms, duplicate_window: 100ms')
   await eventually(async () => (await mesh.jobs('push')).length === 0)
   await adjustPushStream(mesh.connection, 'max_age: 48h, duplicate_window: 2m')
+  await askAgain(mesh)
   const jobs = await eventually(async () => {
     const found = await mesh.jobs('push')
     return new Set(found.map((job) => job.deliveryId)).size === 10 ? found : undefined
   })
-  t.equal(jobs.length, 10, 'none twice while the queue still has it')
+  t.equal(jobs.length, 10, 'each once')
 })
 
 t.test('a queue that is long is not made longer', async (t) => {
   const mesh = await meshWithPushAndEmail(t)
-  await mesh.startDispatcher({ CARILLON_RESPOOL_AFTER_MS: '100' })
+  await mesh.startDispatcher()
   await mesh.publisher.publishAll('EVENTS', events(10))
   await dispatched(mesh)
-  const before = await mesh.rows<{ due: Date }>('SELECT min(due_at) AS due FROM deliveries')
-  await eventually(async () => {
-    const [now] = await mesh.rows<{ due: Date }>('SELECT min(due_at) AS due FROM deliveries')
-    return (now?.due ?? 0) > (before[0]?.due ?? 0)
-  })
+  await askAgain(mesh)
+  // who asks a second time has published what was missing the first time
+  await askAgain(mesh)
   t.equal((await mesh.jobs('push')).length, 10)
 })

@@ -109,8 +109,8 @@ t.test('a shadow is judged on live events beside what is published, and sends no
 
   await t.test('counters are read and left as they are', async (t) => {
     const capped = { ...NEWS, key: 'capped', on: 'test.capped.v1', steps: ['push' as const] }
-    await mesh.putWorkflow({ ...capped, cap: { count: 1, per: '1d' } })
-    await shadow(mesh, { ...capped, cap: { count: 2, per: '1d' } })
+    await mesh.putWorkflow({ ...capped, cap: { count: 1, per: '360d' } })
+    await shadow(mesh, { ...capped, cap: { count: 2, per: '360d' } })
     for (const id of ['c-1', 'c-2', 'c-3']) {
       await mesh.publish({ type: 'test.capped.v1', id, data: { title: 'x', to: 'ada' } })
       await dispatched(mesh)
