@@ -3,6 +3,9 @@ import { eventually } from '@carillon/testkit'
 import t from 'tap'
 import { useWorld } from './world.js'
 
+/** Of a worker, in one lane. */
+const BATCHES_AT_A_TIME = 4
+
 const KILLED = [
   { place: 'after-claim', sends: 1, unknowns: 1, verdicts: ['unknown', 'accepted'] },
   { place: 'after-send', sends: 2, unknowns: 1, verdicts: ['unknown', 'accepted'] },
@@ -117,6 +120,8 @@ t.test('a provider that is down for a moment is asked again', async (t) => {
     await world.rows('SELECT due_at > now() AS later FROM deliveries WHERE id = $1', [job.deliveryId]),
     [{ later: true }],
   )
+  // however long the rest takes
+  await world.rows(`UPDATE deliveries SET due_at = now() + interval '1 hour' WHERE id = $1`, [job.deliveryId])
   world.simulators.heal('fcm')
   const later = await world.queue('acme', world.simulators.fcm.registerDevice().token)
   await world.job(job)
@@ -184,8 +189,11 @@ t.test('when the addresses of an app die all at once, none is deleted', async (t
   await world.putTenant('acme')
   const jobs = []
   for (let n = 0; n < 25; n++) jobs.push(await world.queue('acme', `never-registered-${n}`))
-  await Promise.all(jobs.map((job) => world.job(job)))
+  const plugs = []
+  for (let n = 0; n < BATCHES_AT_A_TIME; n++)
+    plugs.push(await world.queue('acme', world.simulators.fcm.registerDevice().token))
   await world.startWorker()
+  await world.jobsTogether(jobs, plugs)
   for (const job of jobs) {
     await eventually(async () => (await world.attempts(job)).some(({ verdict }) => verdict !== null))
   }

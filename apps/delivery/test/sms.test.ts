@@ -127,11 +127,24 @@ t.test(
     const world = await useWorld(t, 'sms')
     await world.putTenant('acme')
     const job = await world.text('acme', ANA)
-    world.simulators.sms.faults.rules.push({ times: 1, reply: { latencyMs: 300 } })
+    let confirmed: Promise<unknown[]> | undefined
+    const confirm = () =>
+      world.rows(
+        `UPDATE deliveries SET status = 'delivered' WHERE id = $1 AND status = 'sending' RETURNING id`,
+        [job.deliveryId],
+      )
+    world.simulators.sms.faults.rules.push({
+      times: 1,
+      match: () => {
+        confirmed ??= confirm()
+        return true
+      },
+      reply: { latencyMs: 2_000 },
+    })
     await world.startWorker()
     await world.job(job)
-    await world.becomes(job, 'sending')
-    await world.rows(`UPDATE deliveries SET status = 'delivered' WHERE id = $1`, [job.deliveryId])
+    await eventually(() => confirmed !== undefined)
+    t.equal((await confirmed)?.length, 1)
     await eventually(async () => (await world.read('RECEIPTS', 'rcp.sms.accepted.acme')).length === 1)
     t.match(await world.attempts(job), [{ verdict: 'accepted' }])
   },
