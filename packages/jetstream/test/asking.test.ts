@@ -18,7 +18,7 @@ t.test('who stops answering answers what had reached it, and others get the rest
   )
   const answers: Promise<unknown>[] = []
   for (let n = 0; n < QUESTIONS; n++) {
-    answers.push(ask(asker, 'ask.inbox.acme', { n }, { timeoutMs: 2_000 }))
+    answers.push(ask(asker, 'ask.inbox.acme', { n }, { timeoutMs: 30_000 }))
     if (n % 100 === 0) await asker.flush()
     if (n === QUESTIONS / 2) void first?.drain()
   }
@@ -46,12 +46,12 @@ t.test('what is asked while the connection is away fails at once, and is not ask
   await nats.kill()
   await eventually(() => !asker.connected)
   const begun = performance.now()
-  await t.rejects(ask(asker, 'ask.inbox.acme', 'too late'), { code: 'UNAVAILABLE' })
-  t.ok(performance.now() - begun < 1_000)
+  await t.rejects(ask(asker, 'ask.inbox.acme', 'too late', { timeoutMs: 60_000 }), { code: 'UNAVAILABLE' })
+  t.ok(performance.now() - begun < 30_000, 'without waiting for an answer')
   await nats.restart()
   await eventually(() => asker.connected && answerer.connected)
   await Promise.all([asker.flush(), answerer.flush()])
-  await ask(asker, 'ask.inbox.acme', 'in time')
+  await ask(asker, 'ask.inbox.acme', 'in time', { timeoutMs: 30_000 })
   t.same(heard, ['in time'])
 })
 
@@ -67,7 +67,8 @@ t.test('a server that hangs does not keep answering from ending', async (t) => {
   await connection.flush()
   process.kill(nats.pid, 'SIGSTOP')
   const begun = performance.now()
-  await Promise.race([answering.drain(), new Promise((resolve) => setTimeout(resolve, 6_000))])
-  t.ok(performance.now() - begun < 5_000)
+  const limit = new Promise((resolve) => setTimeout(resolve, 30_000).unref())
+  await Promise.race([answering.drain(), limit])
+  t.ok(performance.now() - begun < 20_000)
   process.kill(nats.pid, 'SIGCONT')
 })

@@ -5,11 +5,11 @@ import { useFolder, useNodeProcess } from '@carillon/testkit'
 import t from 'tap'
 import { wireOf } from '../src/connection.js'
 import { consume, createPublisher, dead, moveAdvisories, readSubject, streamState } from '../src/index.js'
-import { connectTo, createDurable, createStream, eventually, js, startNats } from './support.js'
+import { connectTo, createDurable, createStream, eventually, js, startNats, UNHURRIED } from './support.js'
 
 const nats = await startNats(t)
 const connection = await connectTo(t, nats.url)
-const publisher = createPublisher(connection)
+const publisher = createPublisher(connection, UNHURRIED)
 t.teardown(() => publisher[Symbol.asyncDispose]())
 const folder = await useFolder(t)
 await createStream(connection, 'DEAD_LETTERS', { subjects: ['dlq.>'] })
@@ -43,7 +43,8 @@ t.test(
   'kill -9 between commit and ack: every message is handled, those of the torn batches twice at most',
   async (t) => {
     await createStream(connection, 'TORN', { subjects: ['evt.>'], allow_atomic: true })
-    await createDurable(connection, 'TORN', 'worker', { ack_wait: 500_000_000 })
+    // long enough that a living worker on a busy machine keeps what it holds
+    await createDurable(connection, 'TORN', 'worker', { ack_wait: 5_000_000_000 })
     const numbers = Array.from({ length: 300 }, (_, index) => String(index))
     await publisher.publishAll(
       'TORN',
@@ -129,8 +130,8 @@ t.test(
     const { nats: raw } = wireOf(connection)
     const pulled = await raw.request(
       '$JS.API.CONSUMER.MSG.NEXT.BURIED.worker',
-      '{"batch":1,"expires":2000000000}',
-      { timeout: 3_000, noMux: true },
+      '{"batch":1,"expires":20000000000}',
+      { timeout: 30_000, noMux: true },
     )
     raw.publish(pulled.reply ?? '', '+TERM the operator said so')
     const range = { stream: 'DEAD_LETTERS', subject: 'dlq.BURIED.worker.acme', fromSequence: 1, limit: 10 }

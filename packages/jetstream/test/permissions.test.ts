@@ -177,8 +177,9 @@ t.test('realtime asks, the gateway answers, and nobody else hears or answers a q
   for (const what of asks) answerQuestions(gateway, `ask.${what}.*`, options, () => 'the gateway')
   answerQuestions(realtime, 'ask.session.0a1b', options, () => 'the node')
   await Promise.all([gateway.flush(), realtime.flush()])
-  for (const what of asks) t.equal(await ask(realtime, `ask.${what}.acme`, {}), 'the gateway')
-  t.equal(await ask(realtime, 'ask.session.0a1b', {}), 'the node')
+  const patient = { timeoutMs: 30_000 }
+  for (const what of asks) t.equal(await ask(realtime, `ask.${what}.acme`, {}, patient), 'the gateway')
+  t.equal(await ask(realtime, 'ask.session.0a1b', {}, patient), 'the node')
   t.same(denied, [])
 
   for (const other of [realtime, ...others]) {
@@ -186,7 +187,7 @@ t.test('realtime asks, the gateway answers, and nobody else hears or answers a q
   }
   await eventually(() => denied.length === 3 * asks.length)
   t.ok(denied.every((message) => /permissions violation for subscription/i.test(message)))
-  for (const what of asks) t.equal(await ask(realtime, `ask.${what}.acme`, {}), 'the gateway')
+  for (const what of asks) t.equal(await ask(realtime, `ask.${what}.acme`, {}, patient), 'the gateway')
   for (const other of [gateway, ...others]) {
     for (const subject of ['ask.inbox.acme', 'ask.session.0a1b', 'ask.channel.acme.ride'])
       await t.rejects(ask(other, subject, {}), { code: 'DENIED' }, `${other.name} ${subject}`)

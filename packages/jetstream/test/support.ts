@@ -18,6 +18,9 @@ export async function connectTo(
   return connection
 }
 
+/** For publishers whose messages are counted: none is repeated because a busy server was slow to answer. */
+export const UNHURRIED = { timeoutMs: 30_000, giveUpMs: 60_000 }
+
 export function js<T = unknown>(connection: Connection, operation: string, body?: unknown): Promise<T> {
   return api<T>(wireOf(connection), operation, body)
 }
@@ -38,7 +41,7 @@ export function createDurable(
       durable_name: durable,
       ack_policy: 'explicit',
       max_ack_pending: 2_000,
-      ack_wait: 5_000_000_000,
+      ack_wait: 30_000_000_000,
       ...config,
     },
   })
