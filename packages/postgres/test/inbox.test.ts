@@ -26,9 +26,9 @@ const userOf = (n: number): string => `00000000-0000-4000-8000-${String(n).padSt
 const userId = userOf(7)
 const tenant = 'acme'
 
-// A million notifications of 1,000 people over the last four months; every third read, every tenth archived, and of the
+// A million notifications of 1,000 people over the last 120 days; every third read, every tenth archived, and of the
 // rest one in twenty put off and one in thirty removed.
-await superuser.query({ text: `SELECT ensure_partitions(1, now() - interval '4 months')` })
+await superuser.query({ text: `SELECT ensure_partitions(1, now() - interval '120 days')` })
 // indexes are built at the end: a row at a time they take most of the time of this file
 const { rows: indexes } = await superuser.query<{ name: string; made: string }>({
   text: `SELECT indexname AS name, replace(indexdef, ' ON ONLY ', ' ON ') AS made FROM pg_indexes

@@ -19,7 +19,13 @@ export interface TestDatabases extends TestServer {
 /** A PostgreSQL of its own for one test file, without a schema. Deadlocks are found soon. */
 export async function startPostgres(t: Test): Promise<TestServer> {
   // a commit that isn't flushed leaves VACUUM nothing to mark as visible to all
-  const settings = { max_wal_size: '4GB', deadlock_timeout: '100ms', synchronous_commit: 'on' }
+  // nor does one that autovacuum, reading somewhere else, could not see yet; and what it uses can't be dropped
+  const settings = {
+    max_wal_size: '4GB',
+    deadlock_timeout: '100ms',
+    synchronous_commit: 'on',
+    autovacuum: 'off',
+  }
   const { url } = await usePostgres(t, { settings })
   await using database = openDatabase({ url })
   await database.query({ text: 'CREATE ROLE mesh_owner LOGIN CREATEROLE' })

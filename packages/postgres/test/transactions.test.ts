@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { eventually } from '@carillon/testkit'
 import t from 'tap'
 import {
   claimEventKeys,
@@ -177,7 +178,7 @@ t.test('a lost connection is reported, is transient, and the next call works', a
     .catch((error: unknown) => error)
   t.ok(isTransient(killed), String(killed))
   t.equal(await database.health(), undefined)
-  t.ok(errors.length > 0)
+  await eventually(() => errors.length > 0)
 })
 
 t.test(
