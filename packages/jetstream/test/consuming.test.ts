@@ -10,7 +10,16 @@ import {
   readSubject,
   retryAfter,
 } from '../src/index.js'
-import { connectTo, createDurable, createStream, eventually, js, startNats, UNHURRIED } from './support.js'
+import {
+  connectTo,
+  createDurable,
+  createStream,
+  eventually,
+  js,
+  startNats,
+  UNHURRIED,
+  whenAllAcknowledged,
+} from './support.js'
 
 const nats = await startNats(t)
 const connection = await connectTo(t, nats.url)
@@ -54,6 +63,7 @@ t.test('hands every message over once, in batches, with its headers in any case'
       return allDone(batch)
     },
   )
+  await whenAllAcknowledged(connection, stream)
   await consumption.whenCaughtUp()
   t.same(
     seen.map(Number).sort((a, b) => a - b),
@@ -83,6 +93,7 @@ t.test('a message given back comes again after its time and not before', async (
       return message.text() === '1' && message.deliveries === 1 ? retryAfter(300) : DONE
     }),
   )
+  await whenAllAcknowledged(connection, stream)
   await consumption.whenCaughtUp()
   const [first, second] = times.filter(({ body }) => body === '1')
   t.equal(times.length, 4, 'the others came once')
@@ -100,6 +111,7 @@ t.test('a dead message becomes a dead letter that tells its story and comes no m
     (batch) => batch.map((message) => (message.text() === '1' ? dead('No such\r\nuser.') : DONE)),
     { onDead: (message, reason) => buried.push(`${message.sequence} ${reason}`) },
   )
+  await whenAllAcknowledged(connection, stream)
   await consumption.whenCaughtUp()
   const tenant = subject.split('.')[2]
   const [letter, ...more] = await readSubject(connection, {
@@ -144,6 +156,7 @@ t.test('one poison message is isolated and buried while those behind it go on', 
   await eventually(() => handled.size === 199)
   await publish(stream, subject, 200, 100)
   await eventually(() => handled.size === 299)
+  await whenAllAcknowledged(connection, stream)
   await consumption.whenCaughtUp()
   const letters = await readSubject(connection, {
     stream: 'DEAD_LETTERS',
@@ -176,6 +189,7 @@ t.test(
     )
     await eventually(() => failures >= 3)
     broken = false
+    await whenAllAcknowledged(connection, stream)
     await consumption.whenCaughtUp()
     t.same(new Set(deliveries), new Set([1]), 'held, not given back')
     t.equal(deliveries.length, 50)
@@ -196,6 +210,7 @@ t.test('a handler that is slower than the ack wait keeps its messages and those 
       return allDone(batch)
     },
   )
+  await whenAllAcknowledged(connection, stream)
   await consumption.whenCaughtUp()
   t.same(deliveries, [1, 1, 1, 1, 1, 1])
   await consumption.drain()
@@ -226,6 +241,7 @@ t.test('back-pressure: a stuck handler leaves the rest in the stream', async (t)
   t.equal(info.num_pending, 970)
   await eventually(() => consumption.stats().longestRunningMs > 50)
   release()
+  await whenAllAcknowledged(connection, stream)
   await consumption.whenCaughtUp()
   await consumption.drain()
 })
@@ -241,6 +257,7 @@ t.test('never asks for more than the durable allows unacknowledged', async (t) =
       return allDone(batch)
     },
   )
+  await whenAllAcknowledged(connection, stream)
   await consumption.whenCaughtUp()
   t.ok(most <= 7)
   t.ok(consumption.stats().requested <= 7)
@@ -267,6 +284,7 @@ t.test('drain finishes what runs, gives back the rest at once and loses nothing'
     return allDone(batch)
   })
   const startedAt = Date.now()
+  await whenAllAcknowledged(connection, stream)
   await two.whenCaughtUp()
   t.ok(Date.now() - startedAt < 25_000, 'without waiting for the ack wait of 30 s')
   t.equal(new Set([...first, ...second]).size, 300)

@@ -5,7 +5,16 @@ import { useFolder, useNodeProcess } from '@carillon/testkit'
 import t from 'tap'
 import { wireOf } from '../src/connection.js'
 import { consume, createPublisher, dead, moveAdvisories, readSubject, streamState } from '../src/index.js'
-import { connectTo, createDurable, createStream, eventually, js, startNats, UNHURRIED } from './support.js'
+import {
+  connectTo,
+  createDurable,
+  createStream,
+  eventually,
+  js,
+  startNats,
+  UNHURRIED,
+  whenAllAcknowledged,
+} from './support.js'
 
 const nats = await startNats(t)
 const connection = await connectTo(t, nats.url)
@@ -124,7 +133,7 @@ t.test(
       { stream: 'BURIED', durable: 'worker', batch: 1, concurrency: 1 },
       () => [dead('not valid')],
     )
-    await worker.whenCaughtUp()
+    await whenAllAcknowledged(connection, 'BURIED')
     await worker.drain()
     await publisher.publish('BURIED', { subject: 'rcp.push.delivered.acme', body: 'by hand' })
     const { nats: raw } = wireOf(connection)

@@ -32,7 +32,6 @@ function collect(connection: Connection): {
   seen: Set<string>
   longestStallMs(): number
   drain(): Promise<void>
-  whenCaughtUp(): Promise<void>
 } {
   const seen = new Set<string>()
   let lastAt = Date.now()
@@ -51,7 +50,6 @@ function collect(connection: Connection): {
     seen,
     longestStallMs: () => longest,
     drain: () => consumption.drain(),
-    whenCaughtUp: () => consumption.whenCaughtUp(),
   }
 }
 

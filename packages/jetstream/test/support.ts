@@ -47,4 +47,16 @@ export function createDurable(
   })
 }
 
+/**
+ * What was stored a moment ago may be missing in a durable's count of what waits, so `whenCaughtUp` may come too soon
+ * after a publish. Resolves once `worker` has acknowledged all that the stream holds now.
+ */
+export async function whenAllAcknowledged(connection: Connection, stream: string): Promise<void> {
+  const { state } = await js<{ state: { last_seq: number } }>(connection, `STREAM.INFO.${stream}`)
+  await eventually(async () => {
+    const info = await js<{ ack_floor: { stream_seq: number } }>(connection, `CONSUMER.INFO.${stream}.worker`)
+    return info.ack_floor.stream_seq >= state.last_seq
+  })
+}
+
 export { eventually }
