@@ -174,10 +174,10 @@ t.test('expressions', async (t) => {
   t.test('that go through lists end soon, however long the lists are', async (t) => {
     const nested = 'data.l.exists(x, data.l.exists(y, x + y < 0.0))'
     const list = (length: number) => ({ l: Array.from({ length }, (_, index) => index + 0.5) })
-    const begun = performance.now()
+    const begun = process.cpuUsage()
     t.match(judge(nested, list(100_000)), /^no: data holds more than 2000 values/)
     t.equal(judge(nested, list(1_500)), false)
-    t.ok(performance.now() - begun < 5_000)
+    t.ok(process.cpuUsage(begun).user < 5_000_000)
     t.equal(judge('data.l[0] == 0.5', list(100_000)), true, 'other expressions may see any amount')
     t.match(judge('data.l.exists(x, x == 1.0)', { deep: { er: list(2_000) }, l: [] }), /^no: data holds/)
   })

@@ -159,9 +159,9 @@ t.test('a partial speaks the locale of its reader', async (t) => {
 
 t.test('limits count for a text with all its partials', async (t) => {
   const limited = (source: string, sources: Record<string, string>, data: unknown = {}) => {
-    const begun = performance.now()
+    const begun = process.cpuUsage()
     t.throws(() => render(source, partialsOf(sources), scopeOf(data)), { code: 'LIMIT' })
-    t.ok(performance.now() - begun < 5_000)
+    t.ok(process.cpuUsage(begun).user < 5_000_000)
   }
   const bomb = (name: string) => `{% for i in (1..999) %}{% render '${name}' %}{% endfor %}`
   limited(bomb('a'), { a: bomb('b'), b: bomb('c'), c: 'x' })

@@ -152,9 +152,9 @@ t.test('what can be kept and shown', async (t) => {
 
 t.test('limits hold against hostile data and templates', async (t) => {
   const within = (ms: number, run: () => unknown, code: string) => {
-    const begun = performance.now()
+    const begun = process.cpuUsage()
     t.throws(run, { name: 'RenderError', code })
-    t.ok(performance.now() - begun < ms, `within ${ms} ms`)
+    t.ok(process.cpuUsage(begun).user < ms * 1_000, `within ${ms} ms`)
   }
   const loop = `${'{% for a in (1..9999) %}'.repeat(3)}x${'{% endfor %}'.repeat(3)}`
   t.test('of time', async () => within(5_000, () => render(loop), 'LIMIT'))
