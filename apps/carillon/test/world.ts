@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { dispatcherDurable } from '@carillon/contracts'
+import { DELIVERY_CHANNELS, deliveryDurable, dispatcherDurable, jobStream, LANES } from '@carillon/contracts'
 import {
   applyTopology,
   backlogOf,
@@ -8,6 +8,7 @@ import {
   openConnection,
   type Publisher,
   readSubject,
+  streamState,
 } from '@carillon/jetstream'
 import {
   createApiKey,
@@ -176,31 +177,67 @@ async function introduce(carillon: CarillonClient, simulators: Simulators): Prom
   }
 }
 
-/** Resolves once nothing is on its way any more: no event unhandled, no receipt unread, no delivery open. */
-export async function quiet(world: Pick<World, 'connection' | 'rows'>, timeoutMs = 60_000): Promise<void> {
-  const durables = [
-    ...(['high', 'normal', 'bulk'] as const).map((lane) => ({
-      stream: 'EVENTS',
-      durable: dispatcherDurable(lane),
-    })),
-    { stream: 'RECEIPTS', durable: 'history' },
-    { stream: 'AUDIT', durable: 'audit' },
-  ]
+/** Streams that are handled when their last message is acknowledged by one of these. */
+const HANDLED = {
+  events: { stream: 'EVENTS', durables: LANES.map(dispatcherDurable) },
+  receipts: { stream: 'RECEIPTS', durables: ['history'] },
+  audit: { stream: 'AUDIT', durables: ['audit'] },
+}
+
+/**
+ * Resolves once nothing is on its way any more: no event unhandled, no delivery open, no job that may still have an end
+ * to tell, no receipt and no fact unread. Looks in this order, in which each makes the next.
+ */
+export async function quiet(world: Pick<World, 'connection' | 'rows'>, timeoutMs = 180_000): Promise<void> {
+  const { connection } = world
   await eventually(
     async () => {
-      for (const durable of durables) {
-        const { waiting, inFlight } = await backlogOf(world.connection, durable)
-        if (waiting + inFlight > 0)
-          throw new Error(`${durable.durable}: ${waiting} waiting, ${inFlight} in flight`)
-      }
+      await eventsHandled(connection)
       const open = await world.rows<{ status: string; count: number }>(
         `SELECT status, count(*)::int AS count FROM deliveries WHERE status IN ('queued', 'sending', 'retrying') GROUP BY 1`,
       )
       if (open.length > 0) throw new Error(`deliveries open: ${JSON.stringify(open)}`)
+      for (const channel of DELIVERY_CHANNELS) {
+        for (const lane of LANES)
+          await nothingLeft(connection, {
+            stream: jobStream(channel),
+            durable: deliveryDurable(channel, lane),
+          })
+      }
+      await allHandled(connection, HANDLED.receipts)
+      await allHandled(connection, HANDLED.audit)
       return true
     },
     { timeoutMs, everyMs: 100 },
   )
+}
+
+/** @throws Error while events wait or are in flight */
+export function eventsHandled(connection: Connection): Promise<void> {
+  return allHandled(connection, HANDLED.events)
+}
+
+/** @throws Error while messages wait or are in flight, one that was stored a moment ago and is not counted yet too */
+async function allHandled(
+  connection: Connection,
+  { stream, durables }: { stream: string; durables: readonly string[] },
+): Promise<void> {
+  const { lastSequence } = await streamState(connection, stream)
+  let acknowledgedTo = 0
+  for (const durable of durables)
+    acknowledgedTo = Math.max(acknowledgedTo, await nothingLeft(connection, { stream, durable }))
+  if (acknowledgedTo < lastSequence)
+    throw new Error(`${stream}: acknowledged to ${acknowledgedTo} of ${lastSequence}`)
+}
+
+/** Gives up to where all is acknowledged. */
+async function nothingLeft(
+  connection: Connection,
+  durable: { stream: string; durable: string },
+): Promise<number> {
+  const { waiting, inFlight, acknowledgedTo } = await backlogOf(connection, durable)
+  if (waiting + inFlight > 0) throw new Error(`${durable.durable}: ${waiting} waiting, ${inFlight} in flight`)
+  return acknowledgedTo
 }
 
 /** Every page of a person's inbox, newest first. */
