@@ -54,7 +54,7 @@ t.test('a draft is judged on what has happened and on what happens, beside what 
   )
   await carillon.publish({ id: 'other', type: 'test.other.v1', data: {} })
   const counted = () => world.rows<{ runs: number }>('SELECT count(*)::int AS runs FROM runs')
-  await eventually(async () => (await counted())[0]?.runs === 2 * EVENTS, { timeoutMs: 60_000 })
+  await eventually(async () => (await counted())[0]?.runs === 2 * EVENTS, { timeoutMs: 120_000 })
 
   await t.test('the published side is what the mesh has really decided', async (t) => {
     const { code, stdout, stderr } = await backtest('--since', '1h', '--json')
@@ -109,7 +109,7 @@ steps:
           ? rows
           : undefined
       },
-      { timeoutMs: 40_000 },
+      { timeoutMs: 120_000 },
     )
     const args = ['workflow', 'backtest', 'busy.yaml', '--since', '1h', '--json']
     const { stdout } = await runCli(t, args, { cwd: folder, env })

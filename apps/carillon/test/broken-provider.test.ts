@@ -39,7 +39,7 @@ t.test('a broken provider is tried again with reasons until it is healed', async
       const delivery = await deliveryTo('fcm')
       return delivery?.status === 'sent' && delivery
     },
-    { timeoutMs: 30_000 },
+    { timeoutMs: 90_000 },
   )
   t.ok(sent.attempts > retrying.attempts, `sent by attempt ${sent.attempts}`)
   t.equal(rungOn(mesh, 'fcm'), 1, 'it rings once')

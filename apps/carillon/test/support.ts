@@ -11,7 +11,7 @@ export const PROJECT = fileURLToPath(new URL('../../../../', import.meta.url))
 const CLI = join(PROJECT, 'apps/carillon/bin/carillon.mjs')
 
 /** Longest until a mesh is up on a machine that does much else. */
-const UP_WITHIN_MS = 60_000
+const UP_WITHIN_MS = 120_000
 
 export interface CliOptions {
   /** CARILLON_DIR of the call. */

@@ -1,4 +1,4 @@
-import { cp, readFile, writeFile } from 'node:fs/promises'
+import { cp, readFile, rename, writeFile } from 'node:fs/promises'
 import { createServer, type Server } from 'node:net'
 import { join } from 'node:path'
 import { eventually, useFolder } from '@carillon/testkit'
@@ -6,8 +6,12 @@ import t, { type Test } from 'tap'
 import { BELLS } from '../src/ring/bells.js'
 import { addressesOf, answering, edgeOf, inboxOf, PROJECT, runCli, startCli, startUp } from './support.js'
 
-/** A second start has to be done, bells and all, within this; on a machine that is busy, within what the first took. */
+/**
+ * A second start has to be done, bells and all, within this; on a machine that is busy, within some times what the first
+ * took.
+ */
 const SECOND_START_S = 8
+const BUSY = 5
 
 t.test('one ring rings every bell, and the next start finds its data again', async (t) => {
   await occupyDefaultPorts(t)
@@ -18,7 +22,7 @@ t.test('one ring rings every bell, and the next start finds its data again', asy
   const second = await runCli(t, ['up', '--once'], { directory })
   t.equal(second.code, 0, second.stderr)
   t.same(bellsOf(second.stdout), BELLS)
-  const most = Math.max(SECOND_START_S, first.seconds)
+  const most = Math.max(SECOND_START_S, BUSY * first.seconds)
   t.ok(second.seconds <= most, `the second start took ${second.seconds.toFixed(1)} s`)
   t.comment(`first ${first.seconds.toFixed(1)} s, second ${second.seconds.toFixed(1)} s`)
 
@@ -100,6 +104,12 @@ t.test('a saved workflow reads differently at the next ring', async (t) => {
   await cp(join(PROJECT, 'workflows'), join(cwd, 'workflows'), { recursive: true })
   const file = join(cwd, 'workflows', 'hello.yaml')
   const original = await readFile(file, 'utf8')
+  // whole at once, as a half of it could be read otherwise
+  const save = async (text: string) => {
+    const draft = join(cwd, 'hello.draft')
+    await writeFile(draft, text)
+    await rename(draft, file)
+  }
   const mesh = await startUp(t, { cwd })
   const { carillon } = await edgeOf(directory)
   const ring = () => carillon.trigger('hello', { to: 'ada', data: { userId: 'ada', name: 'Ada' } })
@@ -107,17 +117,17 @@ t.test('a saved workflow reads differently at the next ring', async (t) => {
 
   await ring()
   await eventually(async () => (await titles())[0] === 'Hello Ada')
-  await writeFile(file, original.replace('"Hello ', '"Good morning '))
+  await save(original.replace('"Hello ', '"Good morning '))
   await mesh.says(/✓ hello\.yaml is version 2 now/)
   await ring()
   await eventually(async () => (await titles())[0] === 'Good morning Ada')
 
-  await writeFile(file, original.replace('- inbox', '- pigeon'))
+  await save(original.replace('- inbox', '- pigeon'))
   t.match(await mesh.says(/✗ hello\.yaml: .+/), /pigeon|steps/, 'a broken one is refused, saying where')
   await ring()
   await eventually(async () => (await titles()).length === 3)
   t.equal((await titles())[0], 'Good morning Ada', 'and the last good one goes on')
-  await writeFile(file, original)
+  await save(original)
   await mesh.says(/✓ hello\.yaml is version 3 now/)
 
   await t.test('kill -9 takes the engines along, and the next start works', async (t) => {

@@ -8,7 +8,7 @@ import type { Arrived, SimulatorsQuestion } from './push-simulators.js'
 
 const CODE_EVERY_MS = 50
 /** How long the last codes may still take. */
-const LAST_CODES_MS = 10_000
+const LAST_CODES_MS = 60_000
 
 /** Milliseconds from publishing each event, ascending. */
 export interface Codes {

@@ -21,6 +21,8 @@ export interface ChaosArguments {
   minutes?: number
   seed?: number
   json?: string
+  /** Events that are published meanwhile; 100 unless told. */
+  perSecond?: number
 }
 
 /** One fault that came and went; moments in milliseconds of this process' clock. */
@@ -50,6 +52,7 @@ const PAUSE_MS = 2_000
 export async function chaos(args: ChaosArguments): Promise<number> {
   const seed = args.seed ?? Math.floor(Math.random() * 2 ** 31)
   const minutes = args.minutes ?? MINUTES
+  const perSecond = args.perSecond ?? PER_SECOND
   const out = process.stdout
   out.write(`  seed ${seed}, ${minutes} min\n`)
   const folder = await mkdtemp(join(tmpdir(), 'carillon-chaos-'))
@@ -59,7 +62,7 @@ export async function chaos(args: ChaosArguments): Promise<number> {
       roles: ROLES,
       arrange: arrangePeople,
     })
-    const { faults, invariants, readers } = await play(stage, { seed, minutes })
+    const { faults, invariants, readers } = await play(stage, { seed, minutes, perSecond })
     for (const fault of faults) out.write(`  ${wordsOf(fault)}\n`)
     tellReading(readers, out)
     tellInvariants(invariants, out)
@@ -77,7 +80,7 @@ export async function chaos(args: ChaosArguments): Promise<number> {
 
 async function play(
   stage: Stage<People>,
-  { seed, minutes }: { seed: number; minutes: number },
+  { seed, minutes, perSecond }: { seed: number; minutes: number; perSecond: number },
 ): Promise<{ faults: Struck[]; invariants: Invariant[]; readers: Reading }> {
   const addresses = (role: string) => () => urlsOf(stage.roles, role)
   await using front = await openFront(addresses('realtime'))
@@ -94,7 +97,7 @@ async function play(
   })
   try {
     const { tenant, publisher } = stage
-    const load = startLoad(publisher, { tenant, perSecond: PER_SECOND, users })
+    const load = startLoad(publisher, { tenant, perSecond, users })
     const strikes = await strikeAll(listFaults({ ...stage, front }), { seed, minutes })
     await load.stop()
     await audience.calm()

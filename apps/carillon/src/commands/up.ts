@@ -13,7 +13,7 @@ export interface UpArguments {
 }
 
 /** Longest a single ring may take until the last bell. */
-const ONCE_TIMEOUT_MS = 30_000
+const ONCE_TIMEOUT_MS = 60_000
 
 /** `carillon up`: the whole mesh on this machine. Resolves with the exit code after it was stopped. */
 export async function up(
