@@ -6,7 +6,7 @@ import { type RunningMesh, startMesh } from '../src/mesh/up.js'
 import { PROJECT } from './support.js'
 
 const SCREENSHOT = join(PROJECT, 'docs/images/react-app.png')
-const PATIENT = { timeoutMs: 20_000 }
+const PATIENT = { timeoutMs: 60_000 }
 
 t.test("an application's page against the mesh", async (t) => {
   const browser = await useChromium(t)
@@ -78,8 +78,10 @@ async function ringsAndReads(t: Test, { browser, mesh }: Parts): Promise<void> {
   await first.getByRole('button', { name: 'Notifications', exact: true }).waitFor()
   await second.reload()
   await second.locator('main article').waitFor()
-  t.equal(await second.locator('main article[data-unread]').count(), 0, 'the server knows it, too')
-  t.ok((await inboxOf(mesh))[0]?.seenAt, 'what was on the screen was seen')
+  await eventually(async () => (await second.locator('main article[data-unread]').count()) === 0, PATIENT)
+  t.pass('the server knows it, too')
+  await eventually(async () => (await inboxOf(mesh))[0]?.seenAt, PATIENT)
+  t.pass('what was on the screen was seen')
 }
 
 async function talks(t: Test, { browser, mesh }: Parts): Promise<void> {
@@ -113,7 +115,8 @@ async function talks(t: Test, { browser, mesh }: Parts): Promise<void> {
 
   const late = await openApp(t, { context: await openContext(t, browser), mesh })
   await late.getByRole('log').getByText('Where are you?').waitFor()
-  t.equal(await late.locator('.said').count(), 2, 'who comes later reads what was said')
+  await eventually(async () => (await late.locator('.said').count()) === 2, PATIENT)
+  t.pass('who comes later reads what was said')
   await mira.close()
   await ada.locator('.member').getByText('Mira').waitFor({ state: 'detached', timeout: 60_000 })
 }
@@ -142,6 +145,7 @@ async function takePicture(page: Page, mesh: RunningMesh): Promise<void> {
 async function openContext(t: Test, browser: Browser): Promise<BrowserContext> {
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, locale: 'en-GB' })
   t.teardown(() => context.close())
+  context.setDefaultTimeout(60_000)
   return context
 }
 

@@ -9,9 +9,7 @@ type Wish = Parameters<typeof useClient>[2]
 const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, at) => from + at)
 const room = () => `room:talk-${randomUUID().slice(0, 8)}` as const
 const whenJoined = (...channels: Channel[]) =>
-  eventually(() => channels.every((channel) => channel.getSnapshot().state === 'joined'), {
-    timeoutMs: 20_000,
-  })
+  eventually(() => channels.every((channel) => channel.getSnapshot().state === 'joined'))
 const MEMBER = ['subscribe', 'publish']
 
 t.test('channels of the client', async (t) => {
@@ -114,13 +112,13 @@ async function cutRoom(t: Test, mesh: RunningMesh): Promise<void> {
     await mesh.carillon.publishTo(name, { n })
     if (n % 10 === 5) network.cut()
   }
-  await eventually(() => heard.length >= 60, { timeoutMs: 30_000 })
+  await eventually(() => heard.length >= 60, { timeoutMs: 90_000 })
   t.same(heard, range(1, 60), 'each message once, in order')
   await whenJoined(channel)
   t.ok(channel.getSnapshot().recovered)
 
   network.down()
-  await eventually(() => client.state === 'offline', { timeoutMs: 20_000 })
+  await eventually(() => client.state === 'offline')
   await t.rejects(channel.publish({ n: 0 }), { code: 'OFFLINE' })
   for (let from = 1; from <= 300; from += 100) {
     await mesh.carillon.publishAllTo(range(from, from + 99).map((n) => ({ channel: name, data: { n } })))
@@ -179,9 +177,9 @@ async function refusedOverSse(t: Test, mesh: RunningMesh): Promise<void> {
   t.pass('one that is refused leaves the others alone')
 
   channels = {}
-  await eventually(() => allowed.getSnapshot().state === 'refused', { timeoutMs: 30_000 })
+  await eventually(() => allowed.getSnapshot().state === 'refused', { timeoutMs: 60_000 })
   await ring('two')
-  await eventually(() => arrived.length === 2, { timeoutMs: 30_000 })
+  await eventually(() => arrived.length === 2, { timeoutMs: 60_000 })
   t.pass('also one that a later token no longer lets into')
   const many = Array.from({ length: 7 }, () => client.channel(room()))
   t.match(many[6]?.getSnapshot().state, 'refused')

@@ -2,11 +2,13 @@ import { createHmac, randomUUID } from 'node:crypto'
 import { connect, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { type Carillon, type CarillonOptions, createCarillon } from '@carillon/client'
+import { openConnection } from '@carillon/jetstream'
 import { eventually, type TestScope, useFolder } from '@carillon/testkit'
 import { EventSource } from 'eventsource'
 import { WebSocket } from 'ws'
 import { type RunningMesh, startMesh } from '../src/mesh/up.js'
 import { PROJECT } from './support.js'
+import { eventsHandled } from './world.js'
 
 /** A whole mesh in a folder of the test. */
 export async function useMesh(t: TestScope, env: Record<string, string> = {}): Promise<RunningMesh> {
@@ -161,8 +163,15 @@ export async function useNetwork(t: TestScope, mesh: RunningMesh): Promise<Netwo
 
 /** Waits until a client is connected and shows its inbox. */
 export async function whenReady(client: Carillon): Promise<void> {
-  await eventually(() => client.state === 'connected' && client.inbox.getSnapshot().status === 'ready', {
-    timeoutMs: 20_000,
+  await eventually(() => client.state === 'connected' && client.inbox.getSnapshot().status === 'ready')
+}
+
+/** Resolves once every event that was published is handled, and all who listen have been told of it. */
+export async function whenHandled(mesh: RunningMesh): Promise<void> {
+  await using connection = await openConnection({ servers: mesh.engines.natsUrl, name: 'test' })
+  await eventually(async () => {
+    await eventsHandled(connection)
+    return true
   })
 }
 

@@ -79,23 +79,27 @@ export function framesOf(messages: readonly ChannelMessage[], type: string): Jso
   return messages.map(({ data }) => data as Json).filter((frame) => frame.type === type)
 }
 
+const placeOf = (step: number) => ({ lat: 48.2 + step / 10_000, lon: 16.37, speed: 14 })
+
+/** Sends a driver's position of now, so many steps to the north; gives its latitude. */
+export async function moveTo(driver: Call, step: number): Promise<number> {
+  const place = placeOf(step)
+  await driver('PUT', '/drivers/mira/location', { ...place, at: new Date().toISOString() })
+  return place.lat
+}
+
 /** Sends a driver's positions, five a second, to the north; gives the latitudes in their order. */
 export async function drive(driver: Call, seconds: number): Promise<number[]> {
-  const lats: number[] = []
-  const sending: Promise<unknown>[] = []
+  const sending: Promise<number>[] = []
   await new Promise<void>((resolve) => {
     const timer = setInterval(() => {
-      const lat = 48.2 + lats.length / 10_000
-      lats.push(lat)
-      const at = new Date().toISOString()
-      sending.push(driver('PUT', '/drivers/mira/location', { lat, lon: 16.37, speed: 14, at }))
-      if (lats.length < seconds * 5) return
+      sending.push(moveTo(driver, sending.length))
+      if (sending.length < seconds * 5) return
       clearInterval(timer)
       resolve()
     }, 200)
   })
-  await Promise.all(sending)
-  return lats
+  return Promise.all(sending)
 }
 
 /** What became of the runs that a message began. */
