@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { DELIVERY_CHANNELS, deliveryDurable, dispatcherDurable, jobStream, LANES } from '@carillon/contracts'
 import {
   applyTopology,
@@ -21,7 +22,6 @@ import {
 import { type CarillonClient, connectHttp } from '@carillon/sdk'
 import { type Simulators, startSimulators } from '@carillon/simulators'
 import {
-  eventually,
   type NodeProcess,
   type TestScope,
   useNats,
@@ -184,32 +184,47 @@ const HANDLED = {
   audit: { stream: 'AUDIT', durables: ['audit'] },
 }
 
+/** So long it may take to go on, and so many times that to come to an end: a busy machine is slow, not stuck. */
+const STUCK_AFTER_MS = 120_000
+const LONGEST = 5
+
+type Looking = Pick<World, 'connection' | 'rows'>
+
+/** Resolves once nothing is on its way any more. @throws Error with what is left once nothing changes */
+export async function quiet(world: Looking): Promise<void> {
+  const endsAt = performance.now() + LONGEST * STUCK_AFTER_MS
+  let changedAt = performance.now()
+  let before = ''
+  for (;;) {
+    const left = await nothingLeft(world).then(
+      () => undefined,
+      (error: unknown) => String(error),
+    )
+    if (left === undefined) return
+    const now = performance.now()
+    if (left !== before) changedAt = now
+    before = left
+    if (now > endsAt || now - changedAt > STUCK_AFTER_MS) throw new Error(`It does not become quiet: ${left}`)
+    await sleep(100)
+  }
+}
+
 /**
- * Resolves once nothing is on its way any more: no event unhandled, no delivery open, no job that may still have an end
- * to tell, no receipt and no fact unread. Looks in this order, in which each makes the next.
+ * No event unhandled, no delivery open, no job that may still have an end to tell, no receipt and no fact unread: looks
+ * in this order, in which each makes the next.
  */
-export async function quiet(world: Pick<World, 'connection' | 'rows'>, timeoutMs = 180_000): Promise<void> {
-  const { connection } = world
-  await eventually(
-    async () => {
-      await eventsHandled(connection)
-      const open = await world.rows<{ status: string; count: number }>(
-        `SELECT status, count(*)::int AS count FROM deliveries WHERE status IN ('queued', 'sending', 'retrying') GROUP BY 1`,
-      )
-      if (open.length > 0) throw new Error(`deliveries open: ${JSON.stringify(open)}`)
-      for (const channel of DELIVERY_CHANNELS) {
-        for (const lane of LANES)
-          await nothingLeft(connection, {
-            stream: jobStream(channel),
-            durable: deliveryDurable(channel, lane),
-          })
-      }
-      await allHandled(connection, HANDLED.receipts)
-      await allHandled(connection, HANDLED.audit)
-      return true
-    },
-    { timeoutMs, everyMs: 100 },
+async function nothingLeft({ connection, rows }: Looking): Promise<void> {
+  await eventsHandled(connection)
+  const open = await rows<{ status: string; count: number }>(
+    `SELECT status, count(*)::int AS count FROM deliveries WHERE status IN ('queued', 'sending', 'retrying') GROUP BY 1`,
   )
+  if (open.length > 0) throw new Error(`deliveries open: ${JSON.stringify(open)}`)
+  for (const channel of DELIVERY_CHANNELS) {
+    for (const lane of LANES)
+      await acknowledged(connection, { stream: jobStream(channel), durable: deliveryDurable(channel, lane) })
+  }
+  await allHandled(connection, HANDLED.receipts)
+  await allHandled(connection, HANDLED.audit)
 }
 
 /** @throws Error while events wait or are in flight */
@@ -225,13 +240,13 @@ async function allHandled(
   const { lastSequence } = await streamState(connection, stream)
   let acknowledgedTo = 0
   for (const durable of durables)
-    acknowledgedTo = Math.max(acknowledgedTo, await nothingLeft(connection, { stream, durable }))
+    acknowledgedTo = Math.max(acknowledgedTo, await acknowledged(connection, { stream, durable }))
   if (acknowledgedTo < lastSequence)
     throw new Error(`${stream}: acknowledged to ${acknowledgedTo} of ${lastSequence}`)
 }
 
 /** Gives up to where all is acknowledged. */
-async function nothingLeft(
+async function acknowledged(
   connection: Connection,
   durable: { stream: string; durable: string },
 ): Promise<number> {
