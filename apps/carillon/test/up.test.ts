@@ -1,4 +1,4 @@
-import { cp, readFile, rename, writeFile } from 'node:fs/promises'
+import { cp, readFile, writeFile } from 'node:fs/promises'
 import { createServer, type Server } from 'node:net'
 import { join } from 'node:path'
 import { eventually, useFolder } from '@carillon/testkit'
@@ -104,12 +104,7 @@ t.test('a saved workflow reads differently at the next ring', async (t) => {
   await cp(join(PROJECT, 'workflows'), join(cwd, 'workflows'), { recursive: true })
   const file = join(cwd, 'workflows', 'hello.yaml')
   const original = await readFile(file, 'utf8')
-  // whole at once, as a half of it could be read otherwise
-  const save = async (text: string) => {
-    const draft = join(cwd, 'hello.draft')
-    await writeFile(draft, text)
-    await rename(draft, file)
-  }
+  const save = (text: string) => writeFile(file, text)
   const mesh = await startUp(t, { cwd })
   const { carillon } = await edgeOf(directory)
   const ring = () => carillon.trigger('hello', { to: 'ada', data: { userId: 'ada', name: 'Ada' } })
@@ -123,7 +118,9 @@ t.test('a saved workflow reads differently at the next ring', async (t) => {
   await eventually(async () => (await titles())[0] === 'Good morning Ada')
 
   await save(original.replace('- inbox', '- pigeon'))
-  t.match(await mesh.says(/✗ hello\.yaml: .+/), /pigeon|steps/, 'a broken one is refused, saying where')
+  // it may be read while it is empty, and is refused for that first
+  await mesh.says(/✗ hello\.yaml: .*(pigeon|steps)/)
+  t.pass('a broken one is refused, saying where')
   await ring()
   await eventually(async () => (await titles()).length === 3)
   t.equal((await titles())[0], 'Good morning Ada', 'and the last good one goes on')
