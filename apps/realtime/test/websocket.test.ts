@@ -345,7 +345,9 @@ t.test(
     )
     t.ok(n - read.length < 200)
     const first = slow.said[0]?.connect as { subs: { user: { epoch: string; offset: number } } }
-    const again = await openRaw(t, node.url)
+    // a ping right behind all of it cuts nobody off there
+    const roomy = await useNode(t, nats.url, { maxQueuedBytes: 16 * 1_048_576 })
+    const again = await openRaw(t, roomy.url)
     const { epoch, offset } = first.subs.user
     const position = { recover: true, epoch, offset: read.at(-1)?.offset ?? offset }
     again.send({ id: 1, connect: { token, subs: { user: position } } })
