@@ -3,10 +3,12 @@ import { join } from 'node:path'
 import { launch } from './engine-process.js'
 import { EngineServer } from './engine-server.js'
 import { EngineFailed } from './errors.js'
+import { freePort } from './free-port.js'
 import { selfIdentity } from './identity.js'
 import { locateNats } from './locate.js'
 import type { LocateOptions } from './located.js'
 import { type ConfigValue, type NatsClusterOptions, renderNatsConfig } from './nats-config.js'
+import { onFreePort } from './on-free-port.js'
 
 export interface NatsOptions extends LocateOptions {
   /** Holds the store, the configuration and the log position; made if missing, found again by the next start. */
@@ -77,8 +79,10 @@ export async function startNats(options: NatsOptions): Promise<NatsServer> {
 
   onProgress?.({ engine: 'nats', step: 'start', detail: `nats-server ${found.version} (${found.origin})` })
   await mkdir(dataDir, { recursive: true, mode: 0o700 })
-  await configure(options.port ?? 0, 0)
-  const first = await start()
+  const first = await onFreePort(options.port ?? 0, async (port) => {
+    await configure(port, await freePort())
+    return start()
+  })
   const ports = await readPorts(portsDir, first.pid).catch(async (error: unknown) => {
     await first.stop()
     throw error

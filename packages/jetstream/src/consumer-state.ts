@@ -59,7 +59,10 @@ export async function consumerLimits(
   }
 }
 
-/** Polls until the durable has delivered everything and has everything acknowledged. */
+/**
+ * Polls until the durable has delivered everything and has everything acknowledged. The server counts what was stored a
+ * moment ago a little later: after a publish, compare the acknowledgement floor with the stream's last sequence instead.
+ */
 export async function whenCaughtUp(wire: Wire, durable: Durable, signal?: AbortSignal): Promise<void> {
   for (let waitMs = POLL_MIN_MS; ; waitMs = Math.min(POLL_MAX_MS, waitMs * 2)) {
     signal?.throwIfAborted()

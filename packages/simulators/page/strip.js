@@ -11,7 +11,8 @@ const KINDS = { fcm: 'Android', apns: 'iPhone', webpush: 'Desktop' }
 
 /**
  * The strips of deliveries under notifications: who was asked, how often, with what answer, when again. One that is
- * open is read again while anything of it is unsettled, and for a while after something happened. `nameOf(delivery)` says where a delivery goes, if known.
+ * open is read again while anything of it is unsettled, and for a while after something happened. `nameOf(delivery)` says
+ * where a delivery goes, if known.
  */
 export function createStrips(nameOf) {
   const strips = new Map()
