@@ -14,7 +14,7 @@ export interface PollOptions {
 }
 
 export interface PollDeps {
-  hub: Hub
+  hub: Pick<Hub, 'detach'>
   connections: Connections
   onClosed: () => void
 }
@@ -38,6 +38,8 @@ export class Poll implements Client, Subscriber, LatestSubscriber {
   /** What came while other channels were still joining. */
   #early: (() => void)[] | undefined = []
   #bytes = 0
+  /** Set when it has to go before it could begin. */
+  #leaving = false
   #answered = false
   #closed = false
   #resolve: (answer: string | undefined) => void = () => undefined
@@ -82,7 +84,7 @@ export class Poll implements Client, Subscriber, LatestSubscriber {
     const early = this.#early ?? []
     this.#early = undefined
     for (const run of early) run()
-    if (this.#full || this.#options.waitMs <= 0) this.#finish()
+    if (this.#full || this.#leaving || this.#options.waitMs <= 0) this.#finish()
     else this.#cancels.push(this.#deps.connections.wheel.after(this.#options.waitMs, () => this.#finish()))
   }
 
@@ -108,6 +110,7 @@ export class Poll implements Client, Subscriber, LatestSubscriber {
   }
 
   leave(): void {
+    this.#leaving = true
     this.#finish()
   }
 
