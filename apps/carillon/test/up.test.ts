@@ -1,4 +1,4 @@
-import { cp, readFile, writeFile } from 'node:fs/promises'
+import { cp, readFile, rename, writeFile } from 'node:fs/promises'
 import { createServer, type Server } from 'node:net'
 import { join } from 'node:path'
 import { eventually, useFolder } from '@carillon/testkit'
@@ -104,7 +104,11 @@ t.test('a saved workflow reads differently at the next ring', async (t) => {
   await cp(join(PROJECT, 'workflows'), join(cwd, 'workflows'), { recursive: true })
   const file = join(cwd, 'workflows', 'hello.yaml')
   const original = await readFile(file, 'utf8')
-  const save = (text: string) => writeFile(file, text)
+  // as editors do that put the new file in the place of the old one
+  const save = async (text: string) => {
+    await writeFile(`${file}.new`, text)
+    await rename(`${file}.new`, file)
+  }
   const mesh = await startUp(t, { cwd })
   const { carillon } = await edgeOf(directory)
   const ring = () => carillon.trigger('hello', { to: 'ada', data: { userId: 'ada', name: 'Ada' } })
@@ -117,8 +121,8 @@ t.test('a saved workflow reads differently at the next ring', async (t) => {
   await ring()
   await eventually(async () => (await titles())[0] === 'Good morning Ada')
 
-  await save(original.replace('- inbox', '- pigeon'))
-  // it may be read while it is empty, and is refused for that first
+  await writeFile(file, original.replace('- inbox', '- pigeon'))
+  // written in place it may be read while it is empty, and is refused for that first
   await mesh.says(/✗ hello\.yaml: .*(pigeon|steps)/)
   t.pass('a broken one is refused, saying where')
   await ring()

@@ -133,7 +133,7 @@ export async function startMesh(options: UpOptions): Promise<RunningMesh> {
     await introducePeopleOfDemo(carillon, introduceDevices)
     await files.pushAll()
   })
-  parts.defer(files.watch())
+  parts.defer(await files.watch())
   const owned = parts.move()
   return {
     url: publicUrl,

@@ -1,8 +1,8 @@
-import { watch } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { type CarillonClient, CarillonClientError } from '@carillon/sdk'
 import { messageOf } from '@carillon/service'
+import { watch } from 'chokidar'
 import { isWorkflowFile } from './workflow-names.js'
 import { createSourceReader, problemLine, type SourceProblem } from './workflow-source.js'
 
@@ -16,8 +16,11 @@ export interface WorkflowReports {
 export interface WorkflowFiles {
   /** Pushes every workflow file below the folder. */
   pushAll(): Promise<void>
-  /** From now on a file that is saved is pushed at once. Returns how to stop. */
-  watch(): () => void
+  /**
+   * Once it resolves, a file that is saved is pushed at once: written in place, or put in the place of the old one as
+   * many editors do, which `fs.watch` of Node 20 does not see below a folder. Resolves with how to stop.
+   */
+  watch(): Promise<() => Promise<void>>
 }
 
 /** An editor writes a file in several steps; they are one save. */
@@ -55,21 +58,27 @@ export function openWorkflowFiles(
     async pushAll() {
       for (const file of await workflowFiles(folder)) await push(file)
     },
-    watch() {
+    async watch() {
       const timers = new Map<string, NodeJS.Timeout>()
-      const watcher = watch(folder, { recursive: true }, (_event, name) => {
-        if (name === null || !isWorkflowFile(name)) return
-        clearTimeout(timers.get(name))
+      const saved = (file: string) => {
+        clearTimeout(timers.get(file))
         timers.set(
-          name,
+          file,
           setTimeout(() => {
-            timers.delete(name)
-            void push(join(folder, name))
+            timers.delete(file)
+            void push(file)
           }, SETTLE_MS),
         )
+      }
+      const watcher = watch(folder, {
+        ignoreInitial: true,
+        ignored: (path, stats) => stats?.isFile() === true && !isWorkflowFile(path),
       })
-      return () => {
-        watcher.close()
+      watcher.on('add', saved).on('change', saved)
+      watcher.on('error', (error) => options.reports.refused('.', messageOf(error)))
+      await new Promise<void>((resolve) => watcher.once('ready', () => resolve()))
+      return async () => {
+        await watcher.close()
         for (const timer of timers.values()) clearTimeout(timer)
       }
     },
