@@ -56,34 +56,66 @@ async function removeDrafts(cacheRoot: string, name: string): Promise<void> {
   await Promise.all(drafts.map((draft) => rm(join(cacheRoot, draft), { recursive: true, force: true })))
 }
 
-/**
- * Waits until the lock folder is ours. A lock whose holder is gone, or older than ten minutes, is broken. It saves
- * double work only: what it guards is safe without it.
- */
+/** Waits until the lock folder is ours. A lock whose holder is gone, or older than ten minutes, is broken. */
 async function lock(path: string): Promise<() => Promise<void>> {
   for (;;) {
-    try {
-      await mkdir(path)
+    if (await makeFolder(path)) {
       await writeFile(join(path, 'pid'), String(process.pid))
-      return () => rm(path, { recursive: true, force: true })
-    } catch (error) {
-      if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error
+      return () => remove(path)
     }
-    if (await isStale(path)) await rm(path, { recursive: true, force: true })
-    else await new Promise((resolve) => setTimeout(resolve, 100))
+    if (!((await isStale(path)) && (await breakLock(path))))
+      await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+}
+
+/** One at a time: who looked before another one broke the lock would take away the one that was made since. */
+async function breakLock(path: string): Promise<boolean> {
+  const turn = `${path}.breaking`
+  if (!(await makeFolder(turn))) {
+    // a turn takes milliseconds: whoever has had it for longer was killed in it
+    if (((await ageOf(turn)) ?? 0) > 5_000) await remove(turn)
+    return false
+  }
+  try {
+    const stale = await isStale(path)
+    if (stale) await remove(path)
+    return stale
+  } finally {
+    await remove(turn)
   }
 }
 
 async function isStale(path: string): Promise<boolean> {
+  const age = await ageOf(path)
+  if (age === undefined) return false
+  const pid = Number(await readFile(join(path, 'pid'), 'utf8').catch(() => ''))
+  if (pid > 0 && !isAlive(pid)) return true
+  return age > 600_000 || (pid === 0 && age > 5_000)
+}
+
+/** False when it is there already. */
+async function makeFolder(path: string): Promise<boolean> {
   try {
-    const age = Date.now() - (await stat(path)).mtimeMs
-    const pid = Number(await readFile(join(path, 'pid'), 'utf8').catch(() => ''))
-    if (pid > 0 && !isAlive(pid)) return true
-    return age > 600_000 || (pid === 0 && age > 5_000)
+    await mkdir(path)
+    return true
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return false
+    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false
     throw error
   }
+}
+
+/** In milliseconds; undefined when it is not there. */
+async function ageOf(path: string): Promise<number | undefined> {
+  try {
+    return Date.now() - (await stat(path)).mtimeMs
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+function remove(path: string): Promise<void> {
+  return rm(path, { recursive: true, force: true })
 }
 
 function isAlive(pid: number): boolean {
