@@ -88,16 +88,15 @@ t.test('the broker syncs before it acknowledges, on loopback, and settings merge
   const text = renderNatsConfig({
     serverName: 'one',
     dataDir: '/data',
-    port: 0,
+    port: 4333,
     monitorPort: 8222,
     syncInterval: 'always',
     maxStore: undefined,
     maxPayloadBytes: 2 ** 20,
     cluster: undefined,
-    portsDir: '/data/ports',
     extraConfig: { jetstream: { max_memory_store: '64MB' }, accounts: { A: {} } },
   })
-  t.match(text, /^listen: "127\.0\.0\.1:-1"$/m)
+  t.match(text, /^listen: "127\.0\.0\.1:4333"$/m)
   t.match(text, /^http: "127\.0\.0\.1:8222"$/m)
   t.match(text, /"sync_interval": "always"/)
   t.match(text, /"max_memory_store": "64MB"/)

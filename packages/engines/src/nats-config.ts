@@ -17,7 +17,6 @@ export interface NatsClusterOptions {
 export interface NatsSettings {
   readonly serverName: string
   readonly dataDir: string
-  /** 0 lets the server choose. */
   readonly port: number
   readonly monitorPort: number
   /** When stored messages reach the disk: `always` before each acknowledgement, or an interval such as `2m`. */
@@ -26,7 +25,6 @@ export interface NatsSettings {
   readonly maxStore: string | undefined
   readonly maxPayloadBytes: number
   readonly cluster: NatsClusterOptions | undefined
-  readonly portsDir: string
   /** Merged over everything above, objects key by key. */
   readonly extraConfig: Readonly<Record<string, ConfigValue>>
 }
@@ -38,7 +36,6 @@ export function renderNatsConfig(settings: NatsSettings): string {
     server_name: settings.serverName,
     listen: address(settings.port),
     http: address(settings.monitorPort),
-    ports_file_dir: settings.portsDir,
     max_payload: settings.maxPayloadBytes,
     jetstream: {
       store_dir: settings.dataDir,
@@ -55,7 +52,7 @@ export function renderNatsConfig(settings: NatsSettings): string {
 }
 
 function address(port: number): string {
-  return `127.0.0.1:${port === 0 ? -1 : port}`
+  return `127.0.0.1:${port}`
 }
 
 function merge(

@@ -1,8 +1,7 @@
-import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { launch } from './engine-process.js'
 import { EngineServer } from './engine-server.js'
-import { EngineFailed } from './errors.js'
 import { freePort } from './free-port.js'
 import { selfIdentity } from './identity.js'
 import { locateNats } from './locate.js'
@@ -43,18 +42,13 @@ export class NatsServer extends EngineServer {
 export async function startNats(options: NatsOptions): Promise<NatsServer> {
   const { dataDir, onProgress, onLine } = options
   const found = await locateNats(options)
-  const portsDir = join(dataDir, 'ports')
   const configFile = join(dataDir, 'nats-server.conf')
   const configure = async (port: number, monitorPort: number) => {
-    // What the server reports of an earlier run would be taken for this one's.
-    await rm(portsDir, { recursive: true, force: true })
-    await mkdir(portsDir, { recursive: true })
     const text = renderNatsConfig({
       serverName: options.serverName ?? 'carillon',
       dataDir,
       port,
       monitorPort,
-      portsDir,
       syncInterval: options.syncInterval ?? 'always',
       maxStore: options.maxStore,
       maxPayloadBytes: options.maxPayloadBytes ?? 2 ** 20,
@@ -79,37 +73,18 @@ export async function startNats(options: NatsOptions): Promise<NatsServer> {
 
   onProgress?.({ engine: 'nats', step: 'start', detail: `nats-server ${found.version} (${found.origin})` })
   await mkdir(dataDir, { recursive: true, mode: 0o700 })
-  const first = await onFreePort(options.port ?? 0, async (port) => {
-    await configure(port, await freePort())
-    return start()
-  })
-  const ports = await readPorts(portsDir, first.pid).catch(async (error: unknown) => {
-    await first.stop()
-    throw error
+  const { first, client, monitor } = await onFreePort(options.port ?? 0, async (client) => {
+    const monitor = await freePort()
+    await configure(client, monitor)
+    return { first: await start(), client, monitor }
   })
   return new NatsServer(
-    `http://127.0.0.1:${ports.monitor}`,
-    { engine: 'nats', url: `nats://127.0.0.1:${ports.client}`, port: ports.client, dataDir },
+    `http://127.0.0.1:${monitor}`,
+    { engine: 'nats', url: `nats://127.0.0.1:${client}`, port: client, dataDir },
     first,
     async () => {
-      await configure(ports.client, ports.monitor)
+      await configure(client, monitor)
       return start()
     },
   )
-}
-
-const PORTS_WITHIN_MS = 15_000
-
-/** The server says which ports it chose in a file, which it may finish just after it says that it is ready. */
-async function readPorts(folder: string, pid: number): Promise<{ client: number; monitor: number }> {
-  const file = join(folder, `nats-server_${pid}.ports`)
-  const giveUpAt = performance.now() + PORTS_WITHIN_MS
-  while (performance.now() < giveUpAt) {
-    const text = await readFile(file, 'utf8').catch(() => '')
-    const client = /"nats":\s*\[\s*"[a-z]+:\/\/[^"]*:(\d+)/.exec(text)?.[1]
-    const monitor = /"monitoring":\s*\[\s*"[a-z]+:\/\/[^"]*:(\d+)/.exec(text)?.[1]
-    if (client && monitor) return { client: Number(client), monitor: Number(monitor) }
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
-  throw new EngineFailed('nats', 'did not say on which ports it listens', [`expected ${file}`])
 }

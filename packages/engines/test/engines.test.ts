@@ -10,6 +10,7 @@ import {
   readFile,
   rm,
   stat,
+  utimes,
   writeFile,
 } from 'node:fs/promises'
 import { createServer } from 'node:net'
@@ -288,3 +289,17 @@ t.test(
     t.same((await readdir(join(cacheRoot, 'thing'))).sort(), ['first', 'last'])
   },
 )
+
+t.test('a process that was killed while it took a lock away keeps nobody waiting', async (t) => {
+  const folder = await folderOf(t)
+  const [cacheRoot, log] = [join(folder, 'cache'), join(folder, 'log')]
+  const dead = spawn(process.execPath, ['-e', ''])
+  await ended(dead)
+  for (const name of ['thing.lock', 'thing.lock.breaking'])
+    await mkdir(join(cacheRoot, name), { recursive: true })
+  await writeFile(join(cacheRoot, 'thing.lock', 'pid'), String(dead.pid))
+  const before = new Date(Date.now() - 60_000)
+  await utimes(join(cacheRoot, 'thing.lock.breaking'), before, before)
+  t.equal(await ended(fixture('slow-fill', [cacheRoot, log, '0'])), 0)
+  t.same(await readdir(cacheRoot), ['thing'])
+})
