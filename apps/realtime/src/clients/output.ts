@@ -1,14 +1,22 @@
 import type { Socket } from 'node:net'
+import { descriptorOf, holdsDescriptor, type NativeSend } from './native-send.js'
 
 /** While thousands connect at once, one turn of the event loop takes seconds: what it brings waits no longer than this. */
 const MOST_WAIT_MS = 10
 
 /** Writes what connections were given during one turn of the event loop, one write per socket. */
 export class Flusher {
+  readonly nativeSend: NativeSend | undefined
+  readonly #joiner = new Joiner()
   #dirty: Output[] = []
   #turn: NodeJS.Immediate | undefined
   #since = 0
   #hurried = false
+
+  /** Without `nativeSend` everything goes through the sockets' streams. */
+  constructor(nativeSend?: NativeSend) {
+    this.nativeSend = nativeSend
+  }
 
   add(output: Output): void {
     this.#dirty.push(output)
@@ -27,18 +35,27 @@ export class Flusher {
     this.#hurried = false
     const dirty = this.#dirty
     this.#dirty = []
-    let parts: readonly Buffer[] = []
-    let joined: Buffer | undefined
-    for (const output of dirty) {
-      const taken = output.take()
-      if (taken.length === 0) continue
-      // subscribers of the same channels have the same parts: join once for all of them
-      if (joined === undefined || !sameParts(parts, taken)) {
-        parts = taken
-        joined = taken.length === 1 ? (taken[0] as Buffer) : Buffer.concat(taken)
-      }
-      output.write(joined)
+    for (const output of dirty) output.flush(this.#joiner)
+    this.#joiner.forget()
+  }
+}
+
+/** Subscribers of the same channels are given the same parts: they are joined once for all of them. */
+class Joiner {
+  #parts: readonly Buffer[] = []
+  #joined: Buffer = EMPTY
+
+  join(parts: readonly Buffer[]): Buffer {
+    if (!sameParts(this.#parts, parts)) {
+      this.#parts = parts
+      this.#joined = Buffer.concat(parts)
     }
+    return this.#joined
+  }
+
+  forget(): void {
+    this.#parts = []
+    this.#joined = EMPTY
   }
 }
 
@@ -48,7 +65,7 @@ function sameParts(a: readonly Buffer[], b: readonly Buffer[]): boolean {
   return true
 }
 
-const NOTHING: readonly Buffer[] = []
+const EMPTY = Buffer.alloc(0)
 /** Who leaves this much unread gets only the newest of what has no history. */
 const CONFLATE_ABOVE_BYTES = 256 * 1024
 /** Most keys that wait for one client. */
@@ -60,8 +77,10 @@ export class Output {
   readonly #flusher: Flusher
   readonly #maxBytes: number
   readonly #onSlow: () => void
-  /** Undefined while nothing waits: most connections are idle. */
-  #parts: Buffer[] | undefined
+  /** Negative where only the stream may write. */
+  readonly #descriptor: number
+  /** A turn mostly brings one thing, and most connections are idle: no list for these. */
+  #pending: Buffer | Buffer[] | undefined
   /** What waits until the other side has taken more, newest per key; undefined while nothing does. */
   #conflated: Map<string, Buffer> | undefined
   #ended = false
@@ -71,15 +90,18 @@ export class Output {
     this.#flusher = options.flusher
     this.#maxBytes = options.maxBytes
     this.#onSlow = options.onSlow
+    this.#descriptor = descriptorOf(socket)
   }
 
   /** Sends `bytes` with whatever else this turn brings. */
   push(bytes: Buffer): void {
     if (this.#ended) return
-    if (this.#parts === undefined) {
-      this.#parts = [bytes]
+    const pending = this.#pending
+    if (pending === undefined) {
+      this.#pending = bytes
       this.#flusher.add(this)
-    } else this.#parts.push(bytes)
+    } else if (Array.isArray(pending)) pending.push(bytes)
+    else this.#pending = [pending, bytes]
   }
 
   /**
@@ -103,20 +125,31 @@ export class Output {
     }
   }
 
-  take(): readonly Buffer[] {
-    const parts = this.#parts
-    this.#parts = undefined
-    return parts ?? NOTHING
-  }
-
   /**
-   * Writes one turn's bytes. Slow is who has not taken what earlier turns left, so that one large turn (a replay)
+   * Writes what one turn brought. Slow is who has not taken what earlier turns left, so that one large turn (a replay)
    * makes nobody slow; the queue stays below the limit and one turn.
    */
-  write(bytes: Buffer): void {
-    if (this.#ended || !this.#socket.writable) return
-    if (this.#socket.writableLength > this.#maxBytes) this.#onSlow()
-    else this.#socket.write(bytes)
+  flush(joiner: Joiner): void {
+    const pending = this.#pending
+    if (pending === undefined) return
+    this.#pending = undefined
+    const bytes = Array.isArray(pending) ? joiner.join(pending) : pending
+    const socket = this.#socket
+    if (!socket.writable) return
+    const sent = this.#send(bytes)
+    if (sent === bytes.length) return
+    if (socket.writableLength > this.#maxBytes) this.#onSlow()
+    else socket.write(sent > 0 ? bytes.subarray(sent) : bytes)
+  }
+
+  /** Past the stream when that holds nothing back; what it gives less than all is the stream's to send or to explain. */
+  #send(bytes: Buffer): number {
+    const { nativeSend } = this.#flusher
+    const descriptor = this.#descriptor
+    if (nativeSend === undefined || descriptor < 0) return 0
+    return this.#socket.writableLength === 0 && holdsDescriptor(this.#socket)
+      ? nativeSend(descriptor, bytes)
+      : 0
   }
 
   #release(): void {
@@ -128,14 +161,16 @@ export class Output {
   /** Sends what is pending and `last`, then closes. The caller destroys a socket that never takes it. */
   end(last?: Buffer): void {
     if (this.#ended) return
-    const parts = last === undefined ? this.take() : [...this.take(), last]
+    const pending = this.#pending ?? []
+    const parts = Array.isArray(pending) ? pending : [pending]
+    this.#pending = undefined
     this.#ended = true
-    if (this.#socket.writable) this.#socket.end(Buffer.concat(parts))
+    if (this.#socket.writable) this.#socket.end(Buffer.concat(last === undefined ? parts : [...parts, last]))
   }
 
   /** Forgets what is pending: the other side does not take it. */
   abandon(last: Buffer): void {
-    this.take()
+    this.#pending = undefined
     this.end(last)
   }
 }
