@@ -160,9 +160,13 @@ export class SseStream implements Client, Subscriber, LatestSubscriber {
   }
 
   #push(channel: Channel, frame: EncodedFrame): void {
+    // of one channel alone the frame knows the id, and each beat takes the channel's own position
+    if (this.#positions.size === 1) {
+      this.#output.push(frame.event)
+      return
+    }
     this.#positions.set(channel, { epoch: channel.epoch, offset: frame.sequence })
-    if (this.#positions.size === 1) this.#output.push(frame.event)
-    else this.#output.push(frame.eventWith(this.#positions.cursor()))
+    this.#output.push(frame.eventWith(this.#positions.cursor()))
   }
 
   #pushReset(channel: Channel, reason: ResetReason): void {
@@ -181,7 +185,8 @@ export class SseStream implements Client, Subscriber, LatestSubscriber {
   #end(last?: Buffer): void {
     if (this.#ended) return
     this.#ended = true
-    this.#output.end(last)
+    // while it joins its channels, nothing was answered yet that `last` could follow
+    this.#output.end(this.#early === undefined ? last : undefined)
     this.#cancels.push(this.#deps.connections.wheel.after(LINGER_MS, () => this.#socket.destroy()))
   }
 

@@ -8,6 +8,7 @@ import { MAX_INBOUND_BYTES, type ProtocolDeps, sessionKind } from './edge-deps.j
 import { admit, answerPreflight, checkOrigin, corsHeaders, identify } from './handshake.js'
 import { BY_TOKEN_OR_COMMAND, documented, stream } from './shapes.js'
 import { streamHead } from './stream-head.js'
+import { needSocket } from './take-socket.js'
 
 const HTTP_STREAM = '/v1/connection/http_stream'
 const SSE = '/v1/connection/sse'
@@ -113,6 +114,7 @@ async function open(
   reply: FastifyReply,
   { kind, type, commands, deps }: Opening,
 ): Promise<FastifyReply> {
+  needSocket(reply)
   checkOrigin(request, deps.allowedOrigins)
   const identity = await identify(request, deps.verifier)
   if (commands.length === 0 || commands.length > MAX_INBOUND_BYTES) throw noConnect()

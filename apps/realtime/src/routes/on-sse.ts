@@ -7,7 +7,7 @@ import { answerPreflight, corsHeaders } from './handshake.js'
 import { attachAll, letIn, listenTo } from './reader.js'
 import { BY_TOKEN_OR_TICKET, documented, ReadingHeaders, reading, stream } from './shapes.js'
 import { STREAM_HEADERS, streamHead } from './stream-head.js'
-import { takeSocket } from './take-socket.js'
+import { needSocket, takeSocket } from './take-socket.js'
 
 export interface SseLimits {
   rotateMs: number
@@ -79,6 +79,7 @@ async function open(
   limits: SseLimits,
   deps: EdgeDeps,
 ): Promise<void> {
+  needSocket(reply)
   const reader = await letIn(request, 'sse', deps)
   const { identity, wanted, release } = reader
   const now = deps.now()

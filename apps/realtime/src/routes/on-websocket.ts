@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
 import websocket from '@fastify/websocket'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
@@ -36,6 +37,7 @@ export async function onWebSocket(http: FastifyInstance, deps: ProtocolDeps): Pr
         offered.has(PROTOBUF) ? PROTOBUF : offered.has(JSON_PROTOCOL) ? JSON_PROTOCOL : false,
     },
   })
+  http.server.on('upgrade', refuseBehindOthers)
   const identities = new WeakMap<FastifyRequest, Identity>()
   const json = sessionKind(deps.wires.json.websocket, deps)
   const protobuf = sessionKind(deps.wires.protobuf.websocket, deps)
@@ -63,6 +65,15 @@ export async function onWebSocket(http: FastifyInstance, deps: ProtocolDeps): Pr
       },
     )
   })
+}
+
+/**
+ * Sent behind a request that waits for its answer: the plugin leaves such a socket to nobody, so that not even its end
+ * would be seen.
+ */
+function refuseBehindOthers(request: IncomingMessage, socket: Duplex): void {
+  const answering = (socket as { _httpMessage?: ServerResponse | null })._httpMessage
+  if (answering && answering.req !== request) socket.destroy()
 }
 
 /** By the subprotocol; clients that can't set one say it in the address. */

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { HttpProblem } from '@carillon/service'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
 /** What Node's HTTP server keeps beside the socket while an answer is open; shown by Node 20 to 24, never promised. */
@@ -10,6 +11,19 @@ interface HttpParser {
   unconsume?(): void
   remove?(): void
   close?(): void
+}
+
+/**
+ * An endless answer writes to the socket itself, which belongs to an earlier request while that waits for its answer.
+ * @throws HttpProblem 400
+ */
+export function needSocket(reply: FastifyReply): void {
+  if (reply.raw.socket !== null) return
+  throw new HttpProblem(
+    400,
+    'CONNECTION_IN_USE',
+    'An earlier request of this connection waits for its answer: open another one for a stream.',
+  )
 }
 
 /**
