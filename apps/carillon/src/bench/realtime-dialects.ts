@@ -82,7 +82,7 @@ const NEW_LINE = 0x0a
 /** `{"push":` begins what is no reply. */
 const PUSH_AT = 2
 const PUSH = 'p'.charCodeAt(0)
-const DATA = Buffer.from('data: ')
+const DATA = 'data: '
 
 interface SubscribeResult {
   epoch: string
@@ -167,7 +167,7 @@ function carillonSse(person: Person): Speaker {
             if (block.includes(DATA)) events.onMessage(room, block)
             return
           }
-          const { id, event, data } = fieldsOf(block.toString())
+          const { id, event, data } = fieldsOf(block)
           if (id !== undefined) lastEventId = id
           if (event === 'ready') {
             came = true

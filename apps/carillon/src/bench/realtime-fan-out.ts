@@ -39,9 +39,9 @@ export async function benchFanOut(servers: readonly Contestant[], clients: numbe
           const began = performance.now()
           const said = entry.said
           while (performance.now() - began < TURN_MS) {
-            await server.say(Array.from({ length: burst }, (_, index) => textOf(entry.said + index)))
+            const texts = Array.from({ length: burst }, (_, index) => textOf(entry.said + index))
+            await Promise.all([server.say(texts), load.untilEach(entry.said + burst)])
             entry.said += burst
-            await load.untilEach(entry.said)
           }
           const seconds = (performance.now() - began) / 1_000
           const delivered = (entry.said - said) * clients

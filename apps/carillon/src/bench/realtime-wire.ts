@@ -1,19 +1,20 @@
 import { randomBytes } from 'node:crypto'
 
 /** What a reader hands on: the text of each message, or the answer's first line when it is no success. */
-export interface WireEvents {
+export interface WireEvents<Text> {
   onOpen(): void
-  onText(text: Buffer): void
+  onText(text: Text): void
   onRefused(status: string): void
 }
 
 /** Takes a connection's bytes apart as they come. */
 export interface WireReader {
+  /** `chunk` is the reader's until this returns; so are the texts that it hands on as bytes. */
   take(chunk: Buffer): void
 }
 
 const HEAD_END = Buffer.from('\r\n\r\n')
-const EVENT_END = Buffer.from('\n\n')
+const EVENT_END = '\n\n'
 const EMPTY = Buffer.alloc(0)
 const OPCODE_CLOSE = 8
 const OPCODE_PING = 9
@@ -46,7 +47,7 @@ export function clientFrame(text: string): Buffer {
 }
 
 /** Reads an answer and then the frames of a WebSocket server; unfragmented, since nobody measured here fragments. */
-export function readWebSocket(events: WireEvents): WireReader {
+export function readWebSocket(events: WireEvents<Buffer>): WireReader {
   const head = readHead('HTTP/1.1 101', events)
   let rest: Buffer = EMPTY
   return {
@@ -71,13 +72,13 @@ export function readWebSocket(events: WireEvents): WireReader {
         else if (opcode === OPCODE_PING) throw new Error('Nobody measured here pings by the protocol.')
         at += size + length
       }
-      rest = at === data.length ? EMPTY : data.subarray(at)
+      rest = at === data.length ? EMPTY : Buffer.from(data.subarray(at))
     },
   }
 }
 
 /** Reads an answer and then its events, each as its block of lines. */
-export function readEvents(events: WireEvents): WireReader {
+export function readEvents(events: WireEvents<string>): WireReader {
   const head = readHead('HTTP/1.1 200', events)
   let rest: Buffer = EMPTY
   return {
@@ -85,18 +86,25 @@ export function readEvents(events: WireEvents): WireReader {
       const bytes = head(chunk)
       if (bytes === undefined) return
       const data = rest.length === 0 ? bytes : Buffer.concat([rest, bytes])
+      const complete = data.lastIndexOf(EVENT_END) + EVENT_END.length
+      if (complete < EVENT_END.length) {
+        rest = Buffer.from(data)
+        return
+      }
+      // one text for all of them: searching bytes costs a third of what a server may take for an event
+      const text = data.toString('utf8', 0, complete)
       let at = 0
-      for (let end = data.indexOf(EVENT_END); end !== -1; end = data.indexOf(EVENT_END, at)) {
-        events.onText(data.subarray(at, end))
+      for (let end = text.indexOf(EVENT_END); end !== -1; end = text.indexOf(EVENT_END, at)) {
+        events.onText(text.slice(at, end))
         at = end + EVENT_END.length
       }
-      rest = at === data.length ? EMPTY : data.subarray(at)
+      rest = complete === data.length ? EMPTY : Buffer.from(data.subarray(complete))
     },
   }
 }
 
 /** Gives what stands behind the answer's head; undefined until it has passed. */
-function readHead(success: string, events: WireEvents): (chunk: Buffer) => Buffer | undefined {
+function readHead<Text>(success: string, events: WireEvents<Text>): (chunk: Buffer) => Buffer | undefined {
   let head: Buffer | undefined = EMPTY
   return (chunk) => {
     if (head === undefined) return chunk
