@@ -102,6 +102,8 @@ export async function useEdge(
     loadTopology(await file('topology.yaml'), [await file('environments/single.yaml')]),
   )
   for (const id of ['acme', 'globex']) await owner.inTenant(id, (tx) => createTenant(tx, { id, name: id }))
+  // what tests say was an hour ago was yesterday, or last month, just after midnight
+  await owner.query({ text: `SELECT ensure_partitions(1, now() - interval '1 day')` })
   const logger = createLogger({ name: 'gateway', level: 'silent' })
   const deps = { logger, metrics: createMetrics(), health: createHealth() }
   // how busy the machine is is not what is tested
