@@ -72,8 +72,13 @@ export async function onWebSocket(http: FastifyInstance, deps: ProtocolDeps): Pr
  * would be seen.
  */
 function refuseBehindOthers(request: IncomingMessage, socket: Duplex): void {
-  const answering = (socket as { _httpMessage?: ServerResponse | null })._httpMessage
-  if (answering && answering.req !== request) socket.destroy()
+  const answer = answerOn(socket)
+  if (answer && answer.req !== request) socket.destroy()
+}
+
+/** Whose turn it is on a socket; shown by Node 20 to 24, never promised. */
+function answerOn(socket: Duplex): ServerResponse | null | undefined {
+  return (socket as { _httpMessage?: ServerResponse | null })._httpMessage
 }
 
 /** By the subprotocol; clients that can't set one say it in the address. */
@@ -93,8 +98,7 @@ function serve(
   // the plugin's listener holds the whole request for as long as the socket lives
   socket.removeAllListeners('error')
   socket.on('error', () => undefined)
-  const response = (raw as { _httpMessage?: ServerResponse })._httpMessage
-  response?.detachSocket?.(raw)
+  answerOn(raw)?.detachSocket?.(raw)
   socket.on('message', (data: Buffer) => session.receive(data))
   socket.on('close', (code: number) => session.close({ orderly: GOODBYES.has(code) }))
 }
