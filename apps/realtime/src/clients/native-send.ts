@@ -26,19 +26,42 @@ export async function loadNativeSend(): Promise<NativeSend | string> {
   }
 }
 
-/** What Node keeps inside a socket: nothing once its descriptor is closed; shown by Node 20 to 24, never promised. */
+/** What Node keeps inside a socket; shown by Node 20 to 24, never promised. */
 interface Inside {
+  /** Nothing once the descriptor is closed. */
   readonly _handle?: { readonly fd?: number } | null
+  readonly _writableState: WritingHalf
 }
 
-const NONE = -1
+/** The state of a socket's writing half. */
+export interface WritingHalf {
+  /** Bytes that wait. */
+  readonly length: number
+  /** Whether its end was asked for. */
+  readonly ending: boolean
+  /** What a write failed with; the socket is destroyed later. */
+  readonly errored: Error | null
+  /** From the step on in which the descriptor is closed. */
+  readonly destroyed: boolean
+}
 
-/** The number by which the kernel knows a socket whose bytes go out as they are, or a negative one: TLS changes them. */
+/** No descriptor. */
+export const NONE = -1
+
+/** The number by which the kernel knows a socket whose bytes go out as they are, or `NONE`: TLS changes them. */
 export function descriptorOf(socket: Socket): number {
-  return socket.constructor === Socket ? ((socket as Inside)._handle?.fd ?? NONE) : NONE
+  return socket.constructor === Socket ? ((socket as unknown as Inside)._handle?.fd ?? NONE) : NONE
 }
 
-/** Whether the descriptor is still this socket's: the next connection gets the number of one that was closed. */
-export function holdsDescriptor(socket: Socket): boolean {
-  return (socket as Inside)._handle != null
+/** To be asked once: it lives as long as the socket. */
+export function writingHalfOf(socket: Socket): WritingHalf {
+  return (socket as unknown as Inside)._writableState
+}
+
+/**
+ * Whether bytes may go past the stream: nothing waits in it, its end was not asked for, nothing failed, and the
+ * descriptor is still this socket's. The next connection gets the number of one that was closed.
+ */
+export function passable(half: WritingHalf): boolean {
+  return half.length === 0 && !half.ending && half.errored === null && !half.destroyed
 }

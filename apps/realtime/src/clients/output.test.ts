@@ -243,6 +243,20 @@ eachWay('the next connection hears nothing of the one whose number it got', asyn
   t.equal(past(), 0)
 })
 
+t.test('who is closed while another is written to is not written to', async (t) => {
+  const [first, second] = [(await usePair(t)).near, (await usePair(t)).near]
+  const [numberOfFirst, written] = [descriptorOf(first), [] as number[]]
+  const flusher = new Flusher((descriptor) => {
+    written.push(descriptor)
+    return -1
+  })
+  new Output(first, { flusher, maxBytes: -1, onSlow: () => second.destroy() }).push(Buffer.from('slow'))
+  new Output(second, { flusher, maxBytes: 1e9, onSlow: () => t.fail('slow') }).push(Buffer.from('gone'))
+  flusher.flush()
+  t.ok(second.destroyed)
+  t.same(written, [numberOfFirst])
+})
+
 t.test('what has to be encrypted goes through the stream', async (t) => {
   const { near } = await usePair(t)
   t.ok(descriptorOf(near) > 0)

@@ -1,13 +1,29 @@
 import type { Socket } from 'node:net'
-import { descriptorOf, holdsDescriptor, type NativeSend } from './native-send.js'
+import {
+  descriptorOf,
+  type NativeSend,
+  NONE,
+  passable,
+  type WritingHalf,
+  writingHalfOf,
+} from './native-send.js'
 
 /** While thousands connect at once, one turn of the event loop takes seconds: what it brings waits no longer than this. */
 const MOST_WAIT_MS = 10
+/**
+ * Outputs that are looked at before their bytes go out: a system call drives what it finds from the processor's caches,
+ * and what is cold is fetched for many at once where none stands between.
+ */
+const AHEAD = 128
+/** What is looked at holds its bytes until they are out, and after a mass reconnect each has its own. */
+const MOST_BYTES_AHEAD = 1024 * 1024
 
 /** Writes what connections were given during one turn of the event loop, one write per socket. */
 export class Flusher {
   readonly nativeSend: NativeSend | undefined
   readonly #joiner = new Joiner()
+  readonly #bytes: (Buffer | undefined)[] = new Array(AHEAD).fill(undefined)
+  readonly #descriptors = new Int32Array(AHEAD)
   #dirty: Output[] = []
   #turn: NodeJS.Immediate | undefined
   #since = 0
@@ -35,8 +51,46 @@ export class Flusher {
     this.#hurried = false
     const dirty = this.#dirty
     this.#dirty = []
-    for (const output of dirty) output.flush(this.#joiner)
+    for (let from = 0; from < dirty.length; ) {
+      const count = this.#look(dirty, from)
+      this.#send(dirty, from, count)
+      from += count
+    }
     this.#joiner.forget()
+    this.#bytes.fill(undefined)
+  }
+
+  /** Takes the bytes of the next outputs and notes where they may go. Gives how many it looked at. */
+  #look(outputs: readonly Output[], from: number): number {
+    const most = Math.min(AHEAD, outputs.length - from)
+    let taken = 0
+    let count = 0
+    while (count < most && taken < MOST_BYTES_AHEAD) {
+      const output = outputs[from + count] as Output
+      const bytes = output.take(this.#joiner)
+      this.#bytes[count] = bytes
+      this.#descriptors[count] = output.descriptor
+      taken += bytes?.length ?? 0
+      count++
+    }
+    return count
+  }
+
+  #send(outputs: readonly Output[], from: number, count: number): void {
+    const { nativeSend } = this
+    let certain = nativeSend !== undefined
+    for (let n = 0; n < count; n++) {
+      const bytes = this.#bytes[n]
+      if (bytes === undefined) continue
+      const output = outputs[from + n] as Output
+      const descriptor = certain ? (this.#descriptors[n] as number) : output.descriptor
+      const sent = nativeSend === undefined || descriptor === NONE ? 0 : nativeSend(descriptor, bytes)
+      if (sent === bytes.length) continue
+      output.leave(bytes, sent)
+      // only here does anything else run: who was closed is not written to. It must not end another's output, whose
+      // bytes are taken already
+      certain = false
+    }
   }
 }
 
@@ -73,17 +127,19 @@ const MAX_CONFLATED = 256
 
 /** The sending half of one connection, bounded by what the other side has not taken yet. */
 export class Output {
-  readonly #socket: Socket
-  readonly #flusher: Flusher
-  readonly #maxBytes: number
-  readonly #onSlow: () => void
-  /** Negative where only the stream may write. */
-  readonly #descriptor: number
+  // what each message needs comes first: together in the processor's cache
   /** A turn mostly brings one thing, and most connections are idle: no list for these. */
   #pending: Buffer | Buffer[] | undefined
+  #ended = false
+  /** `NONE` where only the stream may write. */
+  readonly #descriptor: number
+  readonly #half: WritingHalf
+  readonly #flusher: Flusher
+  readonly #socket: Socket
+  readonly #maxBytes: number
+  readonly #onSlow: () => void
   /** What waits until the other side has taken more, newest per key; undefined while nothing does. */
   #conflated: Map<string, Buffer> | undefined
-  #ended = false
 
   constructor(socket: Socket, options: { flusher: Flusher; maxBytes: number; onSlow: () => void }) {
     this.#socket = socket
@@ -91,6 +147,7 @@ export class Output {
     this.#maxBytes = options.maxBytes
     this.#onSlow = options.onSlow
     this.#descriptor = descriptorOf(socket)
+    this.#half = writingHalfOf(socket)
   }
 
   /** Sends `bytes` with whatever else this turn brings. */
@@ -125,31 +182,28 @@ export class Output {
     }
   }
 
-  /**
-   * Writes what one turn brought. Slow is who has not taken what earlier turns left, so that one large turn (a replay)
-   * makes nobody slow; the queue stays below the limit and one turn.
-   */
-  flush(joiner: Joiner): void {
+  /** What one turn brought. */
+  take(joiner: Joiner): Buffer | undefined {
     const pending = this.#pending
-    if (pending === undefined) return
     this.#pending = undefined
-    const bytes = Array.isArray(pending) ? joiner.join(pending) : pending
-    const socket = this.#socket
-    if (!socket.writable) return
-    const sent = this.#send(bytes)
-    if (sent === bytes.length) return
-    if (socket.writableLength > this.#maxBytes) this.#onSlow()
-    else socket.write(sent > 0 ? bytes.subarray(sent) : bytes)
+    return Array.isArray(pending) ? joiner.join(pending) : pending
   }
 
-  /** Past the stream when that holds nothing back; what it gives less than all is the stream's to send or to explain. */
-  #send(bytes: Buffer): number {
-    const { nativeSend } = this.#flusher
-    const descriptor = this.#descriptor
-    if (nativeSend === undefined || descriptor < 0) return 0
-    return this.#socket.writableLength === 0 && holdsDescriptor(this.#socket)
-      ? nativeSend(descriptor, bytes)
-      : 0
+  /** Where bytes may go past the stream, `NONE` while they may not. Holds until anything else runs. */
+  get descriptor(): number {
+    return passable(this.#half) ? this.#descriptor : NONE
+  }
+
+  /**
+   * The kernel took `sent` bytes, none when negative: the rest is the stream's to send, or to explain. Slow is who has
+   * not taken what earlier turns left, so that one large turn (a replay) makes nobody slow; the queue stays below the
+   * limit and one turn.
+   */
+  leave(bytes: Buffer, sent: number): void {
+    const socket = this.#socket
+    if (!socket.writable) return
+    if (socket.writableLength > this.#maxBytes) this.#onSlow()
+    else socket.write(sent > 0 ? bytes.subarray(sent) : bytes)
   }
 
   #release(): void {

@@ -45,6 +45,9 @@ const LINGER_MS = 2_000
 
 /** One client of the client protocol, on any wire. Its commands are worked on one after the other. */
 export class Session implements Client, Subscriber, LatestSubscriber, CommandPort, Caller {
+  // what each message needs comes first: together in the processor's cache
+  readonly #output: Output
+  readonly #kind: SessionKind
   readonly id = randomUUID()
   readonly sessionId: string
   readonly joined = new Map<string, Joined>()
@@ -52,9 +55,7 @@ export class Session implements Client, Subscriber, LatestSubscriber, CommandPor
   identity: Identity | undefined
   claimed: string | undefined
   budget: Caller['budget']
-  readonly #kind: SessionKind
   readonly #socket: Socket
-  readonly #output: Output
   #waiting: Command[] | undefined
   #working = false
   #calls = 0

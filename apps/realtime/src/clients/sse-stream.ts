@@ -30,15 +30,18 @@ const LINGER_MS = 2_000
 
 /** One EventSource. Every id it sends is the cursor over all its channels at that event. */
 export class SseStream implements Client, Subscriber, LatestSubscriber {
+  // what each message needs comes first: together in the processor's cache
+  readonly #output: Output
+  /** What came while other channels were still joining. */
+  #early: (() => void)[] | undefined = []
+  /** In one channel alone. */
+  #alone = false
   readonly transport = 'sse'
   readonly #socket: Socket
-  readonly #output: Output
   readonly #options: SseOptions
   readonly #deps: SseDeps
   readonly #positions = new Positions()
   readonly #cancels: (() => void)[] = []
-  /** What came while other channels were still joining. */
-  #early: (() => void)[] | undefined = []
   #sentCursor = ''
   #ended = false
   #closed = false
@@ -88,6 +91,7 @@ export class SseStream implements Client, Subscriber, LatestSubscriber {
    * and gives the way out.
    */
   begin(head: string, attachments: readonly Attachment[], listen: () => () => void): void {
+    this.#alone = this.#positions.size === 1
     const channels = comings(attachments)
     const retryMs = 1_000 + Math.floor(Math.random() * 3_000)
     this.#output.push(
@@ -161,7 +165,7 @@ export class SseStream implements Client, Subscriber, LatestSubscriber {
 
   #push(channel: Channel, frame: EncodedFrame): void {
     // of one channel alone the frame knows the id, and each beat takes the channel's own position
-    if (this.#positions.size === 1) {
+    if (this.#alone) {
       this.#output.push(frame.event)
       return
     }
