@@ -67,17 +67,18 @@ export class Session implements Tx {
     try {
       return await asked
     } catch (error) {
-      if (!isBreak(error)) throw error
-      // the driver may refuse a query before its connection says that it ended
+      if (sqlState(error) !== undefined) throw error
+      // the driver may refuse a query before its connection says that it ended; and after a value that can't be
+      // written it takes a named statement for prepared that isn't
       this.destroy(new DatabaseError('UNAVAILABLE', 'the connection to PostgreSQL broke', { cause: error }))
-      throw this.#failure ?? error
+      throw isMistake(error) ? error : (this.#failure ?? error)
     } finally {
       clearTimeout(timer)
     }
   }
 }
 
-/** Without a code of the server's it is the connection that failed; a TypeError is a mistake in the call. */
-function isBreak(error: unknown): boolean {
-  return sqlState(error) === undefined && !(error instanceof TypeError || error instanceof RangeError)
+/** A value that can't be written is a mistake in the call. */
+function isMistake(error: unknown): boolean {
+  return error instanceof TypeError || error instanceof RangeError
 }

@@ -61,6 +61,18 @@ t.test('a deadlock between batches with unsorted keys never escapes and loses no
   t.ok(worker.stats().retries > 0, 'there was a deadlock')
 })
 
+t.test('a value that can not be written spoils no connection', async (t) => {
+  await using database = openDatabase({ url: server.superuserUrl, max: 1 })
+  const unwritable: { self?: unknown } = {}
+  unwritable.self = unwritable
+  const length = (value: unknown) =>
+    database.inTransaction((tx) =>
+      tx.query<{ length: number }>({ name: 'length', text: 'SELECT length($1::text)', values: [value] }),
+    )
+  await t.rejects(length(unwritable), TypeError)
+  t.equal((await length('abc')).rows[0]?.length, 3)
+})
+
 t.test('of two transactions with the same keys in other orders, exactly one finds each fresh', async (t) => {
   for (let round = 0; round < 15; round++) {
     const keys = Array.from({ length: 200 }, () => randomBytes(16))
