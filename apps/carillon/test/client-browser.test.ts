@@ -22,6 +22,9 @@ t.test('the client in Chromium', async (t) => {
   const world = { browser, mesh, site, network: await useNetwork(t, mesh) }
   for (const mode of ['worker', 'elected'] as const) {
     await t.test(`two tabs (${mode}) share one connection and what they show`, (t) => twoTabs(t, world, mode))
+    await t.test(`what a tab (${mode}) wishes before it is welcome is done`, (t) =>
+      wishesEarly(t, world, mode),
+    )
     await t.test(`signing out (${mode}) is for all tabs`, (t) => signOut(t, world, mode))
   }
   await t.test('a tab that holds the connection and is killed hands over', (t) => handOver(t, world))
@@ -31,9 +34,15 @@ t.test('the client in Chromium', async (t) => {
   await t.test('a browser that says it is offline', (t) => offline(t, world))
 })
 
-async function openTab(context: BrowserContext, world: World, user: string, mode: Mode): Promise<Page> {
+async function openTab(
+  context: BrowserContext,
+  world: World,
+  user: string,
+  mode: Mode,
+  moment = 'at once',
+): Promise<Page> {
   const page = await context.newPage()
-  const query = new URLSearchParams({ user, edge: world.network.url, mode })
+  const query = new URLSearchParams({ user, edge: world.network.url, mode, moment })
   await page.goto(`${world.site.origin}/?${query}`)
   await page.waitForFunction('globalThis.client !== undefined')
   return page
@@ -98,6 +107,23 @@ async function twoTabs(t: Test, world: World, mode: Mode): Promise<void> {
   await second.close()
   await eventually(() => network.open === 0)
   t.pass('which ends with the last that wants it')
+}
+
+async function wishesEarly(t: Test, world: World, mode: Mode): Promise<void> {
+  const { mesh, network } = world
+  const { user, ring } = await newPerson(mesh)
+  const context = await useContext(t, world)
+  const first = await openTab(context, world, user, mode)
+  await ready(first)
+  const second = await openTab(context, world, user, mode, 'behind the hello')
+  await ready(second)
+  await second.waitForFunction("room.getSnapshot().state === 'joined'")
+  await mesh.carillon.publishTo(`room:talk-${user}`, { n: 1 })
+  await eventually(async () => (await messages(second)).length === 1)
+  await first.evaluate('client.disconnect()')
+  await ring('one')
+  await eventually(async () => (await arrived(second)).length === 1)
+  t.equal(network.open, 1, 'its own wish keeps the connection')
 }
 
 /** What the client keeps in the browser. */

@@ -10,15 +10,27 @@ const TYPES: Readonly<Record<string, string>> = { '.html': 'text/html', '.js': '
 /** What a page does with the client, and what it heard. */
 const PAGE = `
 import { createCarillon } from '@carillon/client'
-const { user, edge, mode } = Object.fromEntries(new URLSearchParams(location.search))
+const { user, edge, mode, moment } = Object.fromEntries(new URLSearchParams(location.search))
 const getToken = async () => (await fetch('/token?user=' + user)).text()
 const options = { url: edge, user, getToken, ...(mode === 'elected' ? { now: Date.now } : {}) }
 const client = createCarillon(options)
 const seen = { arrived: [], messages: [], states: [] }
 client.onNotification(({ body }) => seen.arrived.push(body))
 client.onState((state) => seen.states.push(state))
-client.connect()
-Object.assign(globalThis, { client, seen })
+globalThis.seen = seen
+if (moment === 'behind the hello') {
+  for (const { prototype } of [MessagePort, BroadcastChannel]) {
+    const { postMessage } = prototype
+    prototype.postMessage = function (message) {
+      postMessage.call(this, message)
+      if (message.message?.kind !== 'hello') return
+      client.connect()
+      globalThis.room = client.channel('room:talk-' + user)
+      room.onMessage(({ data }) => seen.messages.push(data.n))
+    }
+  }
+} else client.connect()
+globalThis.client = client
 `
 
 export interface ClientSite {

@@ -7,7 +7,7 @@ import { ChannelRoom } from './channel-room.js'
 import { TabInbox } from './inbox-store.js'
 import { Listeners } from './listeners.js'
 
-/** These say what the tab wants: a new host learns it from the hello. */
+/** These say what the tab wants: a new host learns it from the hello, and what comes behind that when it answers. */
 const WISHES: ReadonlySet<Call['name']> = new Set(['want', 'filter', 'join', 'leave', 'wake', 'networkLost'])
 const MAX_ANNOUNCED = 500
 
@@ -26,6 +26,8 @@ export class Tab implements Guest {
   readonly #getToken: CarillonOptions['getToken']
   readonly #rooms = new Map<string, ChannelRoom>()
   readonly #asked = new Set<Asked>()
+  /** What was wished since the last hello, while no host had answered it. */
+  #untold: Call[] = []
   readonly #announced = new Set<string>()
   #port: HostPort | undefined
   #hostState: ConnectionState = 'idle'
@@ -69,8 +71,9 @@ export class Tab implements Guest {
   call(call: Call): Promise<unknown> {
     if (this.#disposed) return Promise.reject(new CarillonError('DISPOSED', 'The client was disposed.'))
     if (WISHES.has(call.name)) {
+      if (this.#port === undefined) this.#untold.push(call)
       // nobody waits for these: the host may go before it answers
-      this.#port?.call(call).catch(() => undefined)
+      else this.#port.call(call).catch(() => undefined)
       return Promise.resolve()
     }
     return new Promise((resolve, reject) => {
@@ -81,6 +84,7 @@ export class Tab implements Guest {
   }
 
   hello(): Hello {
+    this.#untold = []
     const { status, items, unread, filter } = this.inbox.getSnapshot()
     return {
       wanted: this.#wanted,
@@ -98,6 +102,7 @@ export class Tab implements Guest {
 
   found(port: HostPort): void {
     this.#port = port
+    for (const wish of this.#untold.splice(0)) void this.call(wish)
     for (const asked of this.#asked) this.#ask(asked)
   }
 
