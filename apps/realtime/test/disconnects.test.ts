@@ -5,7 +5,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import WebSocket from 'ws'
 import { DISCONNECTS } from '../src/protocol/codes.js'
-import { createWires, farewell } from '../src/protocol/wires.js'
+import { createWires } from '../src/protocol/wires.js'
 import { useForwarder } from './forwarder.js'
 import { createWriter, numberOf, PATIENT_MS, personal, range, signToken, useLive, useNode } from './mesh.js'
 
@@ -41,7 +41,7 @@ for (const [encoding, Client, wire] of [
     const passing = Object.values(DISCONNECTS).filter(({ code }) => code < 3_500)
     for (const [index, disconnect] of passing.entries()) {
       const before = connects
-      front.sendToClients(farewell(wire, disconnect))
+      front.sendToClients(wire.farewell(disconnect))
       // while it is away, and when it is back
       await write(personal(), [2 * index + 1])
       await eventually(() => connects > before)
@@ -53,7 +53,7 @@ for (const [encoding, Client, wire] of [
     for (const disconnect of Object.values(DISCONNECTS).filter(({ code }) => code >= 3_500)) {
       const codes: number[] = []
       client.once('disconnected', ({ code }) => codes.push(code))
-      front.sendToClients(farewell(wire, disconnect))
+      front.sendToClients(wire.farewell(disconnect))
       await eventually(() => codes.length === 1)
       t.same(codes, [disconnect.code], 'stays away')
       client.connect()

@@ -235,7 +235,10 @@ t.test('connections that can not go on are ended with the code that says what to
     raw.send(...commands)
     await eventually(() => raw.closeCode !== undefined)
     t.equal(raw.closeCode, code, name)
-    t.match(raw.said.at(-1), { push: { disconnect: { code } } }, `${name}: said ahead of the close frame`)
+    t.notOk(
+      raw.said.some(({ push }) => (push as { disconnect?: unknown } | undefined)?.disconnect),
+      `${name}: said by the close frame alone`,
+    )
   }
   const garbage = await openRaw(t, node.url)
   garbage.socket.send('{"id":1,')
@@ -351,14 +354,13 @@ t.test(
     const { epoch, offset } = first.subs.user
     const position = { recover: true, epoch, offset: read.at(-1)?.offset ?? offset }
     again.send({ id: 1, connect: { token, subs: { user: position } } })
-    await eventually(() => again.said.length === 1)
+    await eventually(() => again.said.length > 0)
     const reply = again.said[0]?.connect as {
       subs: { user: { recovered: boolean; publications: { data: unknown }[] } }
     }
     t.equal(reply.subs.user.recovered, true)
-    t.same(
-      reply.subs.user.publications.map(({ data }) => numberOf(data)),
-      range(read.length + 1, n),
-    )
+    const back = () => [...reply.subs.user.publications, ...pubs(again)].map(({ data }) => numberOf(data))
+    await eventually(() => back().length === n - read.length)
+    t.same(back(), range(read.length + 1, n))
   },
 )

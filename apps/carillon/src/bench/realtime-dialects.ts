@@ -120,8 +120,6 @@ function carillonWebSocket(person: Person): Speaker {
           pushed(reply.push.channel, JSON.stringify(pub.data), pub.offset)
         } else if (reply.error !== undefined) {
           events.onRefused(reply.error.message)
-        } else if (reply.push?.disconnect !== undefined) {
-          events.onRefused(reply.push.disconnect.reason)
         } else if (reply.connect !== undefined) {
           joined('user', reply.connect.subs.user)
           if (person.room !== undefined) say({ id: 2, subscribe: { channel, ...position(channel) } })

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 
-/** What a reader hands on: the text of each message, or the answer's first line when it is no success. */
+/** What a reader hands on: the text of each message, or the answer's first line when it is no success, or why it was closed. */
 export interface WireEvents<Text> {
   onOpen(): void
   onText(text: Text): void
@@ -69,6 +69,8 @@ export function readWebSocket(events: WireEvents<Buffer>): WireReader {
         if (data.length < at + size + length) break
         const opcode = (data[at] as number) & 0x0f
         if (opcode < OPCODE_CLOSE) events.onText(data.subarray(at + size, at + size + length))
+        else if (opcode === OPCODE_CLOSE)
+          events.onRefused(data.toString('utf8', at + size + 2, at + size + length))
         else if (opcode === OPCODE_PING) throw new Error('Nobody measured here pings by the protocol.')
         at += size + length
       }

@@ -5,7 +5,7 @@ import type { Identity } from '../access/identity.js'
 import { DISCONNECTS, type Disconnect, ERRORS, UNSUBSCRIBES } from '../protocol/codes.js'
 import type { Command } from '../protocol/commands.js'
 import type { Reply } from '../protocol/replies.js'
-import { farewell, type Wire } from '../protocol/wires.js'
+import type { Wire } from '../protocol/wires.js'
 import type { Channel, Subscriber } from '../stream/channel.js'
 import type { EncodedFrame } from '../stream/encoded-frame.js'
 import type { LatestSubscriber } from '../stream/latest.js'
@@ -186,7 +186,7 @@ export class Session implements Client, Subscriber, LatestSubscriber, CommandPor
     this.#ended = true
     this.#staysAway = disconnect.code >= FOR_GOOD
     this.#kind.deps.onDisconnect(this.transport, disconnect)
-    this.#output.end(farewell(this.wire, disconnect))
+    this.#output.end(this.wire.farewell(disconnect))
     this.#linger()
   }
 
@@ -206,8 +206,8 @@ export class Session implements Client, Subscriber, LatestSubscriber, CommandPor
     if (this.#ended) return
     this.#ended = true
     this.#kind.deps.onDisconnect(this.transport, DISCONNECTS.slow)
-    // the close frame stands behind bytes that are not read; ending the socket is what the client sees
-    this.#output.abandon(this.wire.closing(DISCONNECTS.slow))
+    // it stands behind bytes that are not read; ending the socket is what the client sees
+    this.#output.abandon(this.wire.farewell(DISCONNECTS.slow))
     this.#socket.destroySoon()
     this.#linger()
   }

@@ -1,4 +1,4 @@
-import { DISCONNECTS, type Disconnect } from './codes.js'
+import type { Disconnect } from './codes.js'
 import { type Command, parseCommands } from './commands.js'
 import { jsonText } from './json.js'
 import { createProtobufCodec, type ProtobufCodec } from './protobuf.js'
@@ -17,8 +17,11 @@ export interface Wire {
   encode(reply: Reply): Buffer
   /** What a ping looks like. */
   readonly ping: Buffer
-  /** What ends the stream, after the words that say why. */
-  closing(disconnect: Disconnect): Buffer
+  /**
+   * The last bytes, which say why: a WebSocket's close frame, alone, as Centrifugo's, for some clients take a push and a
+   * close that come together for neither; elsewhere the push.
+   */
+  farewell(disconnect: Disconnect): Buffer
   /** Undefined when a message of the client is not of the protocol. */
   commands(message: Buffer): Command[] | undefined
 }
@@ -29,9 +32,7 @@ export interface Wires {
   codec: ProtobufCodec
 }
 
-const NOTHING = Buffer.alloc(0)
-const nothing = () => NOTHING
-const closing = ({ code, reason }: Disconnect) => closeFrame(code, reason)
+const close = ({ code, reason }: Disconnect) => closeFrame(code, reason)
 const jsonCommands = (message: Buffer) => parseCommands(message.toString())
 
 export function createWires(): Wires {
@@ -44,21 +45,19 @@ export function createWires(): Wires {
         index: 0,
         transport: 'websocket',
         encode: (reply) => textFrame(jsonText(reply)),
-        closing,
+        farewell: close,
         commands: jsonCommands,
       }),
       http_stream: wire({
         index: 1,
         transport: 'http_stream',
         encode: (reply) => Buffer.from(`${jsonText(reply)}\n`),
-        closing: nothing,
         commands: jsonCommands,
       }),
       sse: wire({
         index: 2,
         transport: 'sse',
         encode: (reply) => Buffer.from(`data: ${jsonText(reply)}\n\n`),
-        closing: nothing,
         commands: jsonCommands,
       }),
     },
@@ -67,26 +66,21 @@ export function createWires(): Wires {
         index: 3,
         transport: 'websocket',
         encode: (reply) => binaryFrame(codec.reply(reply)),
-        closing,
+        farewell: close,
         ...binary,
       }),
       http_stream: wire({
         index: 4,
         transport: 'http_stream',
         encode: (reply) => codec.reply(reply),
-        closing: nothing,
         ...binary,
       }),
     },
   }
 }
 
-function wire(parts: Omit<Wire, 'ping'>): Wire {
-  return { ...parts, ping: parts.encode({}) }
-}
-
-/** The words that go ahead of every close: proxies and browsers turn close codes into 1006. */
-export function farewell(wire: Wire, disconnect: Disconnect = DISCONNECTS.shutdown): Buffer {
-  const { code, reason } = disconnect
-  return Buffer.concat([wire.encode({ push: { disconnect: { code, reason } } }), wire.closing(disconnect)])
+function wire(parts: Omit<Wire, 'ping' | 'farewell'> & Partial<Pick<Wire, 'farewell'>>): Wire {
+  const { encode } = parts
+  const push = ({ code, reason }: Disconnect) => encode({ push: { disconnect: { code, reason } } })
+  return { farewell: push, ...parts, ping: encode({}) }
 }
