@@ -38,6 +38,7 @@ export async function onWebSocket(http: FastifyInstance, deps: ProtocolDeps): Pr
     },
   })
   http.server.on('upgrade', refuseBehindOthers)
+  http.server.prependListener('upgrade', forgetEmptyProtocol)
   const identities = new WeakMap<FastifyRequest, Identity>()
   const json = sessionKind(deps.wires.json.websocket, deps)
   const protobuf = sessionKind(deps.wires.protobuf.websocket, deps)
@@ -74,6 +75,11 @@ export async function onWebSocket(http: FastifyInstance, deps: ProtocolDeps): Pr
 function refuseBehindOthers(request: IncomingMessage, socket: Duplex): void {
   const answer = answerOn(socket)
   if (answer && answer.req !== request) socket.destroy()
+}
+
+/** RFC 6455 forbids the header with nothing in it, and versions of centrifuge-python send it all the same. */
+function forgetEmptyProtocol({ headers }: IncomingMessage): void {
+  if (headers['sec-websocket-protocol'] === '') delete headers['sec-websocket-protocol']
 }
 
 /** Whose turn it is on a socket; shown by Node 20 to 24, never promised. */

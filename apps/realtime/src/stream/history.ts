@@ -6,14 +6,15 @@ import type { ChannelSpec } from './channel-spec.js'
 import { EncodedFrame, frameText } from './encoded-frame.js'
 import type { LiveSource } from './live-source.js'
 import { PUBLISHER, publisherInfo } from './publisher-info.js'
+import { countWithin, MAX_REPLY_BYTES } from './reply-size.js'
 
 const MAX_PUBLICATIONS = 300
 /** An answer over HTTP is not made larger than this by another publication: who doesn't read it leaves it in memory. */
 const MAX_ANSWER_BYTES = 1024 * 1024
 
 /**
- * The protocol's history result: at most `limit` publications after `since`, or the newest first with `reverse`.
- * Without a limit only the position. Undefined when `since` is not of this epoch.
+ * The protocol's history result: at most `limit` publications and 512 KiB after `since`, or the newest first with
+ * `reverse`. Without a limit only the position. Undefined when `since` is not of this epoch.
  */
 export async function readHistory(channel: Channel, params: Params): Promise<HistoryResult | undefined> {
   const limit = wanted(params.limit)
@@ -25,8 +26,9 @@ export async function readHistory(channel: Channel, params: Params): Promise<His
   // what was read belongs to one of two runs, and nobody can say to which
   if (channel.epoch !== epoch) return undefined
   const chosen = choose(frames, { limit, reverse, since: since?.offset })
+  const count = countWithin(MAX_REPLY_BYTES, chosen, ({ bytes }) => bytes)
   return {
-    publications: chosen.map((frame) => frame.publication),
+    publications: chosen.slice(0, count).map((frame) => frame.publication),
     epoch,
     offset: channel.position,
   }

@@ -33,6 +33,7 @@ export async function connect(caller: Caller, id: number, params: Params): Promi
       leave: () => deps.hub.detach(channel, port.subscriber),
       watchEnd: () => undefined,
     })
+    const { result, behind } = subscribeResult(attachment, position !== undefined)
     port.say({
       id,
       connect: {
@@ -44,9 +45,10 @@ export async function connect(caller: Caller, id: number, params: Params): Promi
         pong: true,
         session: port.sessionId,
         node: options.node,
-        subs: { [PERSONAL]: subscribeResult(attachment, position !== undefined) },
+        subs: { [PERSONAL]: result },
       },
     })
+    for (const frame of behind) port.subscriber.deliver(channel, frame)
     return port.subscriber
   })
 }

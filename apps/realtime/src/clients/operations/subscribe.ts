@@ -4,6 +4,7 @@ import { type Identity, TokenError } from '../../access/identity.js'
 import { ERRORS, UNSUBSCRIBES } from '../../protocol/codes.js'
 import { type Params, positionOf } from '../../protocol/commands.js'
 import type { SubscribeResult } from '../../protocol/replies.js'
+import { countWithin, MAX_REPLY_BYTES } from '../../stream/reply-size.js'
 import { type Caller, type Joined, Refusal } from '../caller.js'
 import { place, putOut } from '../place.js'
 import { spend } from './spend.js'
@@ -75,11 +76,13 @@ function joinLatest(caller: Caller, id: number, grant: Grant, byToken: boolean):
   const { tenant } = caller.identity as Identity
   const { newest, leave } = deps.latest.join(tenant, grant, port.subscriber)
   settle(caller, place(caller, { grant, byToken, channel: undefined, leave }))
-  const publications = newest.map((frame) => frame.publication)
+  const count = countWithin(MAX_REPLY_BYTES, newest, ({ bytes }) => bytes)
+  const publications = newest.slice(0, count).map((frame) => frame.publication)
   port.say({
     id,
-    subscribe: { ...ending(caller, grant, byToken), ...(newest.length === 0 ? {} : { publications }) },
+    subscribe: { ...ending(caller, grant, byToken), ...(count === 0 ? {} : { publications }) },
   })
+  for (const frame of newest.slice(count)) port.push(frame.push(port.wire))
 }
 
 async function joinRoom(
@@ -114,13 +117,9 @@ async function joinRoom(
       deps.hub.detach(channel, port.subscriber)
     }
     settle(caller, place(caller, { grant, byToken, channel, leave }))
-    port.say({
-      id,
-      subscribe: {
-        ...subscribeResult(attachment, position !== undefined),
-        ...ending(caller, grant, byToken),
-      },
-    })
+    const { result, behind } = subscribeResult(attachment, position !== undefined)
+    port.say({ id, subscribe: { ...result, ...ending(caller, grant, byToken) } })
+    for (const frame of behind) port.subscriber.deliver(channel, frame)
     return port.subscriber
   })
 }
