@@ -156,9 +156,15 @@ async function signOut(t: Test, world: World, mode: Mode): Promise<void> {
   }
   await eventually(async () => (await kept(first)).length === 0)
   t.pass('nothing is shown and nothing is kept')
+  for (const moment of ['at once', 'behind the hello']) {
+    const third = await openTab(context, world, user, mode, moment)
+    await ready(third)
+    t.same(await bodies(third), ['secret'], `until somebody signs in, ${moment}`)
+    await third.evaluate('client.signOut()')
+  }
   await first.evaluate('client.connect()')
   await ready(first)
-  t.same(await bodies(first), ['secret'], 'until somebody signs in')
+  t.same(await bodies(first), ['secret'], 'in whichever tab')
   await t.rejects(first.evaluate("client.registerWebPush({ publicKey: 'x' })"), {
     message: /no service worker at \/carillon-sw.js/,
   })

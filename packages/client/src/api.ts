@@ -168,7 +168,7 @@ export interface ChannelPresence extends PresenceStats {
 }
 
 export interface HistoryOptions {
-  /** 50 unless said; at most 200 are kept. With `transports: 'sse'` an answer ends at 1 MiB: ask on with `since`. */
+  /** 50 unless said; at most 200 are kept. An answer ends at 512 KiB at the earliest: ask on with `since`. */
   limit?: number
   /** Messages after this offset, or with `newestFirst` before it. */
   since?: number

@@ -75,11 +75,12 @@ export class Host {
     this.#desk.add(id, tell)
     if (hello.inbox !== null) this.#inbox.restore(hello.inbox)
     if (this.#options.takesOver && hello.newest !== null) this.#inbox.announceAbove(hello.newest)
-    tell({ type: 'state', state: this.#state, problem: this.#problem })
     this.#rooms.add(id, tell, hello.channels)
     this.#useFilters()
-    this.#tellInbox()
     this.#wantConnection()
+    // not of an end that its coming undoes
+    tell({ type: 'state', state: this.#state, problem: this.#problem })
+    this.#tellInbox()
     return {
       call: (call) => this.#call(id, tab, call),
       answer: (question: string, answer: TokenAnswer) => this.#desk.answer(question, answer),

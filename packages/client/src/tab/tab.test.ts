@@ -2,14 +2,20 @@ import t from 'tap'
 import type { Call } from '../host/messages.js'
 import { Tab } from './tab.js'
 
-t.test('a host learns each wish once: by the hello, or behind it', async (t) => {
-  const tab = new Tab(async () => '')
+/** A host that notes what it is asked, and answers. */
+function useHost() {
   const told: Call[] = []
   const port = {
     call: async (call: Call) => void told.push(call),
     answer: () => undefined,
     close: () => undefined,
   }
+  return { told, port }
+}
+
+t.test('a host learns each wish once: by the hello, or behind it', async (t) => {
+  const tab = new Tab(async () => '')
+  const { told, port } = useHost()
   tab.channel('room:a')
   t.match(tab.hello(), { wanted: false, channels: [{ name: 'room:a', handles: 1 }] })
   tab.want(true)
@@ -35,4 +41,35 @@ t.test('a host learns each wish once: by the hello, or behind it', async (t) => 
   })
   tab.found(port)
   t.same(told, [], 'the next hello tells all of them')
+})
+
+t.test('what is asked before there is a host is asked in its order, and moments are over', async (t) => {
+  const tab = new Tab(async () => '')
+  const { told, port } = useHost()
+  const room = tab.channel('room:a')
+  tab.hello()
+  const said = room.publish({ text: 'bye' })
+  void tab.call({ name: 'networkLost', args: [] })
+  room.leave()
+  tab.found(port)
+  await said
+  t.same(
+    told.map(({ name }) => name),
+    ['publish', 'leave'],
+  )
+})
+
+t.test('an end that is older than the wish to connect takes nothing back', async (t) => {
+  const tab = new Tab(async () => '')
+  const { port } = useHost()
+  const problem = { code: 'DISCONNECTED', message: 'too many connections' }
+  tab.hello()
+  tab.want(true)
+  tab.found(port)
+  tab.hear({ type: 'state', state: 'idle', problem })
+  tab.hear({ type: 'state', state: 'connecting', problem: null })
+  t.equal(tab.state, 'connecting')
+  await Promise.resolve()
+  tab.hear({ type: 'state', state: 'idle', problem })
+  t.equal(tab.state, 'idle', 'a newer one does')
 })

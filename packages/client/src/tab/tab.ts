@@ -8,7 +8,9 @@ import { TabInbox } from './inbox-store.js'
 import { Listeners } from './listeners.js'
 
 /** These say what the tab wants: a new host learns it from the hello, and what comes behind that when it answers. */
-const WISHES: ReadonlySet<Call['name']> = new Set(['want', 'filter', 'join', 'leave', 'wake', 'networkLost'])
+const WISHES: ReadonlySet<Call['name']> = new Set(['want', 'filter', 'join', 'leave'])
+/** These are of this moment: without a host they are for nobody. */
+const MOMENTS: ReadonlySet<Call['name']> = new Set(['wake', 'networkLost'])
 const MAX_ANNOUNCED = 500
 
 interface Asked {
@@ -26,8 +28,6 @@ export class Tab implements Guest {
   readonly #getToken: CarillonOptions['getToken']
   readonly #rooms = new Map<string, ChannelRoom>()
   readonly #asked = new Set<Asked>()
-  /** What was wished since the last hello, while no host had answered it. */
-  #untold: Call[] = []
   readonly #announced = new Set<string>()
   #port: HostPort | undefined
   #hostState: ConnectionState = 'idle'
@@ -70,21 +70,20 @@ export class Tab implements Guest {
   /** Asks the host. What it did not answer when it went is asked of the next one. @throws CarillonError, UnauthorizedError */
   call(call: Call): Promise<unknown> {
     if (this.#disposed) return Promise.reject(new CarillonError('DISPOSED', 'The client was disposed.'))
-    if (WISHES.has(call.name)) {
-      if (this.#port === undefined) this.#untold.push(call)
-      // nobody waits for these: the host may go before it answers
-      else this.#port.call(call).catch(() => undefined)
+    if (MOMENTS.has(call.name)) {
+      this.#port?.call(call).catch(() => undefined)
       return Promise.resolve()
     }
-    return new Promise((resolve, reject) => {
-      const asked = { call, resolve, reject }
-      this.#asked.add(asked)
-      this.#ask(asked)
-    })
+    if (WISHES.has(call.name)) {
+      // nobody waits for these: the host may go before it answers
+      this.#put({ call, resolve: () => undefined, reject: () => undefined })
+      return Promise.resolve()
+    }
+    return new Promise((resolve, reject) => this.#put({ call, resolve, reject }))
   }
 
   hello(): Hello {
-    this.#untold = []
+    for (const asked of this.#asked) if (WISHES.has(asked.call.name)) this.#asked.delete(asked)
     const { status, items, unread, filter } = this.inbox.getSnapshot()
     return {
       wanted: this.#wanted,
@@ -102,7 +101,6 @@ export class Tab implements Guest {
 
   found(port: HostPort): void {
     this.#port = port
-    for (const wish of this.#untold.splice(0)) void this.call(wish)
     for (const asked of this.#asked) this.#ask(asked)
   }
 
@@ -120,7 +118,8 @@ export class Tab implements Guest {
       case 'state':
         this.#hostState = event.state
         this.error = event.problem
-        if (event.problem !== null || event.state === 'signed-out') this.#wanted = false
+        // what is told before the answer to a wish is older than the wish
+        if ((event.problem !== null || event.state === 'signed-out') && !this.#wishes) this.#wanted = false
         this.#show()
         break
       case 'inbox':
@@ -151,6 +150,12 @@ export class Tab implements Guest {
     this.#show()
   }
 
+  /** Asked in the page's order, now or when there is a host. */
+  #put(asked: Asked): void {
+    this.#asked.add(asked)
+    this.#ask(asked)
+  }
+
   #ask(asked: Asked): void {
     const port = this.#port
     if (port === undefined) return
@@ -164,6 +169,11 @@ export class Tab implements Guest {
         if (this.#asked.delete(asked)) asked.reject(error)
       },
     )
+  }
+
+  /** Whether it was just said that a connection is wanted. */
+  get #wishes(): boolean {
+    return this.#wanted && [...this.#asked].some(({ call }) => call.name === 'want')
   }
 
   async #token(channel: string | null): Promise<TokenAnswer> {

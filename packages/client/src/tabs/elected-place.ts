@@ -50,7 +50,8 @@ export function electedPlace(guest: Guest, options: Omit<HostOptions, 'takesOver
   }
   const hear = (from: string, message: HostMessage) => {
     if (message.kind === 'welcome') {
-      if (host !== undefined) return
+      // a hello from before it was the host may reach it as well
+      if (host !== undefined || remote?.id === from) return
       const port = new RemoteHost((said) => post({ from: guest.id, to: 'host', message: said }))
       remote = { id: from, port }
       knewHost = true
