@@ -144,7 +144,7 @@ interface Said {
       }
     }
   }
-  push?: { pub?: Pub; disconnect?: { code: number; reason: string } }
+  push?: { pub?: Pub }
 }
 
 /** A client of the client protocol on the personal channel. */

@@ -295,6 +295,27 @@ for (const way of WAYS) {
       t.equal(await stolenCode, 103, 'a token for somebody else lets nobody in')
     })
 
+    await t.test('stays away when its token is refused', async (t) => {
+      let tries = 0
+      const nobody = way.make(
+        { node, other },
+        {
+          getToken: () => {
+            tries++
+            return signToken({ audience: 'another service' })
+          },
+          minReconnectDelay: 1,
+          maxReconnectDelay: 5,
+          timeout: PATIENT_MS,
+        },
+      )
+      t.teardown(() => nobody.disconnect())
+      const ended = new Promise((resolve) => nobody.on('disconnected', ({ code }) => resolve(code)))
+      nobody.connect()
+      t.equal(await ended, 3500)
+      t.equal(tries, 1)
+    })
+
     await t.test('gets what it missed after a cut', async (t) => {
       const states: string[] = []
       room.on('subscribed', ({ wasRecovering, recovered }) => states.push(`${wasRecovering} ${recovered}`))

@@ -38,7 +38,7 @@ export interface Person {
 export interface SpeakerEvents {
   /** Everything is joined; messages come. */
   onReady(): void
-  /** A channel's message as it stands on the wire. Messages that were missed come before `onReady`. */
+  /** A channel's message as it stands on the wire. What was missed comes before `onReady`, or right behind. */
   onMessage(channel: string, text: Buffer | string): void
   /** The server can't continue what this client has. */
   onReset(): void

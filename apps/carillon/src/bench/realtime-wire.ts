@@ -1,10 +1,12 @@
 import { randomBytes } from 'node:crypto'
 
-/** What a reader hands on: the text of each message, or the answer's first line when it is no success, or why it was closed. */
+/**
+ * What a reader hands on: the text of each message; why it is refused, by the answer's first line or by what closes it.
+ */
 export interface WireEvents<Text> {
   onOpen(): void
   onText(text: Text): void
-  onRefused(status: string): void
+  onRefused(why: string): void
 }
 
 /** Takes a connection's bytes apart as they come. */

@@ -10,6 +10,7 @@ export async function listenWebSocket(
   const socket = new WebSocket(`${url.replace(/^http/, 'ws')}/v1/connection/websocket`)
   await new Promise<void>((resolve, reject) => {
     socket.once('error', reject)
+    socket.once('close', (code, reason) => reject(new Error(`The socket was closed: ${code} ${reason}`)))
     socket.on('open', () => socket.send(JSON.stringify({ id: 1, connect: { token } })))
     socket.on('message', (data) => {
       for (const line of data.toString().split('\n')) {

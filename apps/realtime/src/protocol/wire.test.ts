@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import t from 'tap'
 import { decodeCursor, encodeCursor, MAX_CURSOR_CHANNELS } from '../stream/cursor.js'
 import { EncodedFrame, frameText } from '../stream/encoded-frame.js'
+import { DISCONNECTS } from './codes.js'
 import { parseCommands } from './commands.js'
 import { closeFrame, textFrame } from './websocket-frame.js'
 import { createWires } from './wires.js'
@@ -134,5 +135,24 @@ t.test('WebSocket frames carry their length in the shortest form', (t) => {
   const close = closeFrame(3008, 'slow'.repeat(100))
   t.equal(close.length, 127)
   t.equal(close.readUInt16BE(2), 3008)
+  t.end()
+})
+
+t.test('a stream ends with the words why, a WebSocket with its close frame', (t) => {
+  const { json, protobuf, codec } = createWires()
+  const { code, reason } = DISCONNECTS.invalidToken
+  const push = { push: { disconnect: { code, reason } } }
+  const last = (wire: typeof json.sse) => wire.farewell(DISCONNECTS.invalidToken)
+  t.same(JSON.parse(last(json.http_stream).toString()), push)
+  t.same(
+    JSON.parse(
+      last(json.sse)
+        .toString()
+        .replace(/^data: /, ''),
+    ),
+    push,
+  )
+  t.same(last(protobuf.http_stream), codec.reply(push))
+  for (const wire of [json.websocket, protobuf.websocket]) t.same(last(wire), closeFrame(code, reason))
   t.end()
 })

@@ -18,8 +18,8 @@ export interface Wire {
   /** What a ping looks like. */
   readonly ping: Buffer
   /**
-   * The last bytes, which say why: a WebSocket's close frame, alone, as Centrifugo's, for some clients take a push and a
-   * close that come together for neither; elsewhere the push.
+   * The last bytes, which say why: a WebSocket's close frame, alone, as Centrifugo's, for some clients take a push and
+   * a close that come together for neither; elsewhere the push.
    */
   farewell(disconnect: Disconnect): Buffer
   /** Undefined when a message of the client is not of the protocol. */

@@ -6,7 +6,7 @@ import type { ChannelSpec } from './channel-spec.js'
 import { EncodedFrame, frameText } from './encoded-frame.js'
 import type { LiveSource } from './live-source.js'
 import { PUBLISHER, publisherInfo } from './publisher-info.js'
-import { countWithin, MAX_REPLY_BYTES } from './reply-size.js'
+import { splitForReply } from './split-for-reply.js'
 
 const MAX_PUBLICATIONS = 300
 /** An answer over HTTP is not made larger than this by another publication: who doesn't read it leaves it in memory. */
@@ -26,12 +26,7 @@ export async function readHistory(channel: Channel, params: Params): Promise<His
   // what was read belongs to one of two runs, and nobody can say to which
   if (channel.epoch !== epoch) return undefined
   const chosen = choose(frames, { limit, reverse, since: since?.offset })
-  const count = countWithin(MAX_REPLY_BYTES, chosen, ({ bytes }) => bytes)
-  return {
-    publications: chosen.slice(0, count).map((frame) => frame.publication),
-    epoch,
-    offset: channel.position,
-  }
+  return { publications: splitForReply(chosen).publications, epoch, offset: channel.position }
 }
 
 export interface HistoryWish {

@@ -17,7 +17,7 @@ export interface LatestChannel extends FrameChannel {
 
 /** Most keys of a channel that who comes later is shown at once. */
 const MAX_KEYS = 256
-/** And most bytes of them: publishers choose the keys, and all of it goes into one answer. */
+/** And most bytes of them: publishers choose the keys, and all of it goes to everybody who comes. */
 const MAX_BYTES = 1_000_000
 /** A newest message older than this says nothing of now. */
 const KEPT_MS = 60_000

@@ -48,7 +48,7 @@ export async function connect(caller: Caller, id: number, params: Params): Promi
         subs: { [PERSONAL]: result },
       },
     })
-    for (const frame of behind) port.subscriber.deliver(channel, frame)
+    for (const frame of behind) port.push(frame.push(port.wire))
     return port.subscriber
   })
 }

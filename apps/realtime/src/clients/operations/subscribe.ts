@@ -4,7 +4,7 @@ import { type Identity, TokenError } from '../../access/identity.js'
 import { ERRORS, UNSUBSCRIBES } from '../../protocol/codes.js'
 import { type Params, positionOf } from '../../protocol/commands.js'
 import type { SubscribeResult } from '../../protocol/replies.js'
-import { countWithin, MAX_REPLY_BYTES } from '../../stream/reply-size.js'
+import { splitForReply } from '../../stream/split-for-reply.js'
 import { type Caller, type Joined, Refusal } from '../caller.js'
 import { place, putOut } from '../place.js'
 import { spend } from './spend.js'
@@ -76,13 +76,12 @@ function joinLatest(caller: Caller, id: number, grant: Grant, byToken: boolean):
   const { tenant } = caller.identity as Identity
   const { newest, leave } = deps.latest.join(tenant, grant, port.subscriber)
   settle(caller, place(caller, { grant, byToken, channel: undefined, leave }))
-  const count = countWithin(MAX_REPLY_BYTES, newest, ({ bytes }) => bytes)
-  const publications = newest.slice(0, count).map((frame) => frame.publication)
+  const { publications, behind } = splitForReply(newest)
   port.say({
     id,
-    subscribe: { ...ending(caller, grant, byToken), ...(count === 0 ? {} : { publications }) },
+    subscribe: { ...ending(caller, grant, byToken), ...(newest.length === 0 ? {} : { publications }) },
   })
-  for (const frame of newest.slice(count)) port.push(frame.push(port.wire))
+  for (const frame of behind) port.push(frame.push(port.wire))
 }
 
 async function joinRoom(
@@ -119,7 +118,7 @@ async function joinRoom(
     settle(caller, place(caller, { grant, byToken, channel, leave }))
     const { result, behind } = subscribeResult(attachment, position !== undefined)
     port.say({ id, subscribe: { ...result, ...ending(caller, grant, byToken) } })
-    for (const frame of behind) port.subscriber.deliver(channel, frame)
+    for (const frame of behind) port.push(frame.push(port.wire))
     return port.subscriber
   })
 }
