@@ -248,4 +248,30 @@ async function tokens(t: Test, mesh: RunningMesh): Promise<void> {
       t.pass('a token of somebody else signs nobody in')
     })
   }
+  await t.test('each connection has the token of who is signed in then', async (t) => {
+    const [ada, ben] = [await newPerson(mesh), await newPerson(mesh)]
+    const answers = [
+      signToken(mesh, ada.user, { key: Buffer.alloc(32).toString('base64url') }),
+      signToken(mesh, ada.user),
+      signToken(mesh, ben.user),
+    ]
+    const client = useClient(t, mesh, {
+      shareTabs: false,
+      storage: false,
+      transports: 'websocket',
+      getToken: async () => answers.shift() ?? '',
+    })
+    client.connect()
+    await eventually(() => client.state === 'signed-out')
+    client.connect()
+    await whenReady(client)
+    await ada.ring('for Ada')
+    await eventually(() => client.inbox.getSnapshot().items.length === 1)
+    await client.signOut()
+    client.connect()
+    await whenReady(client)
+    await ben.ring('for Ben')
+    await eventually(() => client.inbox.getSnapshot().items.length === 1)
+    t.match(client.inbox.getSnapshot().items, [{ body: 'for Ben' }])
+  })
 }

@@ -65,6 +65,7 @@ export interface Carillon {
   /**
    * Joins a channel. Each call gives a handle of its own; the channel is left when the last one was. Joining goes on
    * through losses until `leave`.
+   * @throws CarillonError `DISPOSED`
    */
   channel(name: `room:${string}` | `latest:${string}`, options?: ChannelOptions): Channel
   /** Notifications that arrive while connected, each once: for toasts. What was missed only shows in the inbox. */

@@ -43,6 +43,8 @@ export function createCentrifugeLink(options: LinkOptions, { tokens, events }: L
     if (centrifuge.state === 'connecting') events.state('offline', null)
   })
   centrifuge.on('disconnected', ({ code, reason }) => {
+    // it would keep it for the next connection: a refused one, or one of somebody who has signed out
+    centrifuge.setToken('')
     if (code === 0) return events.state('idle', null)
     tokens.forget()
     const problem = { code: code === UNAUTHORIZED ? 'UNAUTHORIZED' : 'DISCONNECTED', message: reason }

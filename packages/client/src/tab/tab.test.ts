@@ -49,6 +49,8 @@ t.test('what is asked before there is a host is asked in its order, and moments 
   const room = tab.channel('room:a')
   tab.hello()
   const said = room.publish({ text: 'bye' })
+  // a tab that becomes the host itself had none before
+  tab.lost()
   void tab.call({ name: 'networkLost', args: [] })
   room.leave()
   tab.found(port)
@@ -72,4 +74,18 @@ t.test('an end that is older than the wish to connect takes nothing back', async
   await Promise.resolve()
   tab.hear({ type: 'state', state: 'idle', problem })
   t.equal(tab.state, 'idle', 'a newer one does')
+})
+
+t.test('who connects and signs out in one breath is signed out', async (t) => {
+  const tab = new Tab(async () => '')
+  const call = async ({ name }: Call) => {
+    if (name === 'signOut') tab.hear({ type: 'state', state: 'signed-out', problem: null })
+  }
+  tab.hello()
+  tab.found({ call, answer: () => undefined, close: () => undefined })
+  tab.want(true)
+  await tab.call({ name: 'signOut', args: [] })
+  t.equal(tab.state, 'signed-out')
+  tab.dispose()
+  t.throws(() => tab.channel('room:a'), { code: 'DISPOSED' })
 })

@@ -54,6 +54,7 @@ export class Tab implements Guest {
   }
 
   channel(name: string, options: ChannelOptions = {}): Channel {
+    if (this.#disposed) throw new CarillonError('DISPOSED', 'The client was disposed.')
     let room = this.#rooms.get(name)
     if (room === undefined) {
       room = new ChannelRoom(name, options.token, {
@@ -79,6 +80,8 @@ export class Tab implements Guest {
       this.#put({ call, resolve: () => undefined, reject: () => undefined })
       return Promise.resolve()
     }
+    // in this tab it may come with its end before the answer to an earlier wish
+    if (call.name === 'signOut') this.#wanted = false
     return new Promise((resolve, reject) => this.#put({ call, resolve, reject }))
   }
 
@@ -101,10 +104,13 @@ export class Tab implements Guest {
 
   found(port: HostPort): void {
     this.#port = port
-    for (const asked of this.#asked) this.#ask(asked)
+    // what an answer makes the page ask is asked by itself
+    for (const asked of [...this.#asked]) if (this.#asked.has(asked)) this.#ask(asked)
   }
 
   lost(): void {
+    // what waits for a first host was sent to none
+    if (this.#port === undefined) return
     this.#port = undefined
     for (const asked of [...this.#asked]) {
       if (asked.call.name !== 'publish') continue

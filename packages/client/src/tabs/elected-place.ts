@@ -20,6 +20,8 @@ export function electedPlace(guest: Guest, options: Omit<HostOptions, 'takesOver
   let host: Host | undefined
   let remote: { id: string; port: RemoteHost } | undefined
   let knewHost = false
+  /** Who said last that it holds the connection. */
+  let announced: string | undefined
   const served = new Map<string, (message: TabMessage) => void>()
   const post = (message: Broadcast) => {
     if (!leaving.signal.aborted) channel.postMessage(message)
@@ -50,8 +52,8 @@ export function electedPlace(guest: Guest, options: Omit<HostOptions, 'takesOver
   }
   const hear = (from: string, message: HostMessage) => {
     if (message.kind === 'welcome') {
-      // a hello from before it was the host may reach it as well
-      if (host !== undefined || remote?.id === from) return
+      // an earlier hello may reach the same host as well, and an earlier host may answer late
+      if (host !== undefined || remote?.id === from || (announced ?? from) !== from) return
       const port = new RemoteHost((said) => post({ from: guest.id, to: 'host', message: said }))
       remote = { id: from, port }
       knewHost = true
@@ -68,6 +70,7 @@ export function electedPlace(guest: Guest, options: Omit<HostOptions, 'takesOver
     else if (data.to === 'all') {
       guest.lost()
       remote = undefined
+      announced = data.from
       sayHello()
     }
   }
