@@ -72,6 +72,7 @@ export class Tab implements Guest {
   call(call: Call): Promise<unknown> {
     if (this.#disposed) return Promise.reject(new CarillonError('DISPOSED', 'The client was disposed.'))
     if (MOMENTS.has(call.name)) {
+      // a host that goes has no connection left to wake or to cut
       this.#port?.call(call).catch(() => undefined)
       return Promise.resolve()
     }
