@@ -12,8 +12,8 @@ export interface CarillonOptions {
   /** Origin of the edge, `https://carillon.example`. */
   url: string
   /**
-   * A token for the signed-in person, from your own server. Asked for at the first connection and before each token's
-   * end. Throw `UnauthorizedError` when nobody is signed in any more.
+   * A token for the signed-in person, from your own server. Asked for at the first connection, at the next one after an
+   * end, and before each token's end. Throw `UnauthorizedError` when nobody is signed in any more.
    */
   getToken: () => Promise<string>
   /**
